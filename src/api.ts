@@ -1,0 +1,310 @@
+/**
+ * The public vocabulary: requests, answers and the `Database` interface.
+ *
+ * Two implementations speak it: the embedded database (`openDatabase`) and the remote one over gRPC (`connectDatabase`). Same
+ * semantics, same error codes. Distances are squared L2 between unit vectors, in [0, 4]; smaller is more alike
+ * (FaceNet, CVPR 2015). Words follow ISO/IEC 2382-37.
+ */
+import type { Embedding } from './vector.js';
+import type { EmbedderInfo, EmbedderStats, EmbedTimings } from './embedder/embedder.js';
+import type { Face, QualityReason } from './embedder/face.js';
+import type {
+  Candidate,
+  Decision,
+  DuplicatePolicy,
+  EraseAnswer,
+  Gallery as GalleryRecord,
+  GalleryStats,
+  Identity,
+  Template,
+} from './index/records.js';
+
+export type { Embedding } from './vector.js';
+export type {
+  Candidate,
+  Decision,
+  DuplicatePolicy,
+  EraseAnswer,
+  GalleryStats,
+  Identity,
+  Template,
+  TemplateOrigin,
+} from './index/records.js';
+export type { Face, FaceQuality, Box, Point, QualityReason } from './embedder/face.js';
+export type { EmbedderInfo, EmbedderStats } from './embedder/embedder.js';
+
+/** The gallery that is meant when none is named; it is made at the first enrolment. */
+export const defaultGallery = 'default';
+
+/** One biometric sample: exactly one of the three. */
+export type Sample =
+  /** An encoded image: JPEG, PNG, WebP, AVIF, TIFF, GIF. */
+  | { readonly image: Uint8Array; readonly alignedCrop?: undefined; readonly embedding?: undefined }
+  /** An encoded image that is already aligned to the model pack's chip; nothing is detected. */
+  | { readonly alignedCrop: Uint8Array; readonly image?: undefined; readonly embedding?: undefined }
+  /** A vector made elsewhere, with the name of its space. */
+  | { readonly embedding: Embedding; readonly image?: undefined; readonly alignedCrop?: undefined };
+
+/** What every call takes. */
+export interface CallOptions {
+  /** Aborts the call: it rejects with CANCELLED or DEADLINE_EXCEEDED, and work that has not begun is not done. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+// ── Galleries ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Settings of a gallery that can be changed while it is in use. */
+export interface GallerySettings {
+  /** A probe within this distance of an identity is a match, squared L2, (0, 4]. Default: the model pack's. */
+  readonly threshold?: number | undefined;
+  /** Two identities within the threshold and nearer to each other than this are ambiguous, squared L2, [0, 4]. */
+  readonly margin?: number | undefined;
+  /** Default `refuse`. */
+  readonly duplicates?: DuplicatePolicy | undefined;
+  /** Quality reasons that refuse an enrolment. Default: all of them. An empty list accepts any face. */
+  readonly refuseReasons?: readonly QualityReason[] | undefined;
+  /** Most templates an identity may have, 1 to 1000. Larger costs memory and search time. Default 50. */
+  readonly templatesPerIdentityMax?: number | undefined;
+  /** Free text for people. */
+  readonly description?: string | undefined;
+}
+
+export interface CreateGalleryRequest extends CallOptions, GallerySettings {
+  readonly gallery: string;
+  /** Default: the embedder's space. Name both for vectors made elsewhere (then `threshold` is required, too). */
+  readonly space?: string | undefined;
+  readonly dimensions?: number | undefined;
+}
+
+/** A gallery as it stands. */
+export type Gallery = GalleryRecord & { readonly refuseReasons: readonly QualityReason[] };
+
+export interface UpdateGalleryRequest extends CallOptions, GallerySettings {
+  readonly gallery: string;
+}
+
+// ── Identities ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export interface IdentityRef extends CallOptions {
+  readonly gallery?: string | undefined;
+  readonly identity: string;
+}
+
+export interface UpdateIdentityRequest extends IdentityRef {
+  readonly label?: string | undefined;
+  /** Replaces all groups. */
+  readonly groups?: readonly string[] | undefined;
+  /** Replaces all attributes. */
+  readonly attributes?: Readonly<Record<string, string>> | undefined;
+  /** Refuse with VERSION_CONFLICT unless the identity still has this version. */
+  readonly expectedVersion?: number | undefined;
+}
+
+export interface ListIdentitiesRequest extends CallOptions {
+  readonly gallery?: string | undefined;
+  /** 1 to 1000, default 100. */
+  readonly pageSize?: number | undefined;
+  /** From the previous page's `nextPageToken`. */
+  readonly pageToken?: string | undefined;
+  /** Only identities in at least one of these groups. */
+  readonly groups?: readonly string[] | undefined;
+}
+
+export interface IdentityPage {
+  /** In the order of their ids (UTF-8 bytes). */
+  readonly identities: readonly Identity[];
+  /** Absent on the last page. */
+  readonly nextPageToken?: string | undefined;
+}
+
+export interface RemoveTemplateRequest extends IdentityRef {
+  readonly template: number;
+}
+
+// ── Enrolment ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export interface EnrollRequest extends CallOptions {
+  readonly gallery?: string | undefined;
+  readonly identity: string;
+  /** Set when given; kept when the identity exists and nothing is given. */
+  readonly label?: string | undefined;
+  readonly groups?: readonly string[] | undefined;
+  readonly attributes?: Readonly<Record<string, string>> | undefined;
+  /** Encoded images, one face each. All samples are enrolled or none. */
+  readonly images?: readonly Uint8Array[] | undefined;
+  readonly alignedCrops?: readonly Uint8Array[] | undefined;
+  readonly embeddings?: readonly Embedding[] | undefined;
+  /** A retry with the same key and the same request returns the first answer, for 24 hours. Up to 128 characters. */
+  readonly idempotencyKey?: string | undefined;
+  /** Overrides the gallery's policy. */
+  readonly duplicates?: DuplicatePolicy | undefined;
+  /** Overrides the gallery's policy. */
+  readonly refuseReasons?: readonly QualityReason[] | undefined;
+  /** When an image shows several faces: refuse (default) or take the largest. */
+  readonly faces?: 'one' | 'largest' | undefined;
+}
+
+export interface EnrollAnswer {
+  readonly gallery: string;
+  readonly identity: string;
+  /** True when the identity did not exist before. */
+  readonly created: boolean;
+  /** The new templates, in the order images, aligned crops, embeddings. */
+  readonly templates: readonly Template[];
+  /** The faces that were used, in the order of the images and aligned crops. */
+  readonly faces: readonly Face[];
+  /** Other identities that match (policy `report`); empty otherwise. */
+  readonly duplicates: readonly Candidate[];
+  /** The change with which this enrolment is durable. */
+  readonly sequence: number;
+  /** True when the idempotency key had been answered before; nothing was written again. */
+  readonly replayed: boolean;
+}
+
+/** One item of an import: enrolled, or refused with the reason; an item never stops the others. */
+export type ImportResult =
+  | { readonly index: number; readonly identity: string; readonly answer: EnrollAnswer; readonly error?: undefined }
+  | { readonly index: number; readonly identity: string; readonly error: Error; readonly answer?: undefined };
+
+// ── Identification and verification ──────────────────────────────────────────────────────────────────────────────────
+
+export interface SearchOptions {
+  /** How many identities to return, 1 to 1000, default 5. */
+  readonly k?: number | undefined;
+  /** Search only identities in at least one of these groups; the answer is complete within them. */
+  readonly groups?: readonly string[] | undefined;
+  /** Overrides the gallery's threshold for this call. */
+  readonly threshold?: number | undefined;
+  /** Compare with every template instead of walking the graph. Default false; small galleries are always exact. */
+  readonly exact?: boolean | undefined;
+  /** Width of the graph search, 1 to 4096: larger finds more of the true neighbours and takes longer. Default 128. */
+  readonly ef?: number | undefined;
+}
+
+export type IdentifyRequest = CallOptions &
+  SearchOptions &
+  Sample & {
+    readonly gallery?: string | undefined;
+    /** When the image shows several faces: refuse with SEVERAL_FACES (default) or search the largest. */
+    readonly faces?: 'one' | 'largest' | undefined;
+  };
+
+/** Identify every face of one image. */
+export type IdentifyFacesRequest = CallOptions & SearchOptions & { readonly gallery?: string | undefined; readonly image: Uint8Array };
+
+/** Milliseconds per stage; stages that did not run are 0. */
+export interface Timings extends EmbedTimings {
+  readonly searchMs: number;
+  readonly totalMs: number;
+}
+
+export interface Identification {
+  readonly gallery: string;
+  readonly space: string;
+  readonly decision: Decision;
+  /** Nearest identities first, within the threshold or not; fewer than k only when the gallery (or group) has fewer. */
+  readonly candidates: readonly Candidate[];
+  readonly threshold: number;
+  /** Distance of the second candidate minus the first's; null when there is no second. */
+  readonly margin: number | null;
+  /** Whether every template was compared. */
+  readonly exact: boolean;
+  /** The face that was searched; null when the sample was a vector. */
+  readonly face: Face | null;
+  readonly timings: Timings;
+}
+
+export type VerifyRequest = CallOptions &
+  Sample & {
+    readonly gallery?: string | undefined;
+    readonly identity: string;
+    readonly threshold?: number | undefined;
+    readonly faces?: 'one' | 'largest' | undefined;
+  };
+
+/** One to one against a person: the nearest of the identity's templates decides. */
+export interface Verification {
+  readonly gallery: string;
+  readonly space: string;
+  readonly identity: string;
+  readonly decision: 'match' | 'no-match';
+  readonly distance: number;
+  readonly template: number;
+  readonly threshold: number;
+  readonly face: Face | null;
+  readonly timings: Timings;
+}
+
+export type EmbedRequest = CallOptions & ({ readonly image: Uint8Array; readonly alignedCrop?: undefined } | { readonly alignedCrop: Uint8Array; readonly image?: undefined });
+
+export interface EmbedAnswer {
+  /** Size of the upright image, pixels. */
+  readonly width: number;
+  readonly height: number;
+  /** Largest first; empty when no face was found. */
+  readonly faces: readonly { readonly face: Face; readonly embedding: Embedding }[];
+  readonly timings: EmbedTimings;
+}
+
+// ── Operations ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export interface Stats {
+  readonly version: string;
+  readonly startedAt: Date;
+  readonly embedder: { readonly info: EmbedderInfo; readonly stats: EmbedderStats } | null;
+  readonly galleries: readonly GalleryStats[];
+  /** Resident set size of the process, bytes. */
+  readonly residentBytes: number;
+  readonly storeBytes: number;
+}
+
+/** What a template looks like when it leaves: everything that is needed to enroll it elsewhere. */
+export interface ExportedTemplate {
+  readonly gallery: string;
+  readonly identity: string;
+  readonly label: string;
+  readonly groups: readonly string[];
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly template: Template;
+  readonly embedding: Embedding;
+}
+
+export interface Database {
+  createGallery(request: CreateGalleryRequest): Promise<Gallery>;
+  getGallery(request: { readonly gallery: string } & CallOptions): Promise<Gallery>;
+  listGalleries(options?: CallOptions): Promise<readonly Gallery[]>;
+  updateGallery(request: UpdateGalleryRequest): Promise<Gallery>;
+  /** Removes the gallery with everybody in it. Returns false when there was none. */
+  deleteGallery(request: { readonly gallery: string } & CallOptions): Promise<boolean>;
+
+  /**
+   * Adds templates for one identity, which is made if it does not exist. Durable when it returns; all samples or none.
+   * @throws the codes of images, faces, vectors and names, DUPLICATE_FACE, FACE_REFUSED, LIMIT_EXCEEDED, GALLERY_NOT_FOUND
+   */
+  enroll(request: EnrollRequest): Promise<EnrollAnswer>;
+  /** Enrolls a stream of items, several at a time; yields a result an item, in the order in which they finish. */
+  importAll(items: AsyncIterable<EnrollRequest> | Iterable<EnrollRequest>, options?: CallOptions): AsyncIterable<ImportResult>;
+  /** Who is this? The nearest identities and a decision against the gallery's threshold. */
+  identify(request: IdentifyRequest): Promise<Identification>;
+  /** Who are these? One answer per face, largest face first; an image without faces gives an empty list. */
+  identifyFaces(request: IdentifyFacesRequest): Promise<readonly Identification[]>;
+  /** Is this that person? @throws IDENTITY_NOT_FOUND */
+  verify(request: VerifyRequest): Promise<Verification>;
+  /** Faces and embeddings of an image; nothing is stored. */
+  embed(request: EmbedRequest): Promise<EmbedAnswer>;
+
+  getIdentity(request: IdentityRef): Promise<Identity>;
+  listIdentities(request?: ListIdentitiesRequest): Promise<IdentityPage>;
+  updateIdentity(request: UpdateIdentityRequest): Promise<Identity>;
+  /** Removes one template; the last one may go, too: the identity stays and matches nothing. */
+  removeTemplate(request: RemoveTemplateRequest): Promise<Identity>;
+  /** Removes a person with all templates; gone from every answer when it returns. Idempotent. */
+  eraseIdentity(request: IdentityRef): Promise<EraseAnswer>;
+
+  /** Every template of a gallery with its identity, in the order of identities. */
+  exportTemplates(request?: { readonly gallery?: string | undefined } & CallOptions): AsyncIterable<ExportedTemplate>;
+  stats(options?: CallOptions): Promise<Stats>;
+  /** Writes a checkpoint of a gallery's graph (of all galleries without a name), so that the next opening is quick. */
+  checkpoint(request?: { readonly gallery?: string | undefined } & CallOptions): Promise<void>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,100 @@
+/**
+ * The nouns of the identity index: galleries, identities, templates, candidates. Plain immutable data, no behaviour.
+ *
+ * Distances are squared L2 between unit vectors, in [0, 4] (FaceNet, CVPR 2015). Words follow ISO/IEC 2382-37.
+ */
+
+/** What to do when a new face matches somebody else in the gallery. */
+export type DuplicatePolicy = 'refuse' | 'report' | 'ignore';
+
+/** How a template came to be in its space. */
+export type TemplateOrigin = 'native' | 'mapped' | 're-embedded';
+
+export interface Gallery {
+  readonly gallery: string;
+  readonly space: string;
+  readonly dimensions: number;
+  readonly threshold: number;
+  /** Where the threshold comes from: the pack's words, or `set by the operator`. */
+  readonly thresholdSource: string;
+  readonly margin: number;
+  readonly duplicates: DuplicatePolicy;
+  /** Quality reasons that refuse an enrolment; the index keeps them and does not read them. */
+  readonly refuseReasons: readonly string[];
+  readonly templatesPerIdentityMax: number;
+  readonly description: string;
+  readonly identityCount: number;
+  readonly templateCount: number;
+  /** Number of the last change; grows by at least one with every write. */
+  readonly sequence: number;
+  readonly createdAt: Date;
+}
+
+export interface Template {
+  /** Number of the template in its gallery; never reused. */
+  readonly template: number;
+  readonly space: string;
+  readonly origin: TemplateOrigin;
+  /** `FaceQuality.score` at enrolment; null when enrolled as a vector. */
+  readonly quality: number | null;
+  /** SHA-256 of the image's bytes, hex; null when enrolled as a vector. */
+  readonly imageDigest: string | null;
+  readonly enrolledAt: Date;
+}
+
+export interface Identity {
+  readonly gallery: string;
+  readonly identity: string;
+  /** For people; need not be unique. */
+  readonly label: string;
+  readonly groups: readonly string[];
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly templates: readonly Template[];
+  /** Grows with every change of this identity; see `UpdateIdentityRequest.expectedVersion`. */
+  readonly version: number;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+}
+
+/** One to many. `match`: one clear identity; `ambiguous`: several within the threshold, too near to each other to tell. */
+export type Decision = 'match' | 'no-match' | 'ambiguous';
+
+export interface Candidate {
+  readonly identity: string;
+  readonly label: string;
+  readonly groups: readonly string[];
+  /** Distance of the identity's nearest template, squared L2. */
+  readonly distance: number;
+  /** The nearest template's number. */
+  readonly template: number;
+}
+
+export interface EraseAnswer {
+  /** False when there was nothing to erase: erasing is idempotent. */
+  readonly existed: boolean;
+  readonly templatesErased: number;
+  readonly sequence: number;
+}
+
+export interface GalleryStats {
+  readonly gallery: string;
+  readonly identityCount: number;
+  readonly templateCount: number;
+  readonly sequence: number;
+  readonly graph: {
+    /** `exact` while the gallery is small, then `hnsw`. */
+    readonly engine: string;
+    /** Templates that the graph holds; the others are scanned exactly. */
+    readonly indexedCount: number;
+    readonly pendingCount: number;
+    /** Removed entries that the graph still carries. */
+    readonly removedCount: number;
+    /** Approximate resident size of graph and vectors. */
+    readonly bytes: number;
+    /** Sequence that the newest checkpoint holds; null when there is none. */
+    readonly checkpointSequence: number | null;
+    readonly checkpointAt: Date | null;
+    /** How this graph came to be at the last opening. */
+    readonly openedFrom: 'checkpoint' | 'rebuild' | 'new';
+  };
+}

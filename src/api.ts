@@ -190,7 +190,8 @@ export type IdentifyRequest = CallOptions &
   };
 
 /** Identify every face of one image. */
-export type IdentifyFacesRequest = CallOptions & SearchOptions & { readonly gallery?: string | undefined; readonly image: Uint8Array };
+export type IdentifyFacesRequest = CallOptions &
+  SearchOptions & { readonly gallery?: string | undefined; readonly image: Uint8Array };
 
 /** Milliseconds per stage; stages that did not run are 0. */
 export interface Timings extends EmbedTimings {
@@ -235,7 +236,11 @@ export interface Verification {
   readonly timings: Timings;
 }
 
-export type EmbedRequest = CallOptions & ({ readonly image: Uint8Array; readonly alignedCrop?: undefined } | { readonly alignedCrop: Uint8Array; readonly image?: undefined });
+export type EmbedRequest = CallOptions &
+  (
+    | { readonly image: Uint8Array; readonly alignedCrop?: undefined }
+    | { readonly alignedCrop: Uint8Array; readonly image?: undefined }
+  );
 
 export interface EmbedAnswer {
   /** Size of the upright image, pixels. */
@@ -283,7 +288,10 @@ export interface Database {
    */
   enroll(request: EnrollRequest): Promise<EnrollAnswer>;
   /** Enrolls a stream of items, several at a time; yields a result an item, in the order in which they finish. */
-  importAll(items: AsyncIterable<EnrollRequest> | Iterable<EnrollRequest>, options?: CallOptions): AsyncIterable<ImportResult>;
+  importAll(
+    items: AsyncIterable<EnrollRequest> | Iterable<EnrollRequest>,
+    options?: CallOptions,
+  ): AsyncIterable<ImportResult>;
   /** Who is this? The nearest identities and a decision against the gallery's threshold. */
   identify(request: IdentifyRequest): Promise<Identification>;
   /** Who are these? One answer per face, largest face first; an image without faces gives an empty list. */

@@ -77,7 +77,9 @@ export class HarmonidError extends Error {
 
 /** Whether `value` is one of ours, also when it crossed a thread or a package boundary. */
 export function isHarmonidError(value: unknown): value is HarmonidError {
-  return value instanceof Error && value.name === 'HarmonidError' && 'code' in value && String(value.code) in errorCodes;
+  return (
+    value instanceof Error && value.name === 'HarmonidError' && 'code' in value && String(value.code) in errorCodes
+  );
 }
 
 /** `value` as a HarmonidError: ours as it is, anything else as INTERNAL with the original as `cause`. */
@@ -89,4 +91,20 @@ export function asHarmonidError(value: unknown): HarmonidError {
 /** Programming mistakes, not input: throws INTERNAL with a constant message when `condition` does not hold. */
 export function assertInvariant(condition: unknown, message: string): asserts condition {
   if (!condition) throw new HarmonidError('INTERNAL', `invariant violated: ${message}`);
+}
+
+/** What a call rejects with when its signal fires: the signal's own HarmonidError (a deadline, say), else CANCELLED. */
+export function abortError(signal: AbortSignal): HarmonidError {
+  const reason: unknown = signal.reason;
+  if (isHarmonidError(reason)) return reason;
+  // AbortSignal.timeout() aborts with a DOMException of this name.
+  if (reason instanceof Error && reason.name === 'TimeoutError') {
+    return new HarmonidError('DEADLINE_EXCEEDED', 'the deadline passed before the answer was ready');
+  }
+  return new HarmonidError('CANCELLED', 'the caller cancelled the request');
+}
+
+/** @throws CANCELLED or DEADLINE_EXCEEDED when `signal` has fired. */
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw abortError(signal);
 }

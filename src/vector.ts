@@ -44,9 +44,13 @@ export function parseVector(values: ArrayLike<number>, dimensions: number, owner
   for (let i = 0; i < dimensions; i++) {
     const value: unknown = values[i];
     if (typeof value !== 'number' || !Number.isFinite(value)) {
-      throw new HarmonidError('VECTOR_NOT_FINITE', `vector value ${i} is ${String(value)}; ${owner} takes finite numbers only`, {
-        details: { position: i },
-      });
+      throw new HarmonidError(
+        'VECTOR_NOT_FINITE',
+        `vector value ${i} is ${String(value)}; ${owner} takes finite numbers only`,
+        {
+          details: { position: i },
+        },
+      );
     }
     largest = Math.max(largest, Math.abs(value));
   }

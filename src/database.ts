@@ -1,0 +1,470 @@
+/**
+ * The embedded database: the identity index and an embedder under one roof.
+ *
+ * `openDatabase` is the library's front door, and the gRPC server is a thin skin over what it returns. Nothing is decided here
+ * that the index or the embedder could decide alone: this file turns samples into vectors, applies the enrolment policy to
+ * faces, and passes both on. An enrolment writes all of its samples or none.
+ */
+import { memoryUsage } from 'node:process';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { join } from 'node:path';
+import { importItems } from './import-stream.js';
+import {
+  defaultGallery,
+  type CallOptions,
+  type CreateGalleryRequest,
+  type Database,
+  type EmbedAnswer,
+  type EmbedRequest,
+  type EnrollAnswer,
+  type EnrollRequest,
+  type EraseAnswer,
+  type ExportedTemplate,
+  type Gallery,
+  type Identification,
+  type Identity,
+  type IdentityPage,
+  type IdentityRef,
+  type IdentifyFacesRequest,
+  type IdentifyRequest,
+  type ImportResult,
+  type ListIdentitiesRequest,
+  type RemoveTemplateRequest,
+  type Stats,
+  type UpdateGalleryRequest,
+  type UpdateIdentityRequest,
+  type Verification,
+  type VerifyRequest,
+} from './api.js';
+import type { Embedder } from './embedder/embedder.js';
+import { qualityReasons } from './embedder/face.js';
+import { openOnnxEmbedder, type OnnxEmbedderOptions } from './embedder/onnx-embedder.js';
+import { asHarmonidError, HarmonidError, isHarmonidError, throwIfAborted } from './errors.js';
+import {
+  openIdentityIndex,
+  type IdentityIndex,
+  type IdentityIndexOptions,
+  type TemplateDraft,
+} from './index/identity-index.js';
+import type { Gallery as GalleryRecord } from './index/records.js';
+import { embedSample, makeProbe, refuseByQuality, requireEmbedder, type Probe } from './probe.js';
+import {
+  parseBytes,
+  parseEnrollment,
+  parseExpectedVersion,
+  parseFaceChoice,
+  parseGalleryDraft,
+  parseGalleryName,
+  parseGalleryChange,
+  parseGroups,
+  parseAttributes,
+  parseIdentityId,
+  parseLabel,
+  parsePageSize,
+  parseSample,
+  parseSearch,
+  parseTemplateNumber,
+  parseThreshold,
+  sha256,
+  type ParsedSearch,
+} from './requests.js';
+import { version } from './version.js';
+
+export type * from './api.js';
+export { errorCodes, HarmonidError, isHarmonidError, type ErrorCode, type ErrorDetails } from './errors.js';
+
+export interface DatabaseOptions extends IdentityIndexOptions {
+  /**
+   * How images become vectors: an open embedder (closed with the database), options for the built-in one, or `false` for a
+   * database of vectors only. Default: the default model pack on the CPU or a GPU that starts (`provider: 'auto'`).
+   */
+  readonly embedder?: Embedder | Partial<OnnxEmbedderOptions> | false | undefined;
+  /** Enrolments that an import works on at the same time, 1 to 256. Larger fills batches better and holds more images. Default 16. */
+  readonly importConcurrency?: number | undefined;
+}
+
+/**
+ * Opens (and makes, when absent) the database in a directory.
+ * @throws DATA_LOCKED, DATA_READ_ONLY, DATA_FORMAT_NEWER, DATA_CORRUPT, DISK_FULL, MODEL_NOT_FOUND, MODEL_INVALID, PROVIDER_UNAVAILABLE
+ */
+export async function openDatabase(options: DatabaseOptions): Promise<Database> {
+  const index = await openIdentityIndex(options);
+  try {
+    return new EmbeddedDatabase(index, await openEmbedder(options), options.importConcurrency ?? 16);
+  } catch (error) {
+    await index.close();
+    throw error;
+  }
+}
+
+async function openEmbedder({ embedder, path }: DatabaseOptions): Promise<Embedder | null> {
+  if (embedder === false) return null;
+  if (embedder !== undefined && 'embedImage' in embedder) return embedder;
+  return openOnnxEmbedder({ modelsPath: join(path, 'models'), ...embedder });
+}
+
+class EmbeddedDatabase implements Database {
+  readonly #index: IdentityIndex;
+  readonly #embedder: Embedder | null;
+  readonly #importConcurrency: number;
+  readonly #startedAt = new Date();
+  #closing: Promise<void> | undefined;
+
+  constructor(index: IdentityIndex, embedder: Embedder | null, importConcurrency: number) {
+    this.#index = index;
+    this.#embedder = embedder;
+    this.#importConcurrency = importConcurrency;
+  }
+
+  // ── Galleries ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async createGallery(request: CreateGalleryRequest): Promise<Gallery> {
+    this.#check(request);
+    return asGallery(await this.#index.createGallery(parseGalleryDraft(request, this.#embedder?.info ?? null)));
+  }
+
+  async getGallery(request: { readonly gallery: string } & CallOptions): Promise<Gallery> {
+    this.#check(request);
+    return asGallery(this.#index.getGallery(parseGalleryName(request.gallery)));
+  }
+
+  async listGalleries(options: CallOptions = {}): Promise<readonly Gallery[]> {
+    this.#check(options);
+    return this.#index.listGalleries().map(asGallery);
+  }
+
+  async updateGallery(request: UpdateGalleryRequest): Promise<Gallery> {
+    this.#check(request);
+    return asGallery(await this.#index.updateGallery(parseGalleryName(request.gallery), parseGalleryChange(request)));
+  }
+
+  async deleteGallery(request: { readonly gallery: string } & CallOptions): Promise<boolean> {
+    this.#check(request);
+    return this.#index.deleteGallery(parseGalleryName(request.gallery));
+  }
+
+  // ── Enrolment ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async enroll(request: EnrollRequest): Promise<EnrollAnswer> {
+    this.#check(request);
+    const parsed = parseEnrollment(request);
+    const gallery = await this.#galleryToEnroll(request.gallery);
+    const name = gallery.gallery;
+    const answered = parsed.idempotency && this.#index.findEnrolment(name, parsed.idempotency);
+    if (answered) return { gallery: name, identity: parsed.identity, faces: [], ...answered };
+
+    const refuse = parsed.refuseReasons ?? asGallery(gallery).refuseReasons;
+    const probes = await allOrFirstError(
+      parsed.samples.map((sample, i) =>
+        locateError(i, parsed.samples.length, async () => {
+          const probe = await makeProbe(this.#embedder, gallery, sample, {
+            faces: parsed.faces,
+            signal: request.signal,
+          });
+          refuseByQuality(probe, refuse);
+          return probe;
+        }),
+      ),
+    );
+    const templates = probes.map((probe, i): TemplateDraft => {
+      const bytes = parsed.samples[i]?.image ?? parsed.samples[i]?.alignedCrop;
+      return {
+        vector: probe.vector,
+        space: probe.space,
+        origin: 'native',
+        quality: probe.face?.quality.score ?? null,
+        imageDigest: bytes ? sha256(bytes) : null,
+      };
+    });
+    throwIfAborted(request.signal);
+    const enrolment = await this.#index.enroll({
+      gallery: name,
+      identity: parsed.identity,
+      label: parsed.label,
+      groups: parsed.groups,
+      attributes: parsed.attributes,
+      templates,
+      duplicates: parsed.duplicates,
+      idempotency: parsed.idempotency,
+      signal: request.signal,
+    });
+    return { gallery: name, identity: parsed.identity, faces: probes.flatMap(({ face }) => face ?? []), ...enrolment };
+  }
+
+  importAll(
+    items: AsyncIterable<EnrollRequest> | Iterable<EnrollRequest>,
+    options: CallOptions = {},
+  ): AsyncIterable<ImportResult> {
+    this.#check(options);
+    return importItems((request) => this.enroll(request), items, {
+      concurrency: this.#importConcurrency,
+      signal: options.signal,
+    });
+  }
+
+  // ── Identification and verification ────────────────────────────────────────────────────────────────────────────────
+
+  async identify(request: IdentifyRequest): Promise<Identification> {
+    this.#check(request);
+    const startedMs = performance.now();
+    const search = parseSearch(request);
+    const gallery = this.#gallery(request.gallery);
+    const probe = await makeProbe(this.#embedder, gallery, parseSample(request), {
+      faces: parseFaceChoice(request.faces),
+      signal: request.signal,
+    });
+    return this.#search(gallery, probe, search, request.signal, startedMs);
+  }
+
+  async identifyFaces(request: IdentifyFacesRequest): Promise<readonly Identification[]> {
+    this.#check(request);
+    const startedMs = performance.now();
+    const search = parseSearch(request);
+    const gallery = this.#gallery(request.gallery);
+    const { faces, timings } = await requireEmbedder(this.#embedder).embedImage(parseBytes(request.image, 'image'), {
+      signal: request.signal,
+    });
+    return Promise.all(
+      faces.map(({ face, vector }) =>
+        this.#search(
+          gallery,
+          { space: requireEmbedder(this.#embedder).info.space, vector, face, timings },
+          search,
+          request.signal,
+          startedMs,
+        ),
+      ),
+    );
+  }
+
+  async verify(request: VerifyRequest): Promise<Verification> {
+    this.#check(request);
+    const startedMs = performance.now();
+    const identity = parseIdentityId(request.identity);
+    const threshold = parseThreshold(request.threshold);
+    const gallery = this.#gallery(request.gallery);
+    // An unknown person is told before the image is worked on.
+    this.#index.getIdentity(gallery.gallery, identity);
+    const probe = await makeProbe(this.#embedder, gallery, parseSample(request), {
+      faces: parseFaceChoice(request.faces),
+      signal: request.signal,
+    });
+    const searchedMs = performance.now();
+    const answer = this.#index.verify({
+      gallery: gallery.gallery,
+      space: probe.space,
+      identity,
+      probe: probe.vector,
+      threshold,
+    });
+    const endedMs = performance.now();
+    return {
+      gallery: gallery.gallery,
+      space: probe.space,
+      identity,
+      ...answer,
+      face: probe.face,
+      timings: { ...probe.timings, searchMs: endedMs - searchedMs, totalMs: endedMs - startedMs },
+    };
+  }
+
+  async embed(request: EmbedRequest): Promise<EmbedAnswer> {
+    this.#check(request);
+    const embedder = requireEmbedder(this.#embedder);
+    const embedded = await embedSample(this.#embedder, parseSample(request), request.signal);
+    return {
+      width: embedded.width,
+      height: embedded.height,
+      faces: embedded.faces.map(({ face, vector }) => ({ face, embedding: { space: embedder.info.space, vector } })),
+      timings: embedded.timings,
+    };
+  }
+
+  // ── Identities ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async getIdentity(request: IdentityRef): Promise<Identity> {
+    this.#check(request);
+    return this.#index.getIdentity(galleryName(request.gallery), parseIdentityId(request.identity));
+  }
+
+  async listIdentities(request: ListIdentitiesRequest = {}): Promise<IdentityPage> {
+    this.#check(request);
+    const limit = parsePageSize(request.pageSize);
+    const identities = this.#index.listIdentities({
+      gallery: galleryName(request.gallery),
+      after: request.pageToken === undefined ? undefined : parsePageToken(request.pageToken),
+      limit: limit + 1,
+      groups: parseGroups(request.groups),
+    });
+    const last = identities[limit - 1];
+    if (identities.length <= limit || last === undefined) return { identities };
+    return { identities: identities.slice(0, limit), nextPageToken: Buffer.from(last.identity).toString('base64url') };
+  }
+
+  async updateIdentity(request: UpdateIdentityRequest): Promise<Identity> {
+    this.#check(request);
+    return this.#index.updateIdentity({
+      gallery: galleryName(request.gallery),
+      identity: parseIdentityId(request.identity),
+      label: parseLabel(request.label),
+      groups: parseGroups(request.groups),
+      attributes: parseAttributes(request.attributes),
+      expectedVersion: parseExpectedVersion(request.expectedVersion),
+    });
+  }
+
+  async removeTemplate(request: RemoveTemplateRequest): Promise<Identity> {
+    this.#check(request);
+    return this.#index.removeTemplate(
+      galleryName(request.gallery),
+      parseIdentityId(request.identity),
+      parseTemplateNumber(request.template),
+    );
+  }
+
+  async eraseIdentity(request: IdentityRef): Promise<EraseAnswer> {
+    this.#check(request);
+    return this.#index.eraseIdentity(galleryName(request.gallery), parseIdentityId(request.identity));
+  }
+
+  // ── Operations ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async *exportTemplates(
+    request: { readonly gallery?: string | undefined } & CallOptions = {},
+  ): AsyncIterable<ExportedTemplate> {
+    this.#check(request);
+    const gallery = galleryName(request.gallery);
+    let sinceTurn = 0;
+    for (const { identity, template, vector } of this.#index.exportTemplates(gallery)) {
+      throwIfAborted(request.signal);
+      yield {
+        gallery,
+        identity: identity.identity,
+        label: identity.label,
+        groups: identity.groups,
+        attributes: identity.attributes,
+        template,
+        embedding: { space: template.space, vector },
+      };
+      // Reading is synchronous; others get their turn.
+      if (++sinceTurn % 64 === 0) await nextTurn();
+    }
+  }
+
+  async stats(options: CallOptions = {}): Promise<Stats> {
+    this.#check(options);
+    return {
+      version,
+      startedAt: this.#startedAt,
+      embedder: this.#embedder && { info: this.#embedder.info, stats: this.#embedder.stats() },
+      galleries: await this.#index.stats(),
+      residentBytes: memoryUsage.rss(),
+      storeBytes: this.#index.storeBytes(),
+    };
+  }
+
+  async checkpoint(request: { readonly gallery?: string | undefined } & CallOptions = {}): Promise<void> {
+    this.#check(request);
+    await this.#index.checkpoint(request.gallery === undefined ? undefined : parseGalleryName(request.gallery));
+  }
+
+  async close(): Promise<void> {
+    this.#closing ??= (async () => {
+      await this.#embedder?.close();
+      await this.#index.close();
+    })();
+    return this.#closing;
+  }
+
+  // ── Inside ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #check(options: CallOptions): void {
+    if (this.#closing) throw new HarmonidError('CLOSED', 'the database is closed');
+    throwIfAborted(options.signal);
+  }
+
+  #gallery(name: string | undefined): GalleryRecord {
+    return this.#index.getGallery(galleryName(name));
+  }
+
+  /** The default gallery makes itself at the first enrolment; every other one is made by name, so that a typing error is told. */
+  async #galleryToEnroll(name: string | undefined): Promise<GalleryRecord> {
+    const parsed = galleryName(name);
+    const found = this.#index.findGallery(parsed);
+    if (found) return found;
+    if (parsed !== defaultGallery || !this.#embedder) return this.#index.getGallery(parsed);
+    try {
+      return await this.createGallery({ gallery: parsed });
+    } catch (error) {
+      // Two first enrolments at once: the other one made it.
+      if (isHarmonidError(error) && error.code === 'GALLERY_EXISTS') return this.#index.getGallery(parsed);
+      throw error;
+    }
+  }
+
+  async #search(
+    gallery: GalleryRecord,
+    probe: Probe,
+    search: ParsedSearch,
+    signal: AbortSignal | undefined,
+    startedMs: number,
+  ): Promise<Identification> {
+    throwIfAborted(signal);
+    const searchedMs = performance.now();
+    const answer = await this.#index.search({
+      gallery: gallery.gallery,
+      space: probe.space,
+      probe: probe.vector,
+      ...search,
+      signal,
+    });
+    const endedMs = performance.now();
+    return {
+      gallery: gallery.gallery,
+      space: probe.space,
+      ...answer,
+      face: probe.face,
+      timings: { ...probe.timings, searchMs: endedMs - searchedMs, totalMs: endedMs - startedMs },
+    };
+  }
+}
+
+/** Says which of several samples an error speaks of, in its message and details. */
+async function locateError<T>(sample: number, sampleCount: number, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (sampleCount === 1) throw error;
+    const { code, message, details, cause } = asHarmonidError(error);
+    throw new HarmonidError(code, `sample ${sample + 1} of ${sampleCount}: ${message}`, {
+      details: { ...details, sample },
+      cause,
+    });
+  }
+}
+
+/** Waits for all, so that nothing is left running, then throws the first error in the order of the samples. */
+async function allOrFirstError<T>(work: readonly Promise<T>[]): Promise<T[]> {
+  const settled = await Promise.allSettled(work);
+  return settled.map((result) => {
+    if (result.status === 'rejected') throw asHarmonidError(result.reason);
+    return result.value;
+  });
+}
+
+function galleryName(name: string | undefined): string {
+  return parseGalleryName(name ?? defaultGallery);
+}
+
+function parsePageToken(token: string): string {
+  const identity = Buffer.from(token, 'base64url').toString();
+  if (Buffer.from(identity).toString('base64url') !== token) {
+    throw new HarmonidError('INVALID_ARGUMENT', 'pageToken was not made by listIdentities');
+  }
+  return parseIdentityId(identity);
+}
+
+/** The index keeps reasons as plain strings; only known ones were ever written. */
+function asGallery(record: GalleryRecord): Gallery {
+  return { ...record, refuseReasons: qualityReasons.filter((reason) => record.refuseReasons.includes(reason)) };
+}

@@ -1,0 +1,138 @@
+/**
+ * The house plan, held by reading the sources: which room may import which, who owns which third-party package, no cycles.
+ * The expected rules are the tables below, written by hand; the actual edges come from the import statements.
+ */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, existsSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { describe, it } from 'mocha';
+import { repositoryPath } from './support/paths.js';
+
+const sourcePath = join(repositoryPath, 'src');
+
+/** A room is a folder of src, or a file that lies directly in src. Rooms may import what is listed, and themselves. */
+const allowed: Readonly<Record<string, readonly string[]>> = {
+  errors: [],
+  vector: ['errors'],
+  version: [],
+  wire: [],
+  index: ['errors', 'vector'],
+  embedder: ['errors', 'vector'],
+  api: ['index', 'embedder', 'vector'],
+  requests: ['api', 'index', 'embedder', 'errors', 'vector'],
+  probe: ['api', 'index', 'embedder', 'errors', 'vector', 'requests'],
+  'import-stream': ['api', 'errors'],
+  database: ['api', 'requests', 'probe', 'import-stream', 'index', 'embedder', 'errors', 'vector', 'version'],
+  evaluate: ['embedder', 'errors', 'vector'],
+  migrate: ['database', 'api', 'index', 'embedder', 'errors', 'vector'],
+  client: ['api', 'wire', 'errors', 'vector', 'version'],
+  server: ['api', 'wire', 'errors', 'vector', 'version'],
+  cli: [
+    'api',
+    'database',
+    'requests',
+    'client',
+    'server',
+    'evaluate',
+    'migrate',
+    'embedder',
+    'errors',
+    'vector',
+    'version',
+  ],
+};
+
+/** Packages that only certain files may import; every other package must not be imported by src at all. */
+const owners: Readonly<Record<string, readonly string[]>> = {
+  lmdb: ['index/lmdb-store.ts'],
+  'hnswlib-node': ['index/hnsw-graph.ts'],
+  'onnxruntime-node': ['embedder/onnx-session.ts'],
+  sharp: ['embedder/image.ts', 'cli/annotate.ts'],
+  zod: ['embedder/model-pack.ts'],
+  '@bufbuild/protobuf': ['wire/', 'embedder/packs/'],
+  '@grpc/grpc-js': ['wire/', 'server/', 'client/'],
+  '@grpc/reflection': ['server/'],
+  '@grpc/proto-loader': ['server/'],
+  'grpc-health-check': ['server/'],
+  commander: ['cli/'],
+  'cli-progress': ['cli/'],
+  'cli-table3': ['cli/', 'evaluate/'],
+  pino: ['cli/'],
+};
+
+interface Import {
+  readonly from: string;
+  readonly specifier: string;
+}
+
+function sources(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)));
+}
+
+function importsOf(file: string): Import[] {
+  const text = readFileSync(join(sourcePath, file), 'utf8');
+  const pattern = /(?:^|\n)\s*(?:import|export)\b[^;'"]*?(?:from\s*)?['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]/g;
+  return [...text.matchAll(pattern)].map((match) => ({ from: file, specifier: match[1] ?? match[2] ?? '' }));
+}
+
+function room(file: string): string {
+  const [head = ''] = file.split('/');
+  return head.replace(/\.ts$/, '');
+}
+
+const imports = sources(sourcePath).flatMap(importsOf);
+const inner = imports.flatMap(({ from, specifier }) => {
+  if (!specifier.startsWith('.')) return [];
+  const target = relative(sourcePath, resolve(sourcePath, dirname(from), specifier)).replace(/\.js$/, '.ts');
+  return [{ from, target }];
+});
+
+describe('architecture', () => {
+  it('reads imports at all', () => {
+    assert.ok(inner.length > 50, `only ${inner.length} imports between our files were found`);
+  });
+
+  it('every import between our files leads to a file', () => {
+    assert.deepEqual(
+      inner.filter(({ target }) => !existsSync(join(sourcePath, target))),
+      [],
+    );
+  });
+
+  it('rooms import only the rooms below them', () => {
+    const wrong = inner.filter(({ from, target }) => {
+      const [a, b] = [room(from), room(target)];
+      return a !== b && !allowed[a]?.includes(b);
+    });
+    assert.deepEqual(wrong, []);
+  });
+
+  it('the allowed edges have no cycle', () => {
+    const visit = (name: string, path: readonly string[]): void => {
+      assert.ok(!path.includes(name), `cycle: ${[...path, name].join(' -> ')}`);
+      for (const next of allowed[name] ?? []) visit(next, [...path, name]);
+    };
+    for (const name of Object.keys(allowed)) visit(name, []);
+  });
+
+  it('a third-party package is imported by its owner only', () => {
+    const wrong = imports.filter(({ from, specifier }) => {
+      if (specifier.startsWith('.') || specifier.startsWith('node:')) return false;
+      const name = specifier
+        .split('/')
+        .slice(0, specifier.startsWith('@') ? 2 : 1)
+        .join('/');
+      return !owners[name]?.some((owner) => from.startsWith(owner));
+    });
+    assert.deepEqual(wrong, []);
+  });
+
+  it('the index and the embedder read nothing of the process', () => {
+    const offenders = sources(sourcePath)
+      .filter((file) => /^(index|embedder|evaluate|server|client|migrate)\//.test(file))
+      .filter((file) => /\bprocess\.(env|argv|exit|on|cwd)\b/.test(readFileSync(join(sourcePath, file), 'utf8')));
+    assert.deepEqual(offenders, []);
+  });
+});

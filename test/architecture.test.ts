@@ -73,8 +73,12 @@ function sources(folder: string): string[] {
 
 function importsOf(file: string): Import[] {
   const text = readFileSync(join(sourcePath, file), 'utf8');
-  const pattern = /(?:^|\n)\s*(?:import|export)\b[^;'"]*?(?:from\s*)?['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]/g;
-  return [...text.matchAll(pattern)].map((match) => ({ from: file, specifier: match[1] ?? match[2] ?? '' }));
+  const pattern =
+    /(?:^|\n)(?:import|export)\s+[\w*{}\s,$]*?\bfrom\s+'([^']+)'|(?:^|\n)import\s+'([^']+)'|\bimport\(\s*'([^']+)'/g;
+  return [...text.matchAll(pattern)].map((match) => ({
+    from: file,
+    specifier: match[1] ?? match[2] ?? match[3] ?? '',
+  }));
 }
 
 function room(file: string): string {

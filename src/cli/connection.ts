@@ -1,0 +1,95 @@
+/**
+ * From the options to an open database: the one in a directory (`--data`), or the one behind a server (`--server`).
+ *
+ * Engines are loaded only when they are needed: help is quick, and a client of a server loads no networks. A database that was
+ * opened here is closed here.
+ */
+import { stat } from 'node:fs/promises';
+import type { Database } from '../api.js';
+import type { DatabaseOptions } from '../database.js';
+import type { Embedder } from '../embedder/embedder.js';
+import { HarmonidError } from '../errors.js';
+import { usageError } from './failure.js';
+import type { EmbedderOptions, TargetOptions } from './options.js';
+
+/** What a command needs of an embedded database. */
+export interface Need {
+  /** Whether images are embedded; loading the networks takes a second. */
+  readonly images: boolean;
+  /** Whether the directory is made when there is none. */
+  readonly create: boolean;
+}
+
+type Target = TargetOptions & EmbedderOptions;
+
+/** Opens what the options name, works on it, and closes it. */
+export async function withDatabase<T>(
+  target: Target,
+  need: Need,
+  work: (database: Database) => Promise<T>,
+): Promise<T> {
+  const database = await openTarget(target, need);
+  try {
+    return await work(database);
+  } finally {
+    await database.close();
+  }
+}
+
+async function openTarget(target: Target, need: Need): Promise<Database> {
+  if (target.server === undefined) return openEmbedded(target, need);
+  refuseEmbedderOptions(target);
+  const { connectDatabase } = await import('../client/remote-database.js');
+  return connectDatabase({ address: target.server });
+}
+
+/** The database in a directory. @throws DATA_NOT_FOUND and the codes of `openDatabase` */
+export async function openEmbedded(target: Target, need: Need): Promise<Database> {
+  if (!need.create && !(await isDirectory(target.data))) {
+    throw new HarmonidError('DATA_NOT_FOUND', `there is no data directory at ${target.data}`, {
+      details: { path: target.data },
+    });
+  }
+  const { openDatabase } = await import('../database.js');
+  return openDatabase({ path: target.data, embedder: need.images ? embedderSettings(target) : false });
+}
+
+/** Networks without a database. */
+export async function withEmbedder<T>(options: EmbedderOptions, work: (embedder: Embedder) => Promise<T>): Promise<T> {
+  const { openOnnxEmbedder } = await import('../embedder/onnx-embedder.js');
+  const embedder = await openOnnxEmbedder(embedderSettings(options));
+  try {
+    return await work(embedder);
+  } finally {
+    await embedder.close();
+  }
+}
+
+type EmbedderSettings = Exclude<DatabaseOptions['embedder'], Embedder | false | undefined>;
+
+function embedderSettings(options: EmbedderOptions): EmbedderSettings {
+  const { pack, provider, detector, mirror, threads, models } = options;
+  return {
+    ...(pack !== undefined && { pack }),
+    ...(provider !== undefined && { provider }),
+    ...(detector !== undefined && { detector }),
+    ...(mirror !== undefined && { mirrorAveraging: mirror }),
+    ...(threads !== undefined && { threads }),
+    ...(models !== undefined && { modelsPath: models }),
+  };
+}
+
+function refuseEmbedderOptions(options: EmbedderOptions): void {
+  const names = ['pack', 'provider', 'detector', 'mirror', 'threads', 'models'] as const;
+  const given = names.find((name) => options[name] !== undefined);
+  if (given)
+    throw usageError(`--${given} belongs to \`harmonid serve\`: the server at the other end has its own model`);
+}
+
+export async function isDirectory(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * The options that several commands share, and how their texts become values.
+ *
+ * Only the form is checked here (a number is a number); ranges and names are the database's to judge, so that the command
+ * line refuses what the library refuses, in the same words.
+ */
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import { qualityReasons, type QualityReason } from '../embedder/face.js';
+import { executionProviders, type ExecutionProvider } from '../embedder/embedder.js';
+import { exitCodesHelp } from './failure.js';
+
+/** Every command has these. */
+export interface OutputOptions {
+  readonly json?: boolean;
+  readonly verbose?: boolean;
+}
+
+/** Commands on a database have these. */
+export interface TargetOptions extends OutputOptions {
+  readonly data: string;
+  readonly server?: string;
+}
+
+export interface GalleryOption {
+  readonly gallery?: string;
+}
+
+/** Commands that turn images into vectors have these; they are for the embedded database only. */
+export interface EmbedderOptions {
+  readonly pack?: string;
+  readonly provider?: ExecutionProvider;
+  readonly detector?: string;
+  readonly mirror?: boolean;
+  readonly threads?: number;
+  readonly models?: string;
+}
+
+export type FaceChoice = 'one' | 'largest';
+
+export const dataDefault = './data';
+
+/** Adds --json and --verbose, the examples and the exit codes. */
+export function describe(command: Command, examples: readonly string[], remarks = ''): Command {
+  return command
+    .option('--json', 'print JSON')
+    .option('-v, --verbose', 'show causes of failures')
+    .addHelpText(
+      'after',
+      `${remarks && `\n${remarks}\n`}\nExamples:\n${examples.map((line) => `  $ ${line}`).join('\n')}\n${exitCodesHelp}`,
+    );
+}
+
+export function targetOptions(command: Command): Command {
+  return command
+    .addOption(new Option('-d, --data <dir>', 'the data directory to work on').default(dataDefault))
+    .addOption(
+      new Option('-s, --server <host:port>', 'the server to work on, in place of a data directory').conflicts('data'),
+    );
+}
+
+export function galleryOption(command: Command): Command {
+  return command.option('-g, --gallery <name>', 'the gallery (default: "default")');
+}
+
+export function embedderOptions(command: Command): Command {
+  return command
+    .optionsGroup('Options of the model (with --data; a server has its own):')
+    .option('--pack <id>', 'the model pack')
+    .addOption(new Option('--provider <name>', 'where networks run').choices(executionProviders))
+    .option('--detector <name>', 'face detector of the pack: ssd (default), or tiny, which is faster and misses more')
+    .option('--mirror', 'average with the mirrored face: more accurate, embedding costs twice')
+    .option('--no-mirror', 'do not average with the mirrored face')
+    .option('--threads <n>', 'CPU threads for networks', wholeNumber)
+    .option('--models <dir>', 'where model packs are kept (default: DATA/models)');
+}
+
+export function groupOption(command: Command, description: string): Command {
+  return command.option('--group <name>', `${description}; may be repeated`, collect);
+}
+
+export function facesOption(command: Command, choices: readonly string[], standard: string): Command {
+  return command.addOption(
+    new Option('--faces <which>', 'when a photo shows several faces').choices(choices).default(standard),
+  );
+}
+
+export function duplicatesOption(command: Command): Command {
+  return command.addOption(
+    new Option('--duplicates <policy>', 'when the face is somebody else already').choices([
+      'refuse',
+      'report',
+      'ignore',
+    ]),
+  );
+}
+
+/** One value more of an option that may be repeated. */
+export function collect(value: string, previous: readonly string[] | undefined): readonly string[] {
+  return [...(previous ?? []), value];
+}
+
+export function collectAttribute(
+  value: string,
+  previous: Readonly<Record<string, string>> | undefined,
+): Readonly<Record<string, string>> {
+  const [, key, text] = /^([^=]+)=(.*)$/s.exec(value) ?? [];
+  if (key === undefined || text === undefined) throw new InvalidArgumentError('KEY=VALUE is wanted.');
+  return { ...previous, [key]: text };
+}
+
+export function collectReason(value: string, previous: readonly QualityReason[] | undefined): readonly QualityReason[] {
+  const reason = qualityReasons.find((known) => known === value.toUpperCase().replaceAll('-', '_'));
+  if (!reason) throw new InvalidArgumentError(`Known reasons are ${qualityReasons.join(', ')}.`);
+  return [...(previous ?? []), reason];
+}
+
+export function wholeNumber(value: string): number {
+  if (!/^\d{1,15}$/.test(value)) throw new InvalidArgumentError('A whole number is wanted.');
+  return Number(value);
+}
+
+export function decimalNumber(value: string): number {
+  if (!/^\d*\.?\d+$/.test(value)) throw new InvalidArgumentError('A number is wanted.');
+  return Number(value);
+}

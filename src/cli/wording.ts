@@ -1,0 +1,83 @@
+/**
+ * How values read in tables: three decimals for distances, whole units for sizes, one line a row. Pure.
+ */
+import Table from 'cli-table3';
+import type { Decision, Identification } from '../api.js';
+import type { Paint } from './terminal.js';
+
+/** What stands where there is nothing. */
+export const nothing = '-';
+
+export type Row = readonly string[];
+
+/** A table without lines, so that it can be read, grepped and pasted. Columns are aligned for wide characters, too. */
+export function table(paint: Paint, head: Row, rows: readonly Row[]): string {
+  const grid = new Table({
+    // prettier-ignore
+    chars: {
+      top: '', 'top-mid': '', 'top-left': '', 'top-right': '', bottom: '', 'bottom-mid': '', 'bottom-left': '',
+      'bottom-right': '', left: '', 'left-mid': '', mid: '', 'mid-mid': '', right: '', 'right-mid': '', middle: '  ',
+    },
+    style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [], compact: true },
+  });
+  grid.push(head.map((title) => paint('bold', title.toUpperCase())));
+  for (const row of rows) grid.push([...row]);
+  return trimLines(grid.toString());
+}
+
+/** Names and values under each other. */
+export function facts(paint: Paint, rows: readonly (readonly [name: string, value: string])[]): string {
+  const width = Math.max(...rows.map(([name]) => name.length));
+  return rows.map(([name, value]) => `${paint('dim', name.padEnd(width))}  ${value}`).join('\n');
+}
+
+function trimLines(text: string): string {
+  return text
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .join('\n');
+}
+
+export function distanceText(distance: number): string {
+  return distance.toFixed(3);
+}
+
+export function decisionText(paint: Paint, decision: Decision): string {
+  const style = { match: 'green', 'no-match': 'red', ambiguous: 'yellow' } as const;
+  return paint(style[decision], decision);
+}
+
+/** Who it is: the identity of a match, the two nearest when they cannot be told apart, nobody otherwise. */
+export function identityText({ decision, candidates }: Identification): string {
+  const [first, second] = candidates;
+  if (!first || decision === 'no-match') return nothing;
+  return decision === 'ambiguous' && second ? `${first.identity} or ${second.identity}` : first.identity;
+}
+
+export function listText(values: readonly string[]): string {
+  return values.length === 0 ? nothing : values.join(', ');
+}
+
+export function attributesText(attributes: Readonly<Record<string, string>>): string {
+  return listText(Object.entries(attributes).map(([key, value]) => `${key}=${value}`));
+}
+
+/** `2026-11-23 22:34:13Z` */
+export function timeText(time: Date | null): string {
+  return time === null ? nothing : `${time.toISOString().slice(0, 19).replace('T', ' ')}Z`;
+}
+
+export function bytesText(bytes: number): string {
+  if (bytes < 1024) return `${bytes} B`;
+  const power = Math.min(4, Math.floor(Math.log2(bytes) / 10));
+  return `${(bytes / 1024 ** power).toFixed(1)} ${'KMGT'[power - 1] ?? ''}iB`;
+}
+
+export function counted(count: number, singular: string, plural = `${singular}s`): string {
+  return `${count} ${count === 1 ? singular : plural}`;
+}
+
+/** File names come from the disk and may hold anything; a terminal must not obey them. */
+export function printable(text: string): string {
+  return text.replaceAll(/\p{Cc}/gu, '\uFFFD');
+}

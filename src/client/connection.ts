@@ -1,0 +1,198 @@
+/**
+ * Calls over one gRPC connection: promises and async iterables out, HarmonidErrors when they fail.
+ *
+ * Promises: an aborted signal ends its call on the server, too; a stream is read no faster than its consumer asks and written no faster
+ * than the server takes; leaving a loop over answers cancels the call.
+ */
+import { once } from 'node:events';
+import {
+  Client,
+  credentials as grpcCredentials,
+  Metadata,
+  status,
+  type ChannelCredentials,
+  type ClientDuplexStream,
+  type ClientReadableStream,
+} from '@grpc/grpc-js';
+import type { CallOptions } from '../api.js';
+import { abortError, HarmonidError, throwIfAborted } from '../errors.js';
+import { errorOfStatus } from '../wire/error-status.js';
+
+export interface ConnectionOptions {
+  /** `host:port`. */
+  readonly address: string;
+  /** Default: no encryption. */
+  readonly credentials?: ChannelCredentials | undefined;
+  /** How long one call may take, milliseconds; streams have no deadline. Infinity: for ever. Default 60,000. */
+  readonly deadlineMs?: number | undefined;
+  /** Largest answer that is taken, bytes. Default 32 MiB. */
+  readonly messageBytesMax?: number | undefined;
+}
+
+/** What is needed of a generated method definition. */
+export interface Method<Q, A> {
+  readonly path: string;
+  readonly requestSerialize: (request: Q) => Buffer;
+  readonly responseDeserialize: (answer: Buffer) => A;
+}
+
+export class Connection {
+  readonly #client: Client;
+  readonly #address: string;
+  readonly #deadlineMs: number;
+  #closed = false;
+
+  constructor({ address, credentials, deadlineMs, messageBytesMax }: ConnectionOptions) {
+    this.#address = address;
+    this.#deadlineMs = deadlineMs ?? 60_000;
+    this.#client = new Client(address, credentials ?? grpcCredentials.createInsecure(), {
+      'grpc.max_receive_message_length': messageBytesMax ?? 32 * 1024 * 1024,
+      // A server that came back is found within seconds.
+      'grpc.initial_reconnect_backoff_ms': 200,
+      'grpc.max_reconnect_backoff_ms': 5_000,
+      // A connection that died without a word is noticed while calls wait on it.
+      'grpc.keepalive_time_ms': 40_000,
+      'grpc.keepalive_timeout_ms': 20_000,
+      'grpc.enable_channelz': 0,
+    });
+  }
+
+  async unary<Q, A>(method: Method<Q, A>, request: Q, { signal }: CallOptions): Promise<A> {
+    this.#check(signal);
+    const message = encode(method, request);
+    const deadline = Number.isFinite(this.#deadlineMs) ? { deadline: Date.now() + this.#deadlineMs } : {};
+    return new Promise<A>((resolve, reject) => {
+      const call = this.#client.makeUnaryRequest(
+        method.path,
+        asEncoded,
+        method.responseDeserialize,
+        message,
+        new Metadata(),
+        deadline,
+        (error, answer) => {
+          signal?.removeEventListener('abort', cancel);
+          if (error) reject(this.#errorOf(error, signal));
+          else if (answer === undefined)
+            reject(new HarmonidError('INTERNAL', `server ${this.#address} gave no answer`));
+          else resolve(answer);
+        },
+      );
+      const cancel = (): void => call.cancel();
+      signal?.addEventListener('abort', cancel, { once: true });
+    });
+  }
+
+  async *serverStream<Q, A>(method: Method<Q, A>, request: Q, { signal }: CallOptions): AsyncGenerator<A, void, void> {
+    this.#check(signal);
+    const message = encode(method, request);
+    yield* this.#answers(
+      this.#client.makeServerStreamRequest(method.path, asEncoded, method.responseDeserialize, message, new Metadata()),
+      signal,
+    );
+  }
+
+  /** A source that throws ends the requests; what is still answered is handed on, then its error is thrown. */
+  async *bidirectional<Q, A>(
+    method: Method<Q, A>,
+    requests: AsyncIterable<Q>,
+    { signal }: CallOptions,
+  ): AsyncGenerator<A, void, void> {
+    this.#check(signal);
+    const call = this.#client.makeBidiStreamRequest(
+      method.path,
+      method.requestSerialize,
+      method.responseDeserialize,
+      new Metadata(),
+    );
+    const over = new AbortController();
+    let sourceFailure: { readonly error: unknown } | undefined;
+    // Never rejects; not waited for, since a source may be waiting for something that never comes.
+    void feed(call, requests, over.signal, (error) => (sourceFailure = { error }));
+    try {
+      yield* this.#answers(call, signal);
+      if (sourceFailure) throw sourceFailure.error;
+    } finally {
+      over.abort();
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#client.close();
+  }
+
+  async *#answers<A>(call: ClientReadableStream<A>, signal: AbortSignal | undefined): AsyncGenerator<A, void, void> {
+    const cancel = (): void => call.cancel();
+    signal?.addEventListener('abort', cancel, { once: true });
+    // The iterator below throws it; without a listener of its own it would also be thrown at nobody.
+    call.on('error', () => {});
+    try {
+      const answers: AsyncIterator<A, unknown> = call.iterator({ destroyOnReturn: false });
+      for (;;) {
+        const next = await answers.next();
+        if (next.done) return;
+        yield next.value;
+      }
+    } catch (error) {
+      throw this.#errorOf(error, signal);
+    } finally {
+      signal?.removeEventListener('abort', cancel);
+      call.cancel();
+    }
+  }
+
+  #check(signal: AbortSignal | undefined): void {
+    if (this.#closed) throw new HarmonidError('CLOSED', `the connection to server ${this.#address} is closed`);
+    throwIfAborted(signal);
+  }
+
+  #errorOf(error: unknown, signal: AbortSignal | undefined): unknown {
+    if (!isFailedCall(error)) return error;
+    if (signal?.aborted && error.code === status.CANCELLED) return abortError(signal);
+    return errorOfStatus(error, this.#address);
+  }
+}
+
+/** Writes requests as fast as the server takes them, then ends the client's side. */
+async function feed<Q, A>(
+  call: ClientDuplexStream<Q, A>,
+  requests: AsyncIterable<Q>,
+  over: AbortSignal,
+  onFailure: (error: unknown) => void,
+): Promise<void> {
+  try {
+    for await (const request of requests) {
+      if (over.aborted) return;
+      if (!call.write(request)) await once(call, 'drain', { signal: over });
+    }
+  } catch (error) {
+    // Once the call is over nobody asks how the source fares.
+    if (!over.aborted) onFailure(error);
+  } finally {
+    call.end();
+  }
+}
+
+/** @throws INVALID_ARGUMENT for what the wire cannot carry, e.g. a fraction where a whole number is wanted */
+function encode<Q, A>(method: Method<Q, A>, request: Q): Buffer {
+  try {
+    return method.requestSerialize(request);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new HarmonidError('INVALID_ARGUMENT', `the request cannot be sent: ${reason}`, { cause: error });
+  }
+}
+
+function asEncoded(message: Buffer): Buffer {
+  return message;
+}
+
+interface FailedCall extends Error {
+  readonly code: status;
+  readonly details: string;
+  readonly metadata: Metadata;
+}
+
+function isFailedCall(error: unknown): error is FailedCall {
+  return error instanceof Error && 'metadata' in error && error.metadata instanceof Metadata;
+}

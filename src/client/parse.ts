@@ -1,0 +1,198 @@
+/** From answers on the wire to the API's. What an answer must have and lacks is an error of the server: INTERNAL. */
+import type {
+  Candidate,
+  EmbedAnswer,
+  EmbedderInfo,
+  Embedding,
+  EnrollAnswer,
+  ExportedTemplate,
+  Face,
+  Gallery,
+  GalleryStats,
+  Identification,
+  Identity,
+  ImportResult,
+  Stats,
+  Template,
+  Timings,
+  Verification,
+} from '../api.js';
+import { executionProviders } from '../embedder/embedder.js';
+import { HarmonidError } from '../errors.js';
+import {
+  decisions,
+  duplicatePolicies,
+  graphSources,
+  nameOf,
+  qualityReasonNumbers,
+  templateOrigins,
+} from '../wire/enums.js';
+import { errorOfWire } from '../wire/error-status.js';
+import type * as admin from '../wire/harmonid/v1/admin.js';
+import type * as common from '../wire/harmonid/v1/common.js';
+import type * as wire from '../wire/harmonid/v1/identity.js';
+
+export function parseEnrollAnswer(answer: wire.EnrollResponse): EnrollAnswer {
+  return {
+    ...answer,
+    templates: answer.templates.map(parseTemplate),
+    faces: answer.faces.map(parseFace),
+    duplicates: answer.duplicates.map(parseCandidate),
+  };
+}
+
+export function parseImportResult({ index, identity, result }: wire.ImportResponse): ImportResult {
+  const { $case, value } = present(result, 'result');
+  return $case === 'answer'
+    ? { index, identity, answer: parseEnrollAnswer(value) }
+    : { index, identity, error: errorOfWire(value) };
+}
+
+export function parseIdentification(answer: wire.Identification): Identification {
+  return {
+    ...answer,
+    decision: named(decisions, answer.decision, 'decision'),
+    candidates: answer.candidates.map(parseCandidate),
+    margin: answer.margin ?? null,
+    face: answer.face ? parseFace(answer.face) : null,
+    timings: parseTimings(answer.timings),
+  };
+}
+
+export function parseVerification(answer: wire.VerifyResponse): Verification {
+  const decision = named(decisions, answer.decision, 'decision');
+  if (decision === 'ambiguous') throw incomplete('a decision of a verification');
+  return {
+    ...answer,
+    decision,
+    face: answer.face ? parseFace(answer.face) : null,
+    timings: parseTimings(answer.timings),
+  };
+}
+
+export function parseEmbedAnswer({ width, height, faces, timings }: wire.EmbedResponse): EmbedAnswer {
+  return {
+    width,
+    height,
+    faces: faces.map(({ face, embedding }) => ({
+      face: parseFace(present(face, 'face')),
+      embedding: parseEmbedding(present(embedding, 'embedding')),
+    })),
+    timings: present(timings, 'timings'),
+  };
+}
+
+export function parseIdentity(given: common.Identity | undefined): Identity {
+  const identity = present(given, 'identity');
+  return {
+    ...identity,
+    templates: identity.templates.map(parseTemplate),
+    createdAt: present(identity.createdAt, 'created_at'),
+    updatedAt: present(identity.updatedAt, 'updated_at'),
+  };
+}
+
+export function parseExported(exported: admin.ExportTemplatesResponse): ExportedTemplate {
+  return {
+    ...exported,
+    template: parseTemplate(present(exported.template, 'template')),
+    embedding: parseEmbedding(present(exported.embedding, 'embedding')),
+  };
+}
+
+export function parseGallery(given: admin.Gallery | undefined): Gallery {
+  const gallery = present(given, 'gallery');
+  return {
+    ...gallery,
+    duplicates: named(duplicatePolicies, gallery.duplicates, 'duplicates'),
+    refuseReasons: parseReasons(gallery.refuseReasons),
+    createdAt: present(gallery.createdAt, 'created_at'),
+  };
+}
+
+export function parseStats(stats: admin.GetStatsResponse): Stats {
+  return {
+    ...stats,
+    startedAt: present(stats.startedAt, 'started_at'),
+    embedder: stats.embedder
+      ? { info: parseEmbedderInfo(present(stats.embedder.info, 'info')), stats: present(stats.embedder.stats, 'stats') }
+      : null,
+    galleries: stats.galleries.map(parseGalleryStats),
+  };
+}
+
+export function parseEmbedderInfo(info: admin.EmbedderInfo): EmbedderInfo {
+  const provider = executionProviders.find((known) => known === info.provider);
+  if (provider === undefined || provider === 'auto') throw incomplete('a known execution provider');
+  return { ...info, provider };
+}
+
+function parseGalleryStats(stats: admin.GalleryStats): GalleryStats {
+  const graph = present(stats.graph, 'graph');
+  return {
+    ...stats,
+    graph: {
+      ...graph,
+      checkpointSequence: graph.checkpointSequence ?? null,
+      checkpointAt: graph.checkpointAt ?? null,
+      openedFrom: named(graphSources, graph.openedFrom, 'opened_from'),
+    },
+  };
+}
+
+function parseCandidate(candidate: common.Candidate): Candidate {
+  return candidate;
+}
+
+function parseTemplate(template: common.Template): Template {
+  return {
+    ...template,
+    origin: named(templateOrigins, template.origin, 'origin'),
+    quality: template.quality ?? null,
+    imageDigest: template.imageDigest ?? null,
+    enrolledAt: present(template.enrolledAt, 'enrolled_at'),
+  };
+}
+
+function parseFace(face: common.Face): Face {
+  const quality = present(face.quality, 'quality');
+  return {
+    box: present(face.box, 'box'),
+    landmarks: face.landmarks,
+    quality: {
+      score: quality.score,
+      reasons: parseReasons(quality.reasons),
+      measures: present(quality.measures, 'measures'),
+    },
+  };
+}
+
+/** Reasons of a newer server that have no name here are left out. */
+function parseReasons(reasons: readonly number[]): Face['quality']['reasons'] {
+  return reasons.flatMap((reason) => nameOf(qualityReasonNumbers, reason) ?? []);
+}
+
+function parseTimings(timings: common.Timings | undefined): Timings {
+  const { embed, searchMs, totalMs } = present(timings, 'timings');
+  return { ...present(embed, 'embed'), searchMs, totalMs };
+}
+
+/** Float32 again, as the library hands vectors out; the values were float32 on the wire. */
+function parseEmbedding({ space, vector }: common.Embedding): Embedding {
+  return { space, vector: Float32Array.from(vector) };
+}
+
+export function present<T>(value: T | undefined, field: string): T {
+  if (value === undefined) throw incomplete(field);
+  return value;
+}
+
+function named<Name extends string>(table: Readonly<Record<Name, number>>, value: number, field: string): Name {
+  const name = nameOf(table, value);
+  if (name === undefined) throw incomplete(`a known ${field} (it says ${value})`);
+  return name;
+}
+
+function incomplete(what: string): HarmonidError {
+  return new HarmonidError('INTERNAL', `the server's answer lacks ${what}`);
+}

@@ -1,0 +1,305 @@
+/**
+ * A Database behind a gRPC server: `connectDatabase`.
+ *
+ * Same semantics and error codes as the embedded one. It connects at the first call, and again by itself after a server came back;
+ * UNAVAILABLE says that there is no server. Closing it closes the connection, not the server's database.
+ */
+import type {
+  CallOptions,
+  CreateGalleryRequest,
+  Database,
+  EmbedAnswer,
+  EmbedderInfo,
+  EmbedRequest,
+  EnrollAnswer,
+  EnrollRequest,
+  EraseAnswer,
+  ExportedTemplate,
+  Gallery,
+  Identification,
+  IdentifyFacesRequest,
+  IdentifyRequest,
+  Identity,
+  IdentityPage,
+  IdentityRef,
+  ImportResult,
+  ListIdentitiesRequest,
+  RemoveTemplateRequest,
+  Sample,
+  SearchOptions,
+  Stats,
+  UpdateGalleryRequest,
+  UpdateIdentityRequest,
+  Verification,
+  VerifyRequest,
+} from '../api.js';
+import { asHarmonidError, type HarmonidError } from '../errors.js';
+import { faceSelections, numberOf } from '../wire/enums.js';
+import { errorOfWire } from '../wire/error-status.js';
+import { AdminServiceService as admin, type Limits } from '../wire/harmonid/v1/admin.js';
+import {
+  IdentityServiceService as service,
+  type IdentifyStreamRequest,
+  type IdentifyStreamResponse,
+  type ImportRequest,
+} from '../wire/harmonid/v1/identity.js';
+import { Connection, type ConnectionOptions } from './connection.js';
+import {
+  formatCreateGallery,
+  formatEmbed,
+  formatEnroll,
+  formatIdentify,
+  formatIdentifyFaces,
+  formatList,
+  formatSample,
+  formatSearch,
+  formatUpdateGallery,
+  formatUpdateIdentity,
+  formatVerify,
+} from './format.js';
+import {
+  parseEmbedAnswer,
+  parseEmbedderInfo,
+  parseEnrollAnswer,
+  parseExported,
+  parseGallery,
+  parseIdentification,
+  parseIdentity,
+  parseImportResult,
+  parseStats,
+  parseVerification,
+  present,
+} from './parse.js';
+
+export type { ConnectionOptions } from './connection.js';
+
+/** A camera frame. */
+export type Frame = SearchOptions &
+  Sample & {
+    /** Comes back with the answer; normally grows by one with every frame. A whole number, at least 0. */
+    readonly sequence: number;
+    /** Comes back with the answer. */
+    readonly capturedAt?: Date | undefined;
+    readonly gallery?: string | undefined;
+    /** When the frame shows several faces: refuse (default), search the largest, or search all. */
+    readonly faces?: 'one' | 'largest' | 'all' | undefined;
+  };
+
+/** What became of a frame that was searched. */
+export type FrameAnswer = {
+  readonly sequence: number;
+  readonly capturedAt: Date | undefined;
+  /** Frames dropped so far in this stream, because newer ones came before they could be searched. */
+  readonly dropped: number;
+} & (
+  | { readonly identifications: readonly Identification[]; readonly error?: undefined }
+  | { readonly error: HarmonidError; readonly identifications?: undefined }
+);
+
+/** What a server is. */
+export interface ServerInfo {
+  readonly version: string;
+  readonly startedAt: Date;
+  /** Null when the server takes vectors only. */
+  readonly embedder: EmbedderInfo | null;
+  readonly limits: Limits;
+}
+
+/** A client of a harmonid server. Nothing is sent before the first call. */
+export function connectDatabase(options: ConnectionOptions): RemoteDatabase {
+  return new RemoteDatabase(new Connection(options));
+}
+
+export class RemoteDatabase implements Database {
+  readonly #connection: Connection;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+  }
+
+  // ── Galleries ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async createGallery(request: CreateGalleryRequest): Promise<Gallery> {
+    return parseGallery(
+      (await this.#connection.unary(admin.createGallery, formatCreateGallery(request), request)).gallery,
+    );
+  }
+
+  async getGallery(request: { readonly gallery: string } & CallOptions): Promise<Gallery> {
+    return parseGallery(
+      (await this.#connection.unary(admin.getGallery, { gallery: request.gallery }, request)).gallery,
+    );
+  }
+
+  async listGalleries(options: CallOptions = {}): Promise<readonly Gallery[]> {
+    return (await this.#connection.unary(admin.listGalleries, {}, options)).galleries.map(parseGallery);
+  }
+
+  async updateGallery(request: UpdateGalleryRequest): Promise<Gallery> {
+    return parseGallery(
+      (await this.#connection.unary(admin.updateGallery, formatUpdateGallery(request), request)).gallery,
+    );
+  }
+
+  async deleteGallery(request: { readonly gallery: string } & CallOptions): Promise<boolean> {
+    return (await this.#connection.unary(admin.deleteGallery, { gallery: request.gallery }, request)).existed;
+  }
+
+  // ── Enrolment ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async enroll(request: EnrollRequest): Promise<EnrollAnswer> {
+    return parseEnrollAnswer(await this.#connection.unary(service.enroll, formatEnroll(request), request));
+  }
+
+  async *importAll(
+    items: AsyncIterable<EnrollRequest> | Iterable<EnrollRequest>,
+    options: CallOptions = {},
+  ): AsyncGenerator<ImportResult, void, void> {
+    // An item that cannot be sent goes as an empty one, which the server refuses in its turn; its own error takes that place.
+    const unsendable = new Map<number, Pick<ImportResult, 'identity'> & { readonly error: HarmonidError }>();
+    const requests = importRequests(items, (index, identity, error) => unsendable.set(index, { identity, error }));
+    for await (const response of this.#connection.bidirectional(service.import, requests, options)) {
+      const { index } = response;
+      const refused = unsendable.get(index);
+      unsendable.delete(index);
+      yield refused ? { index, ...refused } : parseImportResult(response);
+    }
+  }
+
+  // ── Identification and verification ────────────────────────────────────────────────────────────────────────────────
+
+  async identify(request: IdentifyRequest): Promise<Identification> {
+    const { identifications } = await this.#connection.unary(service.identify, formatIdentify(request), request);
+    return parseIdentification(present(identifications[0], 'identifications'));
+  }
+
+  async identifyFaces(request: IdentifyFacesRequest): Promise<readonly Identification[]> {
+    const { identifications } = await this.#connection.unary(service.identify, formatIdentifyFaces(request), request);
+    return identifications.map(parseIdentification);
+  }
+
+  /**
+   * Searches camera frames as they come. While one is in work only the newest that arrives is kept; the others are dropped and
+   * counted. The last frame is always answered. @throws UNAVAILABLE when the server drains: connect again
+   */
+  async *identifyStream(
+    frames: AsyncIterable<Frame> | Iterable<Frame>,
+    options: CallOptions = {},
+  ): AsyncGenerator<FrameAnswer, void, void> {
+    const requests = frameRequests(frames);
+    for await (const answer of this.#connection.bidirectional(service.identifyStream, requests, options)) {
+      yield parseFrameAnswer(answer);
+    }
+  }
+
+  async verify(request: VerifyRequest): Promise<Verification> {
+    return parseVerification(await this.#connection.unary(service.verify, formatVerify(request), request));
+  }
+
+  async embed(request: EmbedRequest): Promise<EmbedAnswer> {
+    return parseEmbedAnswer(await this.#connection.unary(service.embed, formatEmbed(request), request));
+  }
+
+  // ── Identities ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async getIdentity(request: IdentityRef): Promise<Identity> {
+    const { gallery, identity } = request;
+    return parseIdentity((await this.#connection.unary(service.getIdentity, { gallery, identity }, request)).identity);
+  }
+
+  async listIdentities(request: ListIdentitiesRequest = {}): Promise<IdentityPage> {
+    const page = await this.#connection.unary(service.listIdentities, formatList(request), request);
+    const identities = page.identities.map(parseIdentity);
+    return page.nextPageToken === undefined ? { identities } : { identities, nextPageToken: page.nextPageToken };
+  }
+
+  async updateIdentity(request: UpdateIdentityRequest): Promise<Identity> {
+    return parseIdentity(
+      (await this.#connection.unary(service.updateIdentity, formatUpdateIdentity(request), request)).identity,
+    );
+  }
+
+  async removeTemplate(request: RemoveTemplateRequest): Promise<Identity> {
+    const { gallery, identity, template } = request;
+    return parseIdentity(
+      (await this.#connection.unary(service.removeTemplate, { gallery, identity, template }, request)).identity,
+    );
+  }
+
+  async eraseIdentity(request: IdentityRef): Promise<EraseAnswer> {
+    const { gallery, identity } = request;
+    return this.#connection.unary(service.eraseIdentity, { gallery, identity }, request);
+  }
+
+  // ── Operations ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async *exportTemplates(
+    request: { readonly gallery?: string | undefined } & CallOptions = {},
+  ): AsyncGenerator<ExportedTemplate, void, void> {
+    const answers = this.#connection.serverStream(admin.exportTemplates, { gallery: request.gallery }, request);
+    for await (const exported of answers) yield parseExported(exported);
+  }
+
+  async info(options: CallOptions = {}): Promise<ServerInfo> {
+    const info = await this.#connection.unary(admin.getInfo, {}, options);
+    return {
+      version: info.version,
+      startedAt: present(info.startedAt, 'started_at'),
+      embedder: info.embedder ? parseEmbedderInfo(info.embedder) : null,
+      limits: present(info.limits, 'limits'),
+    };
+  }
+
+  async stats(options: CallOptions = {}): Promise<Stats> {
+    return parseStats(await this.#connection.unary(admin.getStats, {}, options));
+  }
+
+  async checkpoint(request: { readonly gallery?: string | undefined } & CallOptions = {}): Promise<void> {
+    await this.#connection.unary(admin.checkpoint, { gallery: request.gallery }, request);
+  }
+
+  async close(): Promise<void> {
+    this.#connection.close();
+  }
+}
+
+async function* importRequests(
+  items: AsyncIterable<EnrollRequest> | Iterable<EnrollRequest>,
+  onUnsendable: (index: number, identity: string, error: HarmonidError) => void,
+): AsyncGenerator<ImportRequest, void, void> {
+  let index = 0;
+  for await (const request of items) {
+    let item: ImportRequest['item'];
+    try {
+      item = formatEnroll(request);
+    } catch (error) {
+      onUnsendable(index, request.identity, asHarmonidError(error));
+    }
+    yield { item };
+    index++;
+  }
+}
+
+async function* frameRequests(
+  frames: AsyncIterable<Frame> | Iterable<Frame>,
+): AsyncGenerator<IdentifyStreamRequest, void, void> {
+  for await (const frame of frames) {
+    yield {
+      sequence: frame.sequence,
+      capturedAt: frame.capturedAt,
+      frame: {
+        gallery: frame.gallery,
+        sample: formatSample(frame),
+        faces: numberOf(faceSelections, frame.faces),
+        search: formatSearch(frame),
+      },
+    };
+  }
+}
+
+function parseFrameAnswer({ sequence, capturedAt, dropped, outcome }: IdentifyStreamResponse): FrameAnswer {
+  const { $case, value } = present(outcome, 'outcome');
+  return $case === 'answer'
+    ? { sequence, capturedAt, dropped, identifications: value.identifications.map(parseIdentification) }
+    : { sequence, capturedAt, dropped, error: errorOfWire(value) };
+}

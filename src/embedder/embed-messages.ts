@@ -1,0 +1,55 @@
+/**
+ * What the main thread and the embedding thread say to each other. Everything here survives a structured clone.
+ */
+import { HarmonidError, type ErrorCode, type ErrorDetails } from '../errors.js';
+import type { EmbeddedImage } from './embedder.js';
+import type { ChosenProvider } from './onnx-session.js';
+import type { PipelineOptions } from './pipeline.js';
+
+export type WorkerSettings = PipelineOptions;
+
+export type WorkerRequest =
+  | {
+      readonly kind: 'embed';
+      readonly id: number;
+      readonly bytes: Uint8Array;
+      readonly aligned: boolean;
+      readonly largestOnly: boolean;
+    }
+  /** The caller no longer waits for `id`: drop what has not begun. */
+  | { readonly kind: 'abort'; readonly id: number }
+  /** Finish what has begun, refuse the rest, free the sessions, end. */
+  | { readonly kind: 'close' };
+
+/** Totals since start. */
+export interface EmbedCounts {
+  readonly images: number;
+  readonly faces: number;
+  /** Recognition batches, and the faces in them. */
+  readonly batches: number;
+  readonly batchedFaces: number;
+}
+
+export type WorkerReply =
+  | { readonly kind: 'opened'; readonly chosen: ChosenProvider }
+  | { readonly kind: 'not-opened'; readonly error: FrozenError }
+  | { readonly kind: 'embedded'; readonly id: number; readonly image: EmbeddedImage; readonly counts: EmbedCounts }
+  | { readonly kind: 'refused'; readonly id: number; readonly error: FrozenError; readonly counts: EmbedCounts };
+
+/** An error as data: a structured clone keeps neither class nor code of an Error. */
+export interface FrozenError {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly details: ErrorDetails;
+  /** The cause's stack or words, for the log. */
+  readonly cause: string | null;
+}
+
+export function freezeError({ code, message, details, cause }: HarmonidError): FrozenError {
+  const words = cause instanceof Error ? (cause.stack ?? cause.message) : cause === undefined ? null : String(cause);
+  return { code, message, details, cause: words };
+}
+
+export function thawError({ code, message, details, cause }: FrozenError): HarmonidError {
+  return new HarmonidError(code, message, { details, ...(cause === null ? {} : { cause: new Error(cause) }) });
+}

@@ -1,0 +1,217 @@
+/**
+ * ONNX graphs that run: the only importer of onnxruntime-node.
+ *
+ * Promises: a provider that was asked for by name runs, or `chooseProvider` says what is missing; `auto` takes another one only
+ * when that is measured to be faster than the CPU, and always says why. The proof is a small network that must run wholly on
+ * the provider (ONNX Runtime is forbidden to put any of its nodes on the CPU) and give the known values. With a provider that
+ * passed, ONNX Runtime may still keep single nodes of a real network on the CPU where that is the better place, such as the
+ * arithmetic of shapes; it does so silently for nodes only, never for a provider that fails.
+ *
+ * `run` computes on the calling thread and blocks it, whatever its promise suggests: keep sessions in a worker.
+ */
+import { access } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { arch, platform } from 'node:os';
+import { dirname, join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { env, InferenceSession, listSupportedBackends, Tensor as OrtTensor } from 'onnxruntime-node';
+import { HarmonidError } from '../errors.js';
+import type { ExecutionProvider } from './embedder.js';
+import { probeInput, probeNetwork, probeOutput } from './packs/probe-network.js';
+
+/** A provider that runs, never `auto`. */
+export type RunningProvider = Exclude<ExecutionProvider, 'auto'>;
+
+/** Values with their shape, row-major. */
+export interface Tensor {
+  readonly data: Float32Array;
+  readonly dims: readonly number[];
+}
+
+export interface SessionOptions {
+  readonly provider: RunningProvider;
+  /** Threads of one graph's run on the CPU; 0 lets ONNX Runtime take one a physical core. */
+  readonly threads: number;
+}
+
+export interface OnnxSession {
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  /** The outputs by name. Blocks the calling thread. */
+  run(feeds: Readonly<Record<string, Tensor>>): Promise<Readonly<Record<string, Tensor>>>;
+  close(): Promise<void>;
+}
+
+export interface ChosenProvider {
+  readonly provider: RunningProvider;
+  /** Why, for logs and statistics. */
+  readonly reason: string;
+}
+
+/** ONNX Runtime's names of the providers. */
+const backendNames = {
+  cpu: 'cpu',
+  webgpu: 'webgpu',
+  cuda: 'cuda',
+  tensorrt: 'tensorrt',
+  coreml: 'coreml',
+  directml: 'dml',
+} as const satisfies Record<RunningProvider, string>;
+
+/** What `auto` tries, best first. TensorRT builds engines for minutes at the first start: it is used by name only. */
+const autoOrder: readonly RunningProvider[] = ['cuda', 'directml', 'coreml', 'webgpu'];
+
+/** The command that adds the CUDA and TensorRT providers, which are not in the npm package. */
+export const cudaInstallCommand = 'ONNXRUNTIME_NODE_INSTALL=cuda12 npm rebuild onnxruntime-node';
+
+/** @throws MODEL_INVALID when ONNX Runtime does not take the graph, PROVIDER_UNAVAILABLE when the provider does not start. */
+export async function openSession(model: Uint8Array, options: SessionOptions): Promise<OnnxSession> {
+  let session: InferenceSession;
+  try {
+    session = await create(model, options, false);
+  } catch (error) {
+    if (options.provider === 'cpu') {
+      throw new HarmonidError('MODEL_INVALID', `ONNX Runtime refuses the graph: ${firstLine(error)}`, { cause: error });
+    }
+    throw await unavailable(options.provider, error);
+  }
+  return wrap(session);
+}
+
+/**
+ * The provider that a request for `asked` means on this machine.
+ * @throws PROVIDER_UNAVAILABLE when it was asked for by name and does not run; the message says what is missing.
+ */
+export async function chooseProvider(asked: ExecutionProvider): Promise<ChosenProvider> {
+  if (asked === 'cpu') return { provider: 'cpu', reason: 'asked for by name' };
+  if (asked !== 'auto') {
+    await probe(asked);
+    return { provider: asked, reason: 'asked for by name' };
+  }
+  const reasons: string[] = [];
+  for (const candidate of autoOrder) {
+    // What this platform's package does not have at all is no news.
+    if (!isBundled(candidate)) continue;
+    try {
+      const [candidateMs, cpuMs] = [await probe(candidate), await probe('cpu')];
+      const timing = `${candidateMs.toFixed(1)} ms for the probe network, cpu ${cpuMs.toFixed(1)} ms`;
+      if (candidateMs < cpuMs)
+        return { provider: candidate, reason: ['auto', ...reasons, `${candidate}: ${timing}`].join('; ') };
+      reasons.push(`${candidate} is slower (${timing})`);
+    } catch (error) {
+      reasons.push(error instanceof Error ? error.message : String(error));
+    }
+  }
+  return { provider: 'cpu', reason: ['auto', ...reasons, 'cpu'].join('; ') };
+}
+
+async function create(model: Uint8Array, options: SessionOptions, onlyThere: boolean): Promise<InferenceSession> {
+  // Every failure is thrown; without this ONNX Runtime prints it to the terminal, too. It reads the level once, at the first session.
+  env.logLevel = 'fatal';
+  return InferenceSession.create(model, {
+    executionProviders: [backendNames[options.provider]],
+    // One graph at a time uses all threads; none of these networks has branches worth running side by side.
+    executionMode: 'sequential',
+    graphOptimizationLevel: 'all',
+    ...(options.threads > 0 ? { intraOpNumThreads: options.threads } : {}),
+    ...(onlyThere ? { extra: { session: { disable_cpu_ep_fallback: '1' } } } : {}),
+  });
+}
+
+function wrap(session: InferenceSession): OnnxSession {
+  return {
+    inputs: session.inputNames,
+    outputs: session.outputNames,
+    async run(feeds) {
+      const ortFeeds: Record<string, OrtTensor> = {};
+      for (const [name, tensor] of Object.entries(feeds)) {
+        ortFeeds[name] = new OrtTensor('float32', tensor.data, tensor.dims);
+      }
+      const results = await session.run(ortFeeds);
+      const outputs: Record<string, Tensor> = {};
+      for (const [name, result] of Object.entries(results)) {
+        if (!(result.data instanceof Float32Array)) {
+          throw new HarmonidError('MODEL_INVALID', `output ${name} holds ${result.type}, float32 is wanted`);
+        }
+        outputs[name] = { data: result.data, dims: result.dims };
+      }
+      return outputs;
+    },
+    close: () => session.release(),
+  };
+}
+
+/** Runs the probe network on `provider` and nowhere else; returns its best time. @throws PROVIDER_UNAVAILABLE */
+async function probe(provider: RunningProvider): Promise<number> {
+  let session: OnnxSession | undefined;
+  try {
+    session = wrap(await create(probeNetwork(), { provider, threads: 0 }, provider !== 'cpu'));
+    const feeds = { input: probeInput() };
+    let bestMs = Infinity;
+    // The first run compiles kernels and does not count.
+    for (let round = 0; round < 4; round++) {
+      const startMs = performance.now();
+      const { output } = await session.run(feeds);
+      if (round > 0) bestMs = Math.min(bestMs, performance.now() - startMs);
+      const wrong = output?.data.find((value) => !(Math.abs(value - probeOutput) <= 1e-2 * probeOutput));
+      if (output === undefined || output.data.length === 0 || wrong !== undefined) {
+        throw new Error(`it computes ${wrong} where ${probeOutput} is right`);
+      }
+    }
+    return bestMs;
+  } catch (error) {
+    throw await unavailable(provider, error);
+  } finally {
+    await session?.close();
+  }
+}
+
+function isBundled(provider: RunningProvider): boolean {
+  return listSupportedBackends().some((backend) => backend.name === backendNames[provider]);
+}
+
+function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).trim().split('\n')[0] ?? '';
+}
+
+async function unavailable(provider: RunningProvider, cause: unknown): Promise<HarmonidError> {
+  const missing = await whatIsMissing(provider);
+  const message = `execution provider ${provider} cannot start: ${missing} (ONNX Runtime: ${firstLine(cause)})`;
+  return new HarmonidError('PROVIDER_UNAVAILABLE', message, { details: { provider, missing }, cause });
+}
+
+async function whatIsMissing(provider: RunningProvider): Promise<string> {
+  if (!isBundled(provider)) {
+    const present = listSupportedBackends().map((backend) => backend.name);
+    return `onnxruntime-node on ${platform()}/${arch()} does not have it, it has ${present.join(', ')}`;
+  }
+  switch (provider) {
+    case 'cuda':
+    case 'tensorrt': {
+      const library = `libonnxruntime_providers_${provider}.so`;
+      return (await hasLibrary(library))
+        ? `${library} is installed, so it is the NVIDIA driver, a GPU, CUDA 12, cuDNN 9 or TensorRT that it does not find`
+        : `${library} is not installed; run \`${cudaInstallCommand}\` in the folder of your project`;
+    }
+    case 'webgpu':
+      return platform() === 'linux'
+        ? 'it needs a Vulkan loader (libvulkan.so.1, Debian package libvulkan1) and the Vulkan driver of a GPU'
+        : 'it needs a GPU with a driver that WebGPU supports';
+    case 'directml':
+      return 'it needs a GPU with a DirectX 12 driver';
+    case 'coreml':
+      return 'it needs a macOS version with Core ML';
+    case 'cpu':
+      return 'the processor is not supported';
+  }
+}
+
+/** Whether onnxruntime-node has that file beside its own binary. */
+async function hasLibrary(library: string): Promise<boolean> {
+  const packageFile = createRequire(import.meta.url).resolve('onnxruntime-node/package.json');
+  const path = join(dirname(packageFile), 'bin', 'napi-v6', platform(), arch(), library);
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,392 @@
+/**
+ * Records <-> bytes, and the keys under which they are stored. Pure; docs/FORMAT.md describes the same bytes for people.
+ *
+ * Every record is a 12-byte header (magic, record type, version, CRC-32) and a payload. The checksum covers the key, the type, the version and
+ * the payload, so that a record under another record's key is found, too. Encoding asserts what decoding re-checks as DATA_CORRUPT.
+ */
+import { crc32 } from 'node:zlib';
+import { assertInvariant, HarmonidError } from '../errors.js';
+import { trustUnitVector, type UnitVector } from '../vector.js';
+import type { Candidate, DuplicatePolicy, Template, TemplateOrigin } from './records.js';
+
+/** Version of the data directory; a directory with a larger one is refused as DATA_FORMAT_NEWER. */
+export const formatVersion = 1;
+
+/** A retry with the same idempotency key gets the first answer for this long. */
+export const expireAfterMs = 24 * 60 * 60 * 1000;
+
+const magic = 0x6448; // 'Hd' little-endian
+const headerBytes = 12;
+
+/** Record types; numbers are part of the format and never reused. */
+const recordTypes = {
+  format: 1,
+  gallery: 2,
+  identity: 3,
+  owner: 4,
+  template: 5,
+  change: 6,
+  idempotency: 7,
+  checkpoint: 8,
+  mark: 9,
+  holder: 10,
+} as const;
+type RecordType = keyof typeof recordTypes;
+
+// ── Records as they are stored ───────────────────────────────────────────────────────────────────────────────────────
+
+export interface FormatRecord {
+  readonly format: number;
+  readonly nextGalleryNumber: number;
+}
+
+/** A gallery's settings, counters and next numbers. `number` stands for the gallery in every key; never reused. */
+export interface GalleryRecord {
+  readonly number: number;
+  readonly space: string;
+  readonly dimensions: number;
+  readonly threshold: number;
+  readonly thresholdSource: string;
+  readonly margin: number;
+  readonly duplicates: DuplicatePolicy;
+  readonly refuseReasons: readonly string[];
+  readonly templatesPerIdentityMax: number;
+  readonly description: string;
+  readonly identityCount: number;
+  readonly templateCount: number;
+  readonly sequence: number;
+  readonly nextOwner: number;
+  readonly nextTemplate: number;
+  /** Milliseconds since 1970, as are all times here. */
+  readonly createdAt: number;
+}
+
+/** `owner` is the identity's ordinal in its gallery; never reused. */
+export interface IdentityRecord {
+  readonly owner: number;
+  readonly label: string;
+  readonly groups: readonly string[];
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly version: number;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+}
+
+export interface OwnerRecord {
+  readonly identity: string;
+}
+
+export interface TemplateRecord {
+  readonly space: string;
+  readonly origin: TemplateOrigin;
+  readonly quality: number | null;
+  readonly imageDigest: string | null;
+  readonly enrolledAt: number;
+  readonly vector: UnitVector;
+}
+
+/** One entry of a gallery's change log: what happened to which owner, and the templates that came and went. */
+export interface ChangeRecord {
+  readonly kind: 'enroll' | 'update' | 'remove' | 'erase' | 'settings';
+  readonly owner: number | null;
+  readonly added: readonly number[];
+  readonly removed: readonly number[];
+  readonly at: number;
+}
+
+export interface IdempotencyRecord {
+  readonly digest: string;
+  readonly at: number;
+  readonly answer: {
+    readonly created: boolean;
+    readonly templates: readonly (Omit<Template, 'enrolledAt'> & { readonly enrolledAt: number })[];
+    readonly duplicates: readonly Candidate[];
+    readonly sequence: number;
+  };
+}
+
+/** A graph file that was verified after writing; `file` is null while the gallery is scanned exactly. */
+export interface CheckpointRecord {
+  readonly sequence: number;
+  readonly at: number;
+  readonly file: {
+    readonly name: string;
+    readonly sha256: string;
+    readonly bytes: number;
+    readonly dimensions: number;
+    readonly space: string;
+    readonly count: number;
+    readonly m: number;
+    readonly efConstruction: number;
+  } | null;
+}
+
+/** Who has the data directory open for writing; see data-lock.ts. */
+export interface HolderRecord {
+  readonly pid: number;
+  readonly startedAt: string;
+  readonly domain: string;
+  readonly nonce: string;
+}
+
+// ── Bytes ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function frame(type: RecordType, key: Uint8Array, payload: Uint8Array): Buffer {
+  const bytes = Buffer.alloc(headerBytes + payload.length);
+  bytes.writeUInt16LE(magic, 0);
+  bytes.writeUInt8(recordTypes[type], 2);
+  bytes.writeUInt8(formatVersion, 3);
+  bytes.writeUInt32LE(payload.length, 4);
+  bytes.set(payload, headerBytes);
+  bytes.writeUInt32LE(checksum(key, bytes), 8);
+  return bytes;
+}
+
+/** CRC-32 of the key, the first eight bytes of the header and the payload. */
+function checksum(key: Uint8Array, bytes: Uint8Array): number {
+  return crc32(bytes.subarray(headerBytes), crc32(bytes.subarray(0, 8), crc32(key)));
+}
+
+function unframe(type: RecordType, key: Uint8Array, bytes: Buffer): Buffer {
+  const corrupt = (what: string, details: object = {}): HarmonidError =>
+    new HarmonidError('DATA_CORRUPT', `${type} record ${printKey(key)}: ${what}`, {
+      details: { record: type, key: printKey(key), ...details },
+    });
+  if (bytes.length < headerBytes) throw corrupt(`${bytes.length} bytes, a header has ${headerBytes}`);
+  const stored = bytes.readUInt32LE(8);
+  const computed = checksum(key, bytes);
+  if (stored !== computed) {
+    throw corrupt(`stored checksum ${hex(stored)}, computed ${hex(computed)}`, {
+      storedChecksum: hex(stored),
+      computedChecksum: hex(computed),
+    });
+  }
+  if (bytes.readUInt16LE(0) !== magic) throw corrupt(`magic ${hex(bytes.readUInt16LE(0))}, expected ${hex(magic)}`);
+  if (bytes[2] !== recordTypes[type]) throw corrupt(`record type ${bytes[2]}, expected ${recordTypes[type]}`);
+  // The format record tells a newer directory by its content, so that it must be readable whatever its version.
+  if (bytes[3] !== formatVersion && type !== 'format') throw corrupt(`version ${bytes[3]}, expected ${formatVersion}`);
+  if (bytes.readUInt32LE(4) !== bytes.length - headerBytes) {
+    throw corrupt(`payload of ${bytes.length - headerBytes} bytes, header says ${bytes.readUInt32LE(4)}`);
+  }
+  return bytes.subarray(headerBytes);
+}
+
+function hex(value: number): string {
+  return `0x${value.toString(16).padStart(8, '0')}`;
+}
+
+/** A key as people can look it up. */
+function printKey(key: Uint8Array): string {
+  return Buffer.from(key).toString('hex');
+}
+
+interface JsonCodec<T> {
+  encode(key: Uint8Array, record: T): Buffer;
+  decode(key: Uint8Array, bytes: Buffer): T;
+}
+
+/** Codec of a record whose payload is JSON with at least the named fields. */
+function jsonCodec<T extends object>(type: RecordType, fields: readonly (keyof T & string)[]): JsonCodec<T> {
+  return {
+    encode(key, record) {
+      assertInvariant(
+        fields.every((field) => record[field] !== undefined),
+        'a record is complete before it is encoded',
+      );
+      return frame(type, key, Buffer.from(JSON.stringify(record)));
+    },
+    decode(key, bytes) {
+      const payload = unframe(type, key, bytes);
+      try {
+        const record = JSON.parse(payload.toString()) as T;
+        const missing = fields.find((field) => record[field] === undefined);
+        if (missing === undefined) return record;
+        throw new Error(`field ${missing} is missing`);
+      } catch (cause) {
+        throw new HarmonidError('DATA_CORRUPT', `${type} record ${printKey(key)}: its payload is not what ${type} records hold`, {
+          details: { record: type, key: printKey(key) },
+          cause,
+        });
+      }
+    },
+  };
+}
+
+export const formatCodec = jsonCodec<FormatRecord>('format', ['format', 'nextGalleryNumber']);
+export const galleryCodec = jsonCodec<GalleryRecord>('gallery', [
+  'number',
+  'space',
+  'dimensions',
+  'threshold',
+  'thresholdSource',
+  'margin',
+  'duplicates',
+  'refuseReasons',
+  'templatesPerIdentityMax',
+  'description',
+  'identityCount',
+  'templateCount',
+  'sequence',
+  'nextOwner',
+  'nextTemplate',
+  'createdAt',
+]);
+export const identityCodec = jsonCodec<IdentityRecord>('identity', [
+  'owner',
+  'label',
+  'groups',
+  'attributes',
+  'version',
+  'createdAt',
+  'updatedAt',
+]);
+export const ownerCodec = jsonCodec<OwnerRecord>('owner', ['identity']);
+export const changeCodec = jsonCodec<ChangeRecord>('change', ['kind', 'owner', 'added', 'removed', 'at']);
+export const idempotencyCodec = jsonCodec<IdempotencyRecord>('idempotency', ['digest', 'at', 'answer']);
+export const checkpointCodec = jsonCodec<CheckpointRecord>('checkpoint', ['sequence', 'at', 'file']);
+export const holderCodec = jsonCodec<HolderRecord>('holder', ['pid', 'startedAt', 'domain', 'nonce']);
+/** A record whose key says everything: memberships, expiries, galleries to purge. */
+export const markCodec = jsonCodec<object>('mark', []);
+
+const origins: readonly TemplateOrigin[] = ['native', 'mapped', 're-embedded'];
+
+/**
+ * Payload of a template: u8 origin, u8 flags (1 quality, 2 image digest), u16 bytes of the space's name, u32 dimensions, f64 enrolled at, f64
+ * quality, 32 bytes SHA-256 of the image, the vector as float32, the space's name. All little-endian; absent parts are zero.
+ */
+const vectorOffset = 56;
+
+export const templateCodec = {
+  encode(key: Uint8Array, record: TemplateRecord): Buffer {
+    const space = Buffer.from(record.space);
+    assertInvariant(space.length <= 0xffff, 'the name of a space has at most 65535 bytes');
+    const vector = Buffer.from(record.vector.buffer, record.vector.byteOffset, record.vector.byteLength);
+    const payload = Buffer.alloc(vectorOffset + vector.length + space.length);
+    payload.writeUInt8(origins.indexOf(record.origin), 0);
+    payload.writeUInt8((record.quality === null ? 0 : 1) | (record.imageDigest === null ? 0 : 2), 1);
+    payload.writeUInt16LE(space.length, 2);
+    payload.writeUInt32LE(record.vector.length, 4);
+    payload.writeDoubleLE(record.enrolledAt, 8);
+    payload.writeDoubleLE(record.quality ?? 0, 16);
+    if (record.imageDigest !== null) {
+      assertInvariant(/^[0-9a-f]{64}$/.test(record.imageDigest), 'an image digest is 64 hexadecimal digits');
+      payload.write(record.imageDigest, 24, 'hex');
+    }
+    payload.set(vector, vectorOffset);
+    payload.set(space, vectorOffset + vector.length);
+    return frame('template', key, payload);
+  },
+
+  /** @param dimensions of the gallery; the stored vector must have as many. */
+  decode(key: Uint8Array, bytes: Buffer, dimensions: number): TemplateRecord {
+    const payload = unframe('template', key, bytes);
+    const vector = vectorIn(key, payload, dimensions);
+    const origin = origins[payload.readUInt8(0)];
+    if (origin === undefined) throw corruptTemplate(key, `origin ${payload.readUInt8(0)} is unknown`);
+    const flags = payload.readUInt8(1);
+    return {
+      origin,
+      space: payload.subarray(vectorOffset + dimensions * 4).toString(),
+      enrolledAt: payload.readDoubleLE(8),
+      quality: flags & 1 ? payload.readDoubleLE(16) : null,
+      imageDigest: flags & 2 ? payload.toString('hex', 24, 56) : null,
+      vector,
+    };
+  },
+
+  /** The vector alone, which is all that a graph wants. */
+  decodeVector(key: Uint8Array, bytes: Buffer, dimensions: number): UnitVector {
+    return vectorIn(key, unframe('template', key, bytes), dimensions);
+  },
+};
+
+function corruptTemplate(key: Uint8Array, what: string): HarmonidError {
+  return new HarmonidError('DATA_CORRUPT', `template record ${printKey(key)}: ${what}`, {
+    details: { record: 'template', key: printKey(key) },
+  });
+}
+
+function vectorIn(key: Uint8Array, payload: Buffer, dimensions: number): UnitVector {
+  const stored = payload.length < vectorOffset ? 0 : payload.readUInt32LE(4);
+  if (stored !== dimensions) throw corruptTemplate(key, `${stored} dimensions, its gallery has ${dimensions}`);
+  if (payload.length !== vectorOffset + stored * 4 + payload.readUInt16LE(2)) {
+    throw corruptTemplate(key, `payload of ${payload.length} bytes does not hold ${stored} dimensions`);
+  }
+  const vector = new Float32Array(dimensions);
+  new Uint8Array(vector.buffer).set(payload.subarray(vectorOffset, vectorOffset + dimensions * 4));
+  return trustUnitVector(vector);
+}
+
+// ── Keys ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// Numbers are big-endian, so that byte order is numeric order. A name is always the last part of a key, or ends with a
+// zero byte, which no name holds: keys are unambiguous.
+
+function u32(...numbers: readonly number[]): Buffer {
+  const bytes = Buffer.alloc(numbers.length * 4);
+  numbers.forEach((number, i) => bytes.writeUInt32BE(number, i * 4));
+  return bytes;
+}
+
+/** Sequences and times: below 2^48. */
+function u48(number: number): Buffer {
+  const bytes = Buffer.alloc(6);
+  bytes.writeUIntBE(number, 0, 6);
+  return bytes;
+}
+
+export const keys = {
+  format: (): Buffer => Buffer.from('format'),
+  holder: (): Buffer => Buffer.from('holder'),
+  purge: (gallery: number): Buffer => Buffer.concat([Buffer.from('purge'), u32(gallery)]),
+  gallery: (name: string): Buffer => Buffer.from(name),
+  identity: (gallery: number, identity: string): Buffer => Buffer.concat([u32(gallery), Buffer.from(identity)]),
+  owner: (gallery: number, owner: number): Buffer => u32(gallery, owner),
+  template: (gallery: number, owner: number, template: number): Buffer => u32(gallery, owner, template),
+  membership: (gallery: number, group: string, owner: number): Buffer =>
+    Buffer.concat([u32(gallery), Buffer.from(`${group}\0`), u32(owner)]),
+  change: (gallery: number, sequence: number): Buffer => Buffer.concat([u32(gallery), u48(sequence)]),
+  idempotency: (gallery: number, key: string): Buffer => Buffer.concat([u32(gallery), Buffer.from(key)]),
+  expiry: (gallery: number, at: number, key: string): Buffer => Buffer.concat([u32(gallery), u48(at), Buffer.from(key)]),
+  checkpoint: (gallery: number): Buffer => u32(gallery),
+};
+
+/** Ranges [start, end) of keys with a common beginning. */
+export const ranges = {
+  all: (): readonly [Buffer, Buffer] => [Buffer.alloc(1), Buffer.alloc(1, 0xff)],
+  purges: (): readonly [Buffer, Buffer] => [Buffer.from('purge'), Buffer.from('purgf')],
+  gallery: (gallery: number): readonly [Buffer, Buffer] => [u32(gallery), u32(gallery + 1)],
+  /** Identities strictly after `after`, in UTF-8 byte order. */
+  identitiesAfter: (gallery: number, after: string): readonly [Buffer, Buffer] => [
+    Buffer.concat([u32(gallery), Buffer.from(`${after}\0`)]),
+    u32(gallery + 1),
+  ],
+  templatesOf: (gallery: number, owner: number): readonly [Buffer, Buffer] => [
+    u32(gallery, owner),
+    owner === 0xffffffff ? u32(gallery + 1) : u32(gallery, owner + 1),
+  ],
+  membersOf: (gallery: number, group: string): readonly [Buffer, Buffer] => [
+    Buffer.concat([u32(gallery), Buffer.from(`${group}\0`)]),
+    Buffer.concat([u32(gallery), Buffer.from(`${group}\x01`)]),
+  ],
+  changesTo: (gallery: number, sequence: number): readonly [Buffer, Buffer] => [
+    u32(gallery),
+    keys.change(gallery, sequence + 1),
+  ],
+  expiriesBefore: (gallery: number, at: number): readonly [Buffer, Buffer] => [
+    u32(gallery),
+    Buffer.concat([u32(gallery), u48(at)]),
+  ],
+};
+
+/** What can be read back from keys. */
+export const keyParts = {
+  galleryName: (key: Buffer): string => key.toString(),
+  identity: (key: Buffer): string => key.toString('utf8', 4),
+  purge: (key: Buffer): number => key.readUInt32BE(5),
+  template: (key: Buffer): { readonly owner: number; readonly template: number } => ({
+    owner: key.readUInt32BE(4),
+    template: key.readUInt32BE(8),
+  }),
+  member: (key: Buffer): number => key.readUInt32BE(key.length - 4),
+  expiry: (key: Buffer): string => key.toString('utf8', 10),
+};

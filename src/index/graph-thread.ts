@@ -1,0 +1,148 @@
+/**
+ * The graphs of all galleries, seen from the main thread: one worker, and messages to it.
+ *
+ * Messages arrive in the order in which they were posted, so that a search sees every change posted before it. A worker that dies makes every
+ * waiting call and every later one reject with INTERNAL; nothing hangs. Vectors cross as copies in one buffer, owner sets in shared memory.
+ */
+import { Worker } from 'node:worker_threads';
+import { HarmonidError, isHarmonidError, type ErrorCode, type ErrorDetails } from '../errors.js';
+import type { GraphFile } from './checkpoint.js';
+import type { GraphAnswer, GraphCounts, GraphEntries, GraphQuery } from './graph.js';
+
+export interface GraphOpening {
+  readonly gallery: number;
+  readonly dimensions: number;
+  readonly exactMax: number;
+  /** Number of the gallery's last change, which the templates read include. */
+  readonly sequence: number;
+  /** Where the templates are read from; null for a gallery that is known to be empty. */
+  readonly load: { readonly path: string; readonly readOnly: boolean } | null;
+  /** The graph file that the newest checkpoint names. */
+  readonly file: { readonly name: string; readonly sha256: string } | null;
+}
+
+export interface GraphOpened {
+  readonly openedFrom: 'checkpoint' | 'rebuild' | 'new';
+  /** Why a checkpoint was not used. */
+  readonly warning: string | null;
+}
+
+/** One committed write as the graph sees it. */
+export interface GraphChange {
+  readonly sequence: number;
+  readonly added: GraphEntries;
+  readonly removed: Uint32Array;
+}
+
+/** `file` is null when there is no graph to save. */
+export interface GraphSaved {
+  readonly sequence: number;
+  readonly file: GraphFile | null;
+}
+
+/** What is asked of the worker, and what it answers; `void` for what is not answered. */
+export interface GraphCalls {
+  open: { request: GraphOpening; answer: GraphOpened };
+  search: { request: { readonly gallery: number; readonly query: GraphQuery }; answer: GraphAnswer };
+  counts: { request: { readonly gallery: number }; answer: GraphCounts };
+  settle: { request: { readonly gallery: number }; answer: null };
+  save: { request: { readonly gallery: number; readonly path: string; readonly name: string }; answer: GraphSaved };
+  drop: { request: { readonly gallery: number }; answer: null };
+  end: { request: object; answer: null };
+}
+
+export type GraphMessage =
+  | { readonly [K in keyof GraphCalls]: { readonly id: number; readonly kind: K; readonly request: GraphCalls[K]['request'] } }[keyof GraphCalls]
+  | { readonly id: 0; readonly kind: 'change'; readonly request: { readonly gallery: number; readonly change: GraphChange } };
+
+/** An error of ours survives the crossing field by field; classes do not. */
+export interface GraphReply {
+  readonly id: number;
+  readonly answer?: unknown;
+  readonly error?: { readonly code: ErrorCode; readonly message: string; readonly details: ErrorDetails; readonly stack: string };
+}
+
+export interface GraphThread {
+  call<K extends keyof GraphCalls>(kind: K, request: GraphCalls[K]['request']): Promise<GraphCalls[K]['answer']>;
+  /** Posts a committed write; it is applied before anything that is called after. */
+  change(gallery: number, change: GraphChange): void;
+  close(): Promise<void>;
+}
+
+interface Waiting {
+  readonly resolve: (answer: unknown) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** @param onDeath is told once, with the cause, when the worker ends without being asked to */
+export function startGraphThread(onDeath: (cause: unknown) => void): GraphThread {
+  const worker = new Worker(new URL('./graph-worker.js', import.meta.url));
+  const waiting = new Map<number, Waiting>();
+  let lastId = 0;
+  let death: HarmonidError | null = null;
+  let closing: Promise<void> | null = null;
+
+  const die = (cause: unknown): void => {
+    if (death) return;
+    death = new HarmonidError('INTERNAL', 'the graph thread has died; open the database again', { cause });
+    for (const { reject } of waiting.values()) reject(death);
+    waiting.clear();
+    onDeath(cause);
+  };
+  worker.on('error', die);
+  worker.on('messageerror', die);
+  worker.on('exit', (code) => {
+    if (!closing) die(new Error(`the graph thread ended with code ${code}`));
+  });
+  worker.on('message', ({ id, answer, error }: GraphReply) => {
+    const call = waiting.get(id);
+    waiting.delete(id);
+    if (waiting.size === 0) worker.unref();
+    if (error) call?.reject(new HarmonidError(error.code, error.message, { details: error.details, cause: error.stack }));
+    else call?.resolve(answer);
+  });
+  // A database that nobody closes must not keep its process alive; a call that is under way must.
+  worker.unref();
+
+  function call<K extends keyof GraphCalls>(kind: K, request: GraphCalls[K]['request']): Promise<GraphCalls[K]['answer']> {
+    if (death) return Promise.reject(death);
+    return new Promise((resolve, reject) => {
+      const id = ++lastId;
+      waiting.set(id, { resolve: resolve as (answer: unknown) => void, reject });
+      if (waiting.size === 1) worker.ref();
+      worker.postMessage({ id, kind, request });
+    });
+  }
+
+  return {
+    call,
+    change(gallery, change) {
+      if (death) return;
+      const { labels, owners, vectors } = change.added;
+      const message = { id: 0, kind: 'change', request: { gallery, change } } satisfies GraphMessage;
+      worker.postMessage(message, [labels.buffer, owners.buffer, vectors.buffer, change.removed.buffer] as ArrayBuffer[]);
+    },
+    async close() {
+      closing ??= (async () => {
+        if (!death) await call('end', {}).catch(() => undefined);
+        await worker.terminate();
+      })();
+      await closing;
+    },
+  };
+}
+
+/** The reply that tells of an error. */
+export function errorReply(id: number, error: unknown): GraphReply {
+  const known = isHarmonidError(error) ? error : null;
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return {
+    id,
+    error: {
+      code: known?.code ?? 'INTERNAL',
+      message: known?.message ?? 'internal error in the graph thread',
+      details: known?.details ?? {},
+      stack,
+    },
+  };
+}

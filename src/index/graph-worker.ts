@@ -1,0 +1,128 @@
+/**
+ * The thread in which graphs live: one for all galleries, so that nothing native or long blocks the caller's event loop.
+ *
+ * An entry point: it answers messages in the order in which they come. Changes and searches are done at once; loading and saving give
+ * way. A change that fails means that the table no longer mirrors the store, so it ends the thread rather than answer wrongly.
+ */
+import { parentPort } from 'node:worker_threads';
+import { assertInvariant, asHarmonidError } from '../errors.js';
+import { placeGraphFile, verifyGraphFile } from './checkpoint.js';
+import { keyParts, ranges, templateCodec } from './codec.js';
+import { errorReply, type GraphChange, type GraphMessage, type GraphOpened, type GraphOpening, type GraphReply, type GraphSaved } from './graph-thread.js';
+import { openHnswGraph, type HnswGraph } from './hnsw-graph.js';
+import { openLmdbStore } from './lmdb-store.js';
+
+interface Opened {
+  readonly graph: HnswGraph;
+  /** Number of the last change that the table holds. */
+  sequence: number;
+}
+
+const loadBatch = 1024;
+
+function serve(port: NonNullable<typeof parentPort>): void {
+  const galleries = new Map<number, Opened>();
+  const opened = (gallery: number): Opened => {
+    const found = galleries.get(gallery);
+    assertInvariant(found, 'a graph is open before it is used');
+    return found;
+  };
+  const reply = (message: GraphReply): void => port.postMessage(message);
+
+  async function answer(message: Exclude<GraphMessage, { kind: 'change' }>): Promise<unknown> {
+    switch (message.kind) {
+      case 'search':
+        return opened(message.request.gallery).graph.searchNow(message.request.query);
+      case 'counts':
+        return opened(message.request.gallery).graph.countsNow();
+      case 'settle':
+        await opened(message.request.gallery).graph.settle();
+        return null;
+      case 'open': {
+        const { graph, answer } = await openGraph(message.request);
+        galleries.set(message.request.gallery, { graph, sequence: message.request.sequence });
+        return answer;
+      }
+      case 'save':
+        return save(opened(message.request.gallery), message.request.path, message.request.name);
+      case 'drop': {
+        const { graph } = opened(message.request.gallery);
+        galleries.delete(message.request.gallery);
+        await graph.close();
+        return null;
+      }
+      case 'end':
+        for (const { graph } of galleries.values()) await graph.close();
+        galleries.clear();
+        return null;
+    }
+  }
+
+  port.on('message', (message: GraphMessage) => {
+    if (message.kind === 'change') {
+      apply(opened(message.request.gallery), message.request.change);
+      return;
+    }
+    const { id } = message;
+    answer(message).then(
+      (value) => reply({ id, answer: value }),
+      (error: unknown) => reply(errorReply(id, error)),
+    );
+  });
+}
+
+function apply(gallery: Opened, { sequence, added, removed }: GraphChange): void {
+  gallery.graph.removeNow(removed);
+  gallery.graph.addNow(added);
+  gallery.sequence = sequence;
+}
+
+async function save(gallery: Opened, path: string, name: string): Promise<GraphSaved> {
+  const { sequence } = gallery;
+  return { sequence, file: await placeGraphFile(path, name, (file) => gallery.graph.save(file)) };
+}
+
+async function openGraph({ dimensions, exactMax, load, file, gallery }: GraphOpening): Promise<{ graph: HnswGraph; answer: GraphOpened }> {
+  const graph = openHnswGraph({ dimensions, exactMax });
+  if (load) await loadTable(graph, gallery, load);
+  let warning: string | null = null;
+  if (file && load) {
+    try {
+      graph.load(await verifyGraphFile(load.path, file));
+      if (graph.countsNow().engine === 'hnsw') return { graph, answer: { openedFrom: 'checkpoint', warning } };
+    } catch (error) {
+      const { message, cause } = asHarmonidError(error);
+      warning = cause instanceof Error ? `${message}: ${cause.message}` : message;
+    }
+  }
+  graph.start();
+  return { graph, answer: { openedFrom: graph.table.count > 0 ? 'rebuild' : 'new', warning } };
+}
+
+/** Reads every template of the gallery into the table, through a handle of its own on the same environment. */
+async function loadTable(graph: HnswGraph, gallery: number, where: { path: string; readOnly: boolean }): Promise<void> {
+  const { table } = graph;
+  const store = openLmdbStore(where);
+  try {
+    let [labels, owners, rows]: [number[], number[], Float32Array[]] = [[], [], []];
+    const flush = (): void => {
+      const vectors = new Float32Array(rows.length * table.dimensions);
+      rows.forEach((row, i) => vectors.set(row, i * table.dimensions));
+      table.add({ labels: Uint32Array.from(labels), owners: Uint32Array.from(owners), vectors });
+      [labels, owners, rows] = [[], [], []];
+    };
+    for (const { key, value } of store.range('templates', ...ranges.gallery(gallery))) {
+      const { owner, template } = keyParts.template(key);
+      labels.push(template);
+      owners.push(owner);
+      rows.push(templateCodec.decodeVector(key, value, table.dimensions));
+      if (labels.length === loadBatch) flush();
+    }
+    flush();
+  } finally {
+    await store.close();
+  }
+}
+
+assertInvariant(parentPort, 'the graph worker runs in a thread');
+serve(parentPort);

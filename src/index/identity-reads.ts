@@ -1,0 +1,117 @@
+/**
+ * Identities and their templates as the store holds them, and as callers see them. Reads only.
+ */
+import { HarmonidError } from '../errors.js';
+import type { UnitVector } from '../vector.js';
+import {
+  galleryCodec,
+  identityCodec,
+  keyParts,
+  keys,
+  ownerCodec,
+  ranges,
+  templateCodec,
+  type GalleryRecord,
+  type IdentityRecord,
+  type TemplateRecord,
+} from './codec.js';
+import type { Gallery, Identity, Template } from './records.js';
+import type { StoreReader } from './store.js';
+
+/** A gallery as reads need it: its number and dimensions stand in every key and vector. */
+export type GalleryKey = Pick<GalleryRecord, 'number' | 'dimensions'>;
+
+export interface StoredTemplate {
+  readonly template: number;
+  readonly record: TemplateRecord;
+}
+
+export function findIdentity(reader: StoreReader, gallery: GalleryKey, identity: string): IdentityRecord | undefined {
+  const key = keys.identity(gallery.number, identity);
+  const bytes = reader.get('identities', key);
+  return bytes && identityCodec.decode(key, bytes);
+}
+
+/** Id of an owner; undefined once the identity is erased. */
+export function findOwner(reader: StoreReader, gallery: GalleryKey, owner: number): string | undefined {
+  const key = keys.owner(gallery.number, owner);
+  const bytes = reader.get('owners', key);
+  return bytes && ownerCodec.decode(key, bytes).identity;
+}
+
+/** In the order of enrolment. */
+export function templatesOf(reader: StoreReader, gallery: GalleryKey, owner: number): StoredTemplate[] {
+  return Array.from(reader.range('templates', ...ranges.templatesOf(gallery.number, owner)), ({ key, value }) => ({
+    template: keyParts.template(key).template,
+    record: templateCodec.decode(key, value, gallery.dimensions),
+  }));
+}
+
+export function asTemplate({ template, record }: StoredTemplate): Template {
+  const { space, origin, quality, imageDigest, enrolledAt } = record;
+  return { template, space, origin, quality, imageDigest, enrolledAt: new Date(enrolledAt) };
+}
+
+export function asIdentity(
+  gallery: string,
+  identity: string,
+  record: IdentityRecord,
+  templates: readonly StoredTemplate[],
+): Identity {
+  const { label, groups, attributes, version, createdAt, updatedAt } = record;
+  return {
+    gallery,
+    identity,
+    label,
+    groups,
+    attributes,
+    templates: templates.map(asTemplate),
+    version,
+    createdAt: new Date(createdAt),
+    updatedAt: new Date(updatedAt),
+  };
+}
+
+export function asGallery(gallery: string, record: GalleryRecord): Gallery {
+  const { number: _number, nextOwner: _nextOwner, nextTemplate: _nextTemplate, createdAt, ...shown } = record;
+  return { gallery, ...shown, createdAt: new Date(createdAt) };
+}
+
+export function readGalleries(reader: StoreReader): readonly { readonly name: string; readonly record: GalleryRecord }[] {
+  return Array.from(reader.range('galleries', ...ranges.all()), ({ key, value }) => ({
+    name: keyParts.galleryName(key),
+    record: galleryCodec.decode(key, value),
+  }));
+}
+
+/** Identities in UTF-8 byte order, strictly after `after`. */
+export function* identitiesAfter(
+  reader: StoreReader,
+  gallery: GalleryKey,
+  after: string | undefined,
+): Iterable<{ readonly identity: string; readonly record: IdentityRecord }> {
+  const range = after === undefined ? ranges.gallery(gallery.number) : ranges.identitiesAfter(gallery.number, after);
+  for (const { key, value } of reader.range('identities', ...range)) {
+    yield { identity: keyParts.identity(key), record: identityCodec.decode(key, value) };
+  }
+}
+
+export function* exportFrom(
+  reader: StoreReader,
+  name: string,
+  gallery: GalleryKey,
+): Iterable<{ identity: Identity; template: Template; vector: UnitVector }> {
+  for (const { identity, record } of identitiesAfter(reader, gallery, undefined)) {
+    const templates = templatesOf(reader, gallery, record.owner);
+    const shown = asIdentity(name, identity, record, templates);
+    for (const stored of templates) {
+      yield { identity: shown, template: asTemplate(stored), vector: stored.record.vector };
+    }
+  }
+}
+
+export function identityNotFound(gallery: string, identity: string): HarmonidError {
+  return new HarmonidError('IDENTITY_NOT_FOUND', `gallery "${gallery}" has no identity "${identity}"`, {
+    details: { gallery, identity },
+  });
+}

@@ -1,0 +1,148 @@
+/**
+ * The store on LMDB, and the only importer of lmdb.
+ *
+ * One environment holds every table. A write is a child transaction: several of them, from several galleries, share one commit and one
+ * flush, and one that throws takes back only its own puts. (In lmdb-js an exception in a plain `transaction()` keeps the puts
+ * made before it.) Several threads of one process may open the same directory; each gets its own handle on the same environment.
+ */
+import { existsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { open, type Database, type RootDatabase } from 'lmdb';
+import { HarmonidError, isHarmonidError } from '../errors.js';
+import { diskError } from './disk-errors.js';
+import { tableNames, type Store, type StoreEntry, type StoreWriter, type TableName, type Written } from './store.js';
+
+export interface LmdbStoreOptions {
+  /** The data directory; it exists. */
+  readonly path: string;
+  /** Never writes to the data file; a file that is not there is DATA_NOT_FOUND. */
+  readonly readOnly: boolean;
+}
+
+type Bytes = Database<Buffer, Buffer>;
+
+/** A store whose tables may also be read and written at once, before anything asynchronous has begun. */
+export interface LmdbStore extends Store {
+  /** As `write`, but done (visible, not durable) when it returns: for taking the lock. */
+  writeNow<T>(change: (writer: StoreWriter) => T): T;
+}
+
+/** The file of the environment; its `-lock` file lies beside it. */
+export function dataFile(path: string): string {
+  return join(path, 'data.lmdb');
+}
+
+/** @throws DATA_NOT_FOUND, DATA_READ_ONLY, DATA_CORRUPT, DISK_FULL */
+export function openLmdbStore({ path, readOnly }: LmdbStoreOptions): LmdbStore {
+  const file = dataFile(path);
+  if (readOnly && !existsSync(file)) throw new HarmonidError('DATA_NOT_FOUND', `there is no data file in ${path}`);
+  const { root, tables } = openTables(file, readOnly, path);
+  return makeStore(root, tables, path, file, readOnly);
+}
+
+function openTables(file: string, readOnly: boolean, path: string): { root: RootDatabase; tables: Map<TableName, Bytes> } {
+  let root: RootDatabase | undefined;
+  try {
+    const opened = open({
+      path: file,
+      noSubdir: true,
+      readOnly,
+      encoding: 'binary',
+      keyEncoding: 'binary',
+      maxDbs: tableNames.length + 2,
+      maxReaders: 512,
+      // Erased vectors must not linger in unused parts of new pages.
+      noMemInit: false,
+    });
+    root = opened;
+    const tables = new Map<TableName, Bytes>();
+    for (const name of tableNames) {
+      const table: Bytes | undefined = opened.openDB<Buffer, Buffer>({ name, encoding: 'binary', keyEncoding: 'binary' });
+      if (!table) throw new HarmonidError('DATA_CORRUPT', `table ${name} is missing in ${file}`);
+      tables.set(name, table);
+    }
+    return { root: opened, tables };
+  } catch (error) {
+    void root?.close();
+    throw diskError(error, path);
+  }
+}
+
+function makeStore(root: RootDatabase, tables: Map<TableName, Bytes>, path: string, file: string, readOnly: boolean): LmdbStore {
+  let closing: Promise<void> | undefined;
+  const table = (name: TableName): Bytes => {
+    if (closing) throw new HarmonidError('CLOSED', 'the store is closed');
+    return tables.get(name) as Bytes;
+  };
+  const writer: StoreWriter = {
+    get: (name, key) => table(name).get(Buffer.from(key)),
+    range: (name, start, end) => rangeOf(table(name), start, end),
+    put: (name, key, value) => table(name).putSync(Buffer.from(key), Buffer.from(value)),
+    remove: (name, key) => void table(name).removeSync(Buffer.from(key)),
+  };
+  const refuseReadOnly = (): void => {
+    if (readOnly) throw new HarmonidError('DATA_READ_ONLY', `the data directory ${path} was opened read-only`);
+  };
+  return {
+    get: writer.get,
+    range: writer.range,
+    async write<T>(change: (writer: StoreWriter) => T): Promise<Written<T>> {
+      refuseReadOnly();
+      const meta = table('meta');
+      let outcome: { value: T } | undefined;
+      let thrown: { error: unknown } | undefined;
+      const committed = meta.childTransaction(() => {
+        try {
+          outcome = { value: change(writer) };
+        } catch (error) {
+          thrown = { error };
+          throw error;
+        }
+      });
+      // Taken in the same turn: it stands for this commit. It never settles when the commit fails, so that it is only waited for after.
+      const flushed = new Promise<void>((resolve, reject) => void meta.flushed.then(() => resolve(), reject));
+      flushed.catch(() => undefined);
+      try {
+        await committed;
+      } catch (error) {
+        if (thrown) throw isHarmonidError(thrown.error) ? thrown.error : diskError(thrown.error, path);
+        throw diskError(await commitCause(error), path);
+      }
+      if (!outcome) throw new HarmonidError('INTERNAL', 'a transaction was committed without running');
+      const durable = flushed.catch((error: unknown) => {
+        throw diskError(error, path);
+      });
+      // Whoever does not wait for durability is not told of its failure.
+      durable.catch(() => undefined);
+      return { value: outcome.value, durable };
+    },
+    writeNow<T>(change: (writer: StoreWriter) => T): T {
+      refuseReadOnly();
+      try {
+        return root.transactionSync(() => change(writer));
+      } catch (error) {
+        throw isHarmonidError(error) ? error : diskError(error, path);
+      }
+    },
+    bytes: () => statSync(file).size,
+    async close() {
+      closing ??= root.close();
+      await closing;
+    },
+  };
+}
+
+function rangeOf(table: Bytes, start: Uint8Array, end: Uint8Array): Iterable<StoreEntry> {
+  return table.getRange({ start: Buffer.from(start), end: Buffer.from(end) }).map(({ key, value }) => ({ key, value }));
+}
+
+/** lmdb-js rejects with a general error whose `commitError` tells the cause a little later. */
+async function commitCause(error: unknown): Promise<unknown> {
+  if (!(error instanceof Error) || !('commitError' in error)) return error;
+  try {
+    await error.commitError;
+    return error;
+  } catch (cause) {
+    return cause;
+  }
+}

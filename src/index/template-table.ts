@@ -1,0 +1,213 @@
+/**
+ * Every template of one gallery in memory, flat: label -> owner and vector, and the exact scan over them.
+ *
+ * Rows live in chunks that never move; a removed row is overwritten with zeros and used again. No clock, no I/O.
+ */
+import { assertInvariant, HarmonidError } from '../errors.js';
+import { squaredDistance } from '../vector.js';
+import { isAllowed, type GraphEntries, type GraphHit, type OwnerSet } from './graph.js';
+
+const rowsPerChunk = 4096;
+
+/** Which templates a scan looks at. */
+export interface ScanFilter {
+  readonly allow?: OwnerSet | undefined;
+  readonly exclude?: number | undefined;
+}
+
+export class TemplateTable {
+  readonly dimensions: number;
+  readonly #chunks: Float32Array[] = [];
+  readonly #rows = new Map<number, number>();
+  readonly #free: number[] = [];
+  /** By row; a free row has `rowIsFree` 1. */
+  #labels = new Uint32Array(rowsPerChunk);
+  #owners = new Uint32Array(rowsPerChunk);
+  #rowIsFree = new Uint8Array(rowsPerChunk).fill(1);
+  #rowsUsed = 0;
+
+  constructor(dimensions: number) {
+    this.dimensions = dimensions;
+  }
+
+  get count(): number {
+    return this.#rows.size;
+  }
+
+  get bytes(): number {
+    return this.#chunks.length * rowsPerChunk * this.dimensions * 4 + this.#labels.length * 9 + this.#rows.size * 40;
+  }
+
+  has(label: number): boolean {
+    return this.#rows.has(label);
+  }
+
+  labels(): Iterable<number> {
+    return this.#rows.keys();
+  }
+
+  /** Undefined when the label is not there (any more). */
+  ownerOf(label: number): number | undefined {
+    const row = this.#rows.get(label);
+    return row === undefined ? undefined : this.#owners[row];
+  }
+
+  /** A view, valid until the label is removed. */
+  vectorOf(label: number): Float32Array {
+    const row = this.#rows.get(label);
+    assertInvariant(row !== undefined, 'only a label in the table has a vector');
+    return this.#vectorAt(row);
+  }
+
+  add({ labels, owners, vectors }: GraphEntries): void {
+    if (owners.length !== labels.length || vectors.length !== labels.length * this.dimensions) {
+      throw new HarmonidError(
+        'INTERNAL',
+        `${labels.length} labels with ${owners.length} owners and ${vectors.length} values, a table of ${this.dimensions} dimensions`,
+      );
+    }
+    // All or nothing: native code must never see what is not finite, nor a label twice.
+    assertInvariant(vectors.every(Number.isFinite), 'vectors in a graph are finite');
+    assertInvariant(
+      labels.every((label) => !this.#rows.has(label)) && new Set(labels).size === labels.length,
+      'a label is added once',
+    );
+    labels.forEach((label, i) => {
+      const row = this.#takeRow();
+      this.#labels[row] = label;
+      this.#owners[row] = owners[i] ?? 0;
+      this.#rowIsFree[row] = 0;
+      this.#rows.set(label, row);
+      this.#vectorAt(row).set(vectors.subarray(i * this.dimensions, (i + 1) * this.dimensions));
+    });
+  }
+
+  /** Whether the label was there. */
+  remove(label: number): boolean {
+    const row = this.#rows.get(label);
+    if (row === undefined) return false;
+    this.#rows.delete(label);
+    this.#rowIsFree[row] = 1;
+    this.#vectorAt(row).fill(0);
+    this.#free.push(row);
+    return true;
+  }
+
+  /** Compares the probe with every template, or with those of `labels` only; offers the hits to `nearest`. */
+  scan(probe: Float32Array, nearest: NearestOwners, { allow, exclude }: ScanFilter, labels?: Iterable<number>): void {
+    if (labels) {
+      for (const label of labels) {
+        const row = this.#rows.get(label);
+        if (row !== undefined) this.#compare(row, probe, nearest, allow, exclude);
+      }
+      return;
+    }
+    for (let row = 0; row < this.#rowsUsed; row++) {
+      if (this.#rowIsFree[row] === 0) this.#compare(row, probe, nearest, allow, exclude);
+    }
+  }
+
+  #compare(
+    row: number,
+    probe: Float32Array,
+    nearest: NearestOwners,
+    allow: OwnerSet | undefined,
+    exclude: number | undefined,
+  ): void {
+    const owner = this.#owners[row] as number;
+    if (owner === exclude || (allow && !isAllowed(allow, owner))) return;
+    const chunk = this.#chunks[Math.floor(row / rowsPerChunk)] as Float32Array;
+    const distance = boundedDistance(probe, chunk, (row % rowsPerChunk) * this.dimensions, nearest.worst);
+    if (distance <= nearest.worst) nearest.offer(owner, this.#labels[row] as number, distance);
+  }
+
+  #vectorAt(row: number): Float32Array {
+    const start = (row % rowsPerChunk) * this.dimensions;
+    const chunk = this.#chunks[Math.floor(row / rowsPerChunk)] as Float32Array;
+    return chunk.subarray(start, start + this.dimensions);
+  }
+
+  #takeRow(): number {
+    const free = this.#free.pop();
+    if (free !== undefined) return free;
+    const row = this.#rowsUsed++;
+    if (row === this.#chunks.length * rowsPerChunk) this.#chunks.push(new Float32Array(rowsPerChunk * this.dimensions));
+    if (row === this.#labels.length) {
+      this.#labels = grown(this.#labels, new Uint32Array(row * 2));
+      this.#owners = grown(this.#owners, new Uint32Array(row * 2));
+      this.#rowIsFree = grown(this.#rowIsFree, new Uint8Array(row * 2));
+    }
+    return row;
+  }
+}
+
+function grown<T extends Uint32Array | Uint8Array>(from: T, to: T): T {
+  to.set(from);
+  return to;
+}
+
+/** Squared L2 in float64, given up (as infinity) once it is beyond `limit`: most templates are far away. */
+function boundedDistance(probe: Float32Array, chunk: Float32Array, start: number, limit: number): number {
+  const dimensions = probe.length;
+  let sum = 0;
+  let i = 0;
+  for (; i + 32 <= dimensions; i += 32) {
+    let a = 0;
+    let b = 0;
+    for (let j = i; j < i + 32; j += 2) {
+      const d0 = (probe[j] as number) - (chunk[start + j] as number);
+      const d1 = (probe[j + 1] as number) - (chunk[start + j + 1] as number);
+      a += d0 * d0;
+      b += d1 * d1;
+    }
+    sum += a + b;
+    // A hair of slack, because a sum in another order may round the other way.
+    if (sum > limit * (1 + 1e-12)) return Infinity;
+  }
+  for (; i < dimensions; i++) {
+    const d = (probe[i] as number) - (chunk[start + i] as number);
+    sum += d * d;
+  }
+  return sum;
+}
+
+/** The k nearest distinct owners offered so far, each by its best template; ties are broken by owner. */
+export class NearestOwners {
+  readonly #k: number;
+  readonly #hits: GraphHit[] = [];
+  /** Distance beyond which an offer changes nothing: infinite until k owners are known. */
+  worst = Infinity;
+
+  constructor(k: number) {
+    this.#k = k;
+  }
+
+  get count(): number {
+    return this.#hits.length;
+  }
+
+  offer(owner: number, label: number, distance: number): void {
+    const hits = this.#hits;
+    const known = hits.findIndex((hit) => hit.owner === owner);
+    if (known >= 0) {
+      if ((hits[known] as GraphHit).distance <= distance) return;
+      hits.splice(known, 1);
+    }
+    let position = hits.length;
+    while (position > 0 && comesBefore(distance, owner, hits[position - 1] as GraphHit)) position--;
+    hits.splice(position, 0, { owner, label, distance });
+    if (hits.length > this.#k) hits.pop();
+    this.worst = hits.length === this.#k ? (hits[this.#k - 1] as GraphHit).distance : Infinity;
+  }
+
+  /** Nearest first, with distances as `squaredDistance` gives them, so that every way to a hit tells the same number. */
+  hits(probe: Float32Array, table: TemplateTable): readonly GraphHit[] {
+    return this.#hits
+      .map((hit) => ({ ...hit, distance: squaredDistance(probe, table.vectorOf(hit.label)) }))
+      .toSorted((a, b) => a.distance - b.distance || a.owner - b.owner);
+  }
+}
+
+function comesBefore(distance: number, owner: number, hit: GraphHit): boolean {
+  return distance < hit.distance || (distance === hit.distance && owner < hit.owner);
+}

@@ -1,0 +1,53 @@
+/** `host:port`, parsed once; and why an address could not be listened on. */
+import { createServer } from 'node:net';
+import { HarmonidError } from '../errors.js';
+
+export interface Address {
+  /** A name, an IPv4 address, or an IPv6 address without brackets. */
+  readonly host: string;
+  /** 0 takes a free port. */
+  readonly port: number;
+}
+
+/** @throws INVALID_ARGUMENT */
+export function parseAddress(text: string): Address {
+  const match = /^(?:\[([0-9A-Fa-f:.%]+)\]|([^\s:[\]/]+)):(\d{1,5})$/.exec(text);
+  const host = match?.[1] ?? match?.[2];
+  const port = Number(match?.[3]);
+  if (host === undefined || port > 65_535) {
+    throw new HarmonidError(
+      'INVALID_ARGUMENT',
+      `address is "${text}", host:port is wanted, e.g. 127.0.0.1:7700 or [::1]:7700`,
+      { details: { argument: 'address' } },
+    );
+  }
+  return { host, port };
+}
+
+export function formatAddress({ host, port }: Address): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** Listens once more, alone, to learn the system's reason: grpc-js tells it in words only. */
+export async function listenError(address: Address, cause: unknown): Promise<HarmonidError> {
+  const reason = await systemReason(address);
+  const at = formatAddress(address);
+  if (reason === 'EADDRINUSE') {
+    return new HarmonidError('ADDRESS_IN_USE', `address ${at} is in use by another process`, {
+      details: { address: at },
+      cause,
+    });
+  }
+  return new HarmonidError('INVALID_ARGUMENT', `cannot listen on ${at}: ${reason ?? String(cause)}`, {
+    details: { argument: 'address', address: at, reason: reason ?? null },
+    cause,
+  });
+}
+
+function systemReason({ host, port }: Address): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.once('error', (error) => resolve('code' in error ? String(error.code) : error.message));
+    probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve(undefined)));
+  });
+}

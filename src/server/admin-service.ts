@@ -1,0 +1,41 @@
+/** harmonid.v1.AdminService: one short handler a call over any Database. */
+import type { Database } from '../api.js';
+import type { AdminServiceServer, ExportTemplatesRequest, ExportTemplatesResponse } from '../wire/harmonid/v1/admin.js';
+import type { CallContext, Calls } from './calls.js';
+import { formatExported, formatGallery, formatInfo, formatStats } from './format.js';
+import { parseCreateGallery, parseUpdateGallery } from './parse.js';
+
+export function adminService(database: Database, calls: Calls, messageBytesMax: number): AdminServiceServer {
+  return {
+    createGallery: calls.unary(async (request, call) => ({
+      gallery: formatGallery(await database.createGallery(parseCreateGallery(request, call))),
+    })),
+    getGallery: calls.unary(async ({ gallery }, { signal }) => ({
+      gallery: formatGallery(await database.getGallery({ gallery, signal })),
+    })),
+    listGalleries: calls.unary(async (_request, { signal }) => ({
+      galleries: (await database.listGalleries({ signal })).map(formatGallery),
+    })),
+    updateGallery: calls.unary(async (request, call) => ({
+      gallery: formatGallery(await database.updateGallery(parseUpdateGallery(request, call))),
+    })),
+    deleteGallery: calls.unary(async ({ gallery }, { signal }) => ({
+      existed: await database.deleteGallery({ gallery, signal }),
+    })),
+    getInfo: calls.unary(async (_request, { signal }) => formatInfo(await database.stats({ signal }), messageBytesMax)),
+    getStats: calls.unary(async (_request, { signal }) => formatStats(await database.stats({ signal }))),
+    checkpoint: calls.unary(async ({ gallery }, { signal }) => {
+      await database.checkpoint({ gallery, signal });
+      return {};
+    }),
+    exportTemplates: calls.serverStream((request, call) => exportTemplates(database, request, call)),
+  };
+}
+
+async function* exportTemplates(
+  database: Database,
+  { gallery }: ExportTemplatesRequest,
+  { signal }: CallContext,
+): AsyncIterable<ExportTemplatesResponse> {
+  for await (const exported of database.exportTemplates({ gallery, signal })) yield formatExported(exported);
+}

@@ -1,0 +1,163 @@
+/** From the API's answers to the wire's. Total: whatever the database answers can be sent. */
+import type {
+  Candidate,
+  EmbedAnswer,
+  EmbedderInfo,
+  EnrollAnswer,
+  ExportedTemplate,
+  Face,
+  Gallery,
+  GalleryStats,
+  Identification,
+  Identity,
+  Stats,
+  Template,
+  Timings,
+  Verification,
+} from '../api.js';
+import { requestLimits } from '../requests.js';
+import {
+  decisions,
+  duplicatePolicies,
+  graphSources,
+  numberOf,
+  qualityReasonNumbers,
+  templateOrigins,
+} from '../wire/enums.js';
+import type * as admin from '../wire/harmonid/v1/admin.js';
+import type * as common from '../wire/harmonid/v1/common.js';
+import type * as wire from '../wire/harmonid/v1/identity.js';
+
+export function formatEnrollAnswer(answer: EnrollAnswer): wire.EnrollResponse {
+  return {
+    ...answer,
+    templates: answer.templates.map(formatTemplate),
+    faces: answer.faces.map(formatFace),
+    duplicates: answer.duplicates.map(formatCandidate),
+  };
+}
+
+export function formatIdentification(answer: Identification): wire.Identification {
+  return {
+    ...answer,
+    decision: decisions[answer.decision],
+    candidates: answer.candidates.map(formatCandidate),
+    margin: answer.margin ?? undefined,
+    face: answer.face ? formatFace(answer.face) : undefined,
+    timings: formatTimings(answer.timings),
+  };
+}
+
+export function formatVerification(answer: Verification): wire.VerifyResponse {
+  return {
+    ...answer,
+    decision: decisions[answer.decision],
+    face: answer.face ? formatFace(answer.face) : undefined,
+    timings: formatTimings(answer.timings),
+  };
+}
+
+export function formatEmbedAnswer({ width, height, faces, timings }: EmbedAnswer): wire.EmbedResponse {
+  return {
+    width,
+    height,
+    faces: faces.map(({ face, embedding }) => ({ face: formatFace(face), embedding: formatEmbedding(embedding) })),
+    timings,
+  };
+}
+
+export function formatIdentity(identity: Identity): common.Identity {
+  return {
+    ...identity,
+    groups: [...identity.groups],
+    attributes: identity.attributes,
+    templates: identity.templates.map(formatTemplate),
+  };
+}
+
+export function formatExported(exported: ExportedTemplate): admin.ExportTemplatesResponse {
+  return {
+    ...exported,
+    groups: [...exported.groups],
+    template: formatTemplate(exported.template),
+    embedding: formatEmbedding(exported.embedding),
+  };
+}
+
+export function formatGallery(gallery: Gallery): admin.Gallery {
+  return {
+    ...gallery,
+    duplicates: duplicatePolicies[gallery.duplicates],
+    refuseReasons: gallery.refuseReasons.map((reason) => numberOf(qualityReasonNumbers, reason)),
+  };
+}
+
+export function formatInfo({ version, startedAt, embedder }: Stats, messageBytesMax: number): admin.GetInfoResponse {
+  const { samplesMax, candidatesMax, efMax, pageSizeMax, identifierLengthMax } = requestLimits;
+  return {
+    version,
+    startedAt,
+    embedder: embedder ? formatEmbedderInfo(embedder.info) : undefined,
+    limits: { messageBytesMax, samplesMax, candidatesMax, efMax, pageSizeMax, identifierLengthMax },
+  };
+}
+
+export function formatStats(stats: Stats): admin.GetStatsResponse {
+  return {
+    ...stats,
+    embedder: stats.embedder
+      ? { info: formatEmbedderInfo(stats.embedder.info), stats: stats.embedder.stats }
+      : undefined,
+    galleries: stats.galleries.map(formatGalleryStats),
+  };
+}
+
+function formatEmbedderInfo(info: EmbedderInfo): admin.EmbedderInfo {
+  return { ...info };
+}
+
+function formatGalleryStats(stats: GalleryStats): admin.GalleryStats {
+  const { graph } = stats;
+  return {
+    ...stats,
+    graph: {
+      ...graph,
+      checkpointSequence: graph.checkpointSequence ?? undefined,
+      checkpointAt: graph.checkpointAt ?? undefined,
+      openedFrom: graphSources[graph.openedFrom],
+    },
+  };
+}
+
+function formatCandidate(candidate: Candidate): common.Candidate {
+  return { ...candidate, groups: [...candidate.groups] };
+}
+
+function formatTemplate(template: Template): common.Template {
+  return {
+    ...template,
+    origin: templateOrigins[template.origin],
+    quality: template.quality ?? undefined,
+    imageDigest: template.imageDigest ?? undefined,
+  };
+}
+
+function formatFace({ box, landmarks, quality }: Face): common.Face {
+  return {
+    box,
+    landmarks: [...landmarks],
+    quality: {
+      score: quality.score,
+      reasons: quality.reasons.map((reason) => numberOf(qualityReasonNumbers, reason)),
+      measures: quality.measures,
+    },
+  };
+}
+
+function formatTimings({ searchMs, totalMs, ...embed }: Timings): common.Timings {
+  return { embed, searchMs, totalMs };
+}
+
+function formatEmbedding({ space, vector }: EmbedAnswer['faces'][number]['embedding']): common.Embedding {
+  return { space, vector: Array.from(vector) };
+}

@@ -166,7 +166,7 @@ async function enroll(db: Database, people: readonly Person[]): Promise<void> {
 
 async function identifyOverGrpc(db: Database, people: readonly Person[]): Promise<readonly Row[]> {
   const server = await startServer({ database: db, address: '127.0.0.1:0' });
-  const client = await connectDatabase({ address: `127.0.0.1:${server.port}` });
+  const client = connectDatabase({ address: `127.0.0.1:${server.port}` });
   say(`gRPC server on 127.0.0.1:${server.port}; identifying everybody through the client …\n`);
   try {
     const rows: Row[] = [];

@@ -217,7 +217,7 @@ export function parseBytes(bytes: unknown, argument: string): Uint8Array {
 
 function parseDuplicates<T extends string | undefined>(value: T): T {
   if (value !== undefined && !['refuse', 'report', 'ignore'].includes(value)) {
-    throw invalidArgument(`duplicates is "${String(value)}", one of refuse, report, ignore is wanted`);
+    throw invalidArgument(`duplicates is "${value}", one of refuse, report, ignore is wanted`);
   }
   return value;
 }
@@ -226,7 +226,7 @@ export function parseReasons(value: readonly QualityReason[] | undefined): reado
   if (value === undefined) return undefined;
   for (const reason of value) {
     if (!qualityReasons.includes(reason)) {
-      throw invalidArgument(`refuseReasons holds "${String(reason)}", known reasons are ${qualityReasons.join(', ')}`);
+      throw invalidArgument(`refuseReasons holds "${reason}", known reasons are ${qualityReasons.join(', ')}`);
     }
   }
   return [...new Set(value)];

@@ -48,7 +48,7 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   'hnswlib-node': ['index/hnsw-graph.ts'],
   'onnxruntime-node': ['embedder/onnx-session.ts'],
   sharp: ['embedder/image.ts', 'cli/annotate.ts'],
-  zod: ['embedder/model-pack.ts'],
+  zod: ['embedder/model-pack.ts', 'embedder/packs/'],
   '@bufbuild/protobuf': ['wire/', 'embedder/packs/'],
   '@grpc/grpc-js': ['wire/', 'server/', 'client/'],
   '@grpc/reflection': ['server/'],

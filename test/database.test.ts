@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'mocha';
-import type { Database, EnrollRequest } from '../src/api.js';
+import type { Database, EnrollRequest, ExportedTemplate } from '../src/api.js';
 import { openDatabase } from '../src/database.js';
 import type { Embedder } from '../src/embedder/embedder.js';
 import { isHarmonidError, type ErrorCode } from '../src/errors.js';
@@ -200,6 +200,7 @@ describe('database', function () {
           reported.duplicates.map(({ identity }) => identity),
           ['green'],
         );
+        await db.eraseIdentity({ identity: 'imposter' });
         assert.equal((await db.enroll({ ...again, identity: 'green' })).created, false);
       },
       ['green'],
@@ -286,7 +287,7 @@ describe('database', function () {
   it('exports what can be enrolled elsewhere', async () => {
     await withPeople(
       async (db) => {
-        const exported = [];
+        const exported: ExportedTemplate[] = [];
         for await (const item of db.exportTemplates()) exported.push(item);
         assert.deepEqual(
           exported.map(({ identity }) => identity),

@@ -5,6 +5,7 @@
  * opened here is closed here.
  */
 import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
 import type { Database } from '../api.js';
 import type { DatabaseOptions } from '../database.js';
 import type { Embedder } from '../embedder/embedder.js';
@@ -54,10 +55,13 @@ export async function openEmbedded(target: Target, need: Need): Promise<Database
   return openDatabase({ path: target.data, embedder: need.images ? embedderSettings(target) : false });
 }
 
-/** Networks without a database. */
-export async function withEmbedder<T>(options: EmbedderOptions, work: (embedder: Embedder) => Promise<T>): Promise<T> {
+/** Networks without a database; of the data directory only its models are used. */
+export async function withEmbedder<T>(
+  options: EmbedderOptions & { readonly data: string },
+  work: (embedder: Embedder) => Promise<T>,
+): Promise<T> {
   const { openOnnxEmbedder } = await import('../embedder/onnx-embedder.js');
-  const embedder = await openOnnxEmbedder(embedderSettings(options));
+  const embedder = await openOnnxEmbedder({ modelsPath: modelsPathOf(options), ...embedderSettings(options) });
   try {
     return await work(embedder);
   } finally {
@@ -77,6 +81,11 @@ function embedderSettings(options: EmbedderOptions): EmbedderSettings {
     ...(threads !== undefined && { threads }),
     ...(models !== undefined && { modelsPath: models }),
   };
+}
+
+/** Where model packs are kept, also when there is no database yet. */
+export function modelsPathOf({ data, models }: { readonly data: string; readonly models?: string }): string {
+  return models ?? join(data, 'models');
 }
 
 function refuseEmbedderOptions(options: EmbedderOptions): void {

@@ -35,9 +35,9 @@ export function formatEnroll(request: EnrollRequest): wire.EnrollRequest {
     alignedCrops: (request.alignedCrops ?? []).map((crop, i) => parseBytes(crop, `alignedCrops[${i}]`)),
     embeddings: (request.embeddings ?? []).map(formatEmbedding),
     idempotencyKey,
-    duplicates: numberOf(duplicatePolicies, duplicates),
+    duplicates: numberOf(duplicatePolicies, duplicates, 'duplicates'),
     refuseReasons: formatReasons(refuseReasons),
-    faces: numberOf(faceSelections, faces),
+    faces: numberOf(faceSelections, faces, 'faces'),
   };
 }
 
@@ -45,7 +45,7 @@ export function formatIdentify(request: IdentifyRequest): wire.IdentifyRequest {
   return {
     gallery: request.gallery,
     sample: formatSample(request),
-    faces: numberOf(faceSelections, request.faces),
+    faces: numberOf(faceSelections, request.faces, 'faces'),
     search: formatSearch(request),
   };
 }
@@ -65,7 +65,13 @@ export function formatSearch({ k, groups, threshold, exact, ef }: SearchOptions)
 
 export function formatVerify(request: VerifyRequest): wire.VerifyRequest {
   const { gallery, identity, threshold, faces } = request;
-  return { gallery, identity, threshold, sample: formatSample(request), faces: numberOf(faceSelections, faces) };
+  return {
+    gallery,
+    identity,
+    threshold,
+    sample: formatSample(request),
+    faces: numberOf(faceSelections, faces, 'faces'),
+  };
 }
 
 export function formatEmbed(request: EmbedRequest): wire.EmbedRequest {
@@ -105,7 +111,7 @@ function formatSettings(settings: GallerySettings): admin.GallerySettings {
   return {
     threshold,
     margin,
-    duplicates: numberOf(duplicatePolicies, duplicates),
+    duplicates: numberOf(duplicatePolicies, duplicates, 'duplicates'),
     refuseReasons: formatReasons(refuseReasons),
     templatesPerIdentityMax,
     description,
@@ -128,5 +134,5 @@ function formatEmbedding({ space, vector }: Embedding): common.Embedding {
 }
 
 function formatReasons(reasons: GallerySettings['refuseReasons']): common.QualityReasons | undefined {
-  return reasons && { reasons: reasons.map((reason) => numberOf(qualityReasonNumbers, reason)) };
+  return reasons && { reasons: reasons.map((reason) => numberOf(qualityReasonNumbers, reason, 'refuseReasons')) };
 }

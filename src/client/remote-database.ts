@@ -290,7 +290,7 @@ async function* frameRequests(
       frame: {
         gallery: frame.gallery,
         sample: formatSample(frame),
-        faces: numberOf(faceSelections, frame.faces),
+        faces: numberOf(faceSelections, frame.faces, 'faces'),
         search: formatSearch(frame),
       },
     };

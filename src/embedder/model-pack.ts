@@ -24,9 +24,12 @@ export const manifestFormatVersion = 1;
 
 export const manifestFileName = 'manifest.json';
 
+/** What a pack may be called; also the name of its folder, so nothing that leads elsewhere. */
+export const packIdPattern = /^[a-z0-9][a-z0-9._-]{0,63}$/;
+
 const slug = z
   .string()
-  .regex(/^[a-z0-9][a-z0-9._-]{0,63}$/, 'a slug of 1 to 64 characters a-z 0-9 . _ - is wanted, e.g. "arcface-r50"');
+  .regex(packIdPattern, 'a slug of 1 to 64 characters a-z 0-9 . _ - is wanted, e.g. "arcface-r50"');
 const text = z.string().min(1).max(4096);
 const finite = z.number().finite();
 const pixels = z.int().min(1).max(4096);

@@ -5,8 +5,9 @@
  * caller's event loop stays free. Every call settles: with faces, with the worker's error, with the abort's reason at the
  * moment of the abort, or with INTERNAL when the thread dies. After `close` everything is refused with CLOSED.
  */
+import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
-import { abortError, HarmonidError, throwIfAborted } from '../errors.js';
+import { abortError, asHarmonidError, assertInvariant, HarmonidError, throwIfAborted } from '../errors.js';
 import type {
   EmbeddedImage,
   Embedder,
@@ -17,7 +18,97 @@ import type {
 } from './embedder.js';
 import { thawError, type WorkerReply, type WorkerRequest, type WorkerSettings } from './embed-messages.js';
 import { defaultImageLimits, type ImageLimits } from './image.js';
+import { spaceName } from './model-pack.js';
+import type { ChosenProvider } from './onnx-session.js';
+import { ModelStore } from './packs/model-store.js';
 import { defaultQualityLimits, type QualityLimits } from './quality.js';
+
+/** Options of the built-in embedder. */
+export interface OnnxEmbedderOptions {
+  /** Folder of model packs; the default pack is built into it at the first start (a second or two, 50 MB). */
+  readonly modelsPath: string;
+  /** Id of a pack in that folder. Default: the default pack. */
+  readonly pack?: string | undefined;
+  /** Default `auto`: the best that starts and is faster than the CPU; `info.providerReason` tells. */
+  readonly provider?: ExecutionProvider | undefined;
+  /** CPU threads of one graph, 0 to 256; more than the physical cores slows down. Default 0: as many as those. */
+  readonly threads?: number | undefined;
+  /** Name of one of the pack's detectors; in the default pack `ssd` (finds more) or `tiny` (faster). Default: the pack's. */
+  readonly detector?: string | undefined;
+  /**
+   * Whether to add the embedding of each face's mirror image: fewer errors, twice the recognition cost. It names another
+   * space, so galleries of either kind do not mix. Default: the pack's.
+   */
+  readonly mirrorAveraging?: boolean | undefined;
+  /** Most faces in a batch, 1 to 256. Larger suits GPUs; on CPUs 16 is past the gain. Default 16. */
+  readonly batchMax?: number | undefined;
+  readonly qualityLimits?: Partial<QualityLimits> | undefined;
+  readonly imageLimits?: Partial<ImageLimits> | undefined;
+}
+
+/**
+ * Opens the pack, starts the embedding thread, and waits until its sessions are ready.
+ * @throws MODEL_NOT_FOUND, MODEL_INVALID, PROVIDER_UNAVAILABLE, INVALID_ARGUMENT, DATA_READ_ONLY, DISK_FULL
+ */
+export async function openOnnxEmbedder(options: OnnxEmbedderOptions): Promise<Embedder> {
+  const pack = await new ModelStore(options.modelsPath).open(options.pack);
+  const settings: WorkerSettings = {
+    pack,
+    provider: options.provider ?? 'auto',
+    threads: parseWhole('threads', options.threads ?? 0, 0),
+    detector: options.detector ?? pack.detection.default,
+    mirrorAveraging: options.mirrorAveraging ?? pack.embedding.mirrorAveraging,
+    batchMax: parseWhole('batchMax', options.batchMax ?? 16, 1),
+    qualityLimits: { ...defaultQualityLimits, ...options.qualityLimits },
+    imageLimits: { ...defaultImageLimits, ...options.imageLimits },
+  };
+  const worker = new Worker(new URL('./embed-worker.js', import.meta.url), { workerData: settings });
+  const { provider, reason } = await opened(worker);
+  return new OnnxEmbedder(worker, {
+    pack: pack.manifest.id,
+    space: spaceName(pack.manifest, settings.mirrorAveraging),
+    dimensions: pack.embedding.dimensions,
+    threshold: pack.manifest.threshold.value,
+    thresholdSource: pack.manifest.threshold.source,
+    margin: pack.manifest.margin,
+    provider,
+    providerReason: reason,
+    detector: settings.detector,
+    mirrorAveraging: settings.mirrorAveraging,
+    licence: pack.manifest.licence.spdx,
+  });
+}
+
+/** Most threads, and most faces in a batch, that an option may ask for. */
+const wholeMax = 256;
+
+function parseWhole(name: string, value: number, least: number): number {
+  if (Number.isInteger(value) && value >= least && value <= wholeMax) return value;
+  throw new HarmonidError('INVALID_ARGUMENT', `${name} is ${value}, a whole number from ${least} to ${wholeMax} is wanted`);
+}
+
+/** The provider once the thread's sessions are ready, or what kept them from it. */
+async function opened(worker: Worker): Promise<ChosenProvider> {
+  const abort = new AbortController();
+  // What ends first counts; the other two are let go of.
+  const message = once(worker, 'message', { signal: abort.signal }).then(([reply]) => reply as WorkerReply);
+  const exit = once(worker, 'exit', { signal: abort.signal }).then(([code]) => {
+    throw new HarmonidError('INTERNAL', `the embedding thread ended with exit code ${String(code)} before it was ready`);
+  });
+  let first: WorkerReply;
+  try {
+    // `once` rejects by itself when the thread throws.
+    first = await Promise.race([message, exit]);
+  } catch (error) {
+    throw asHarmonidError(error);
+  } finally {
+    abort.abort();
+    await Promise.allSettled([message, exit]);
+  }
+  if (first.kind === 'opened') return first.chosen;
+  assertInvariant(first.kind === 'not-opened', 'the embedding thread first says whether it opened');
+  throw thawError(first.error);
+}
 
 interface Pending {
   readonly resolve: (image: EmbeddedImage) => void;

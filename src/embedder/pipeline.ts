@@ -10,7 +10,7 @@ import { throwIfAborted, HarmonidError } from '../errors.js';
 import { parseVector, type UnitVector } from '../vector.js';
 import { chipToImage, templateEyeDistance, templatePoints } from './align.js';
 import { Batcher } from './batcher.js';
-import { drawView, readDetections, suppressOverlaps, wholeView, type Detection } from './detect.js';
+import { drawViews, layOutViews, readDetections, suppressOverlaps, type Detection } from './detect.js';
 import type { EmbedCounts } from './embed-messages.js';
 import type { EmbeddedFace, EmbeddedImage, EmbedTimings, ExecutionProvider } from './embedder.js';
 import type { Face, Point, QualityMeasures } from './face.js';
@@ -231,19 +231,19 @@ async function detectFaces(
   images: readonly RgbImage[],
 ): Promise<(readonly Detection[])[]> {
   const batch = blackBatch(model.input, images.length);
-  const views = images.map((image, i) => {
+  const layouts = images.map((image, i) => {
     const canvas = batch.images[i] as PlanarImage;
-    const view = wholeView(image, canvas);
-    drawView(canvas, image, view);
+    const views = layOutViews(image, canvas);
+    drawViews(canvas, image, views);
     normalise(canvas, model.input);
-    return view;
+    return views;
   });
   const outputs = await session.run({ [model.input.name]: batch.tensor });
   const boxes = rowsOf(outputs, model.boxes, images.length);
   const scores = rowsOf(outputs, model.scores, images.length);
-  return views.map((view, i) =>
+  return layouts.map((views, i) =>
     suppressOverlaps(
-      readDetections(boxes[i] as Float32Array, scores[i] as Float32Array, view, model.input, model.scoreThreshold),
+      readDetections(boxes[i] as Float32Array, scores[i] as Float32Array, views, model.input, model.scoreThreshold),
       model.iouThreshold,
     ),
   );

@@ -27,6 +27,14 @@ export interface PlanarImage {
   readonly data: Float32Array;
 }
 
+/** A rectangle of the target, whole pixels. */
+export interface TargetArea {
+  readonly left: number;
+  readonly top: number;
+  readonly width: number;
+  readonly height: number;
+}
+
 export function applySimilarity({ a, b, tx, ty }: Similarity, x: number, y: number): { x: number; y: number } {
   return { x: a * x - b * y + tx, y: b * x + a * y + ty };
 }
@@ -71,7 +79,7 @@ export function warpInto(
   target: PlanarImage,
   image: RgbImage,
   toSource: Similarity,
-  area: { left: number; top: number; width: number; height: number },
+  area: TargetArea,
 ): void {
   const scale = Math.hypot(toSource.a, toSource.b);
   // A hair below 2 must not fall back to bilinear alone because of rounding.
@@ -118,7 +126,7 @@ interface Region {
 function sourceRegion(
   image: RgbImage,
   toSource: Similarity,
-  area: { left: number; top: number; width: number; height: number },
+  area: TargetArea,
   block: number,
 ): Region | null {
   let [minX, minY, maxX, maxY] = [Infinity, Infinity, -Infinity, -Infinity];
@@ -179,7 +187,7 @@ function addRow(sums: Uint32Array, image: RgbImage, y: number, left: number, col
   }
 }
 
-function blacken(target: PlanarImage, area: { left: number; top: number; width: number; height: number }): void {
+function blacken(target: PlanarImage, area: TargetArea): void {
   const plane = target.width * target.height;
   for (let channel = 0; channel < 3; channel++) {
     for (let row = area.top; row < area.top + area.height; row++) {
@@ -194,7 +202,7 @@ function interpolateInto(
   target: PlanarImage,
   image: RgbImage,
   toSource: Similarity,
-  area: { left: number; top: number; width: number; height: number },
+  area: TargetArea,
 ): void {
   const { a, b, tx, ty } = toSource;
   const { width, height, data } = image;

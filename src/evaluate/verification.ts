@@ -6,6 +6,7 @@
  * others as errors. Nothing is tuned on a fold that is reported (see error-rates.ts).
  */
 import { createHash } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { asHarmonidError, HarmonidError, throwIfAborted } from '../errors.js';
@@ -142,6 +143,8 @@ async function embedPhotos(
   const queue = photos.values();
   const stop = new AbortController();
   const stopSignal = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
+  // Every photo in work listens to it; that is no leak.
+  setMaxListeners(0, stopSignal);
   const work = async (): Promise<void> => {
     for (const photo of queue) {
       throwIfAborted(stopSignal);

@@ -55,7 +55,9 @@ export async function placeGraphFile(
   } catch (error) {
     // The native writer says nothing of a full disk: it is the file that is too short.
     if (isDiskFull(folder)) {
-      throw new HarmonidError('DISK_FULL', `the disk of ${folder} is full; no checkpoint was written`, { cause: error });
+      throw new HarmonidError('DISK_FULL', `the disk of ${folder} is full; no checkpoint was written`, {
+        cause: error,
+      });
     }
     throw diskError(error, folder);
   } finally {
@@ -126,10 +128,16 @@ async function syncFolder(folder: string): Promise<void> {
 }
 
 /** @throws DATA_CORRUPT, naming both digests, unless the file is exactly the one that the checkpoint names */
-export async function verifyGraphFile(path: string, expected: { readonly name: string; readonly sha256: string }): Promise<string> {
+export async function verifyGraphFile(
+  path: string,
+  expected: { readonly name: string; readonly sha256: string },
+): Promise<string> {
   const file = join(graphsFolder(path), expected.name);
   const damaged = (what: string, cause?: unknown): HarmonidError =>
-    new HarmonidError('DATA_CORRUPT', `graph file ${expected.name}: ${what}`, { details: { file: expected.name }, cause });
+    new HarmonidError('DATA_CORRUPT', `graph file ${expected.name}: ${what}`, {
+      details: { file: expected.name },
+      cause,
+    });
   let handle: FileHandle;
   try {
     handle = await open(file, 'r');
@@ -150,6 +158,12 @@ export async function removeStrayGraphFiles(path: string, named: ReadonlySet<str
   const folder = graphsFolder(path);
   const names = await readdir(folder).catch(() => []);
   for (const name of names) {
-    if (!named.has(name) && (name.startsWith(temporaryMark) || name.endsWith('.hnsw'))) await rm(join(folder, name), { force: true });
+    if (!named.has(name) && (name.startsWith(temporaryMark) || name.endsWith('.hnsw')))
+      await rm(join(folder, name), { force: true });
   }
+}
+
+/** Removes a file that no checkpoint names any more. */
+export async function removeGraphFile(path: string, name: string): Promise<void> {
+  await rm(join(graphsFolder(path), name), { force: true });
 }

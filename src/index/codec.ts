@@ -203,10 +203,14 @@ function jsonCodec<T extends object>(type: RecordType, fields: readonly (keyof T
         if (missing === undefined) return record;
         throw new Error(`field ${missing} is missing`);
       } catch (cause) {
-        throw new HarmonidError('DATA_CORRUPT', `${type} record ${printKey(key)}: its payload is not what ${type} records hold`, {
-          details: { record: type, key: printKey(key) },
-          cause,
-        });
+        throw new HarmonidError(
+          'DATA_CORRUPT',
+          `${type} record ${printKey(key)}: its payload is not what ${type} records hold`,
+          {
+            details: { record: type, key: printKey(key) },
+            cause,
+          },
+        );
       }
     },
   };
@@ -346,7 +350,8 @@ export const keys = {
     Buffer.concat([u32(gallery), Buffer.from(`${group}\0`), u32(owner)]),
   change: (gallery: number, sequence: number): Buffer => Buffer.concat([u32(gallery), u48(sequence)]),
   idempotency: (gallery: number, key: string): Buffer => Buffer.concat([u32(gallery), Buffer.from(key)]),
-  expiry: (gallery: number, at: number, key: string): Buffer => Buffer.concat([u32(gallery), u48(at), Buffer.from(key)]),
+  expiry: (gallery: number, at: number, key: string): Buffer =>
+    Buffer.concat([u32(gallery), u48(at), Buffer.from(key)]),
   checkpoint: (gallery: number): Buffer => u32(gallery),
 };
 

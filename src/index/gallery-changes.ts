@@ -22,8 +22,16 @@ import {
   type IdempotencyRecord,
   type IdentityRecord,
 } from './codec.js';
-import type { EnrollDraft, Enrolment, GalleryChange } from './identity-index.js';
-import { asGallery, asIdentity, asTemplate, findIdentity, identityNotFound, templatesOf, type StoredTemplate } from './identity-reads.js';
+import type { EnrollDraft, Enrolment, GalleryChange } from './index-api.js';
+import {
+  asGallery,
+  asIdentity,
+  asTemplate,
+  findIdentity,
+  identityNotFound,
+  templatesOf,
+  type StoredTemplate,
+} from './identity-reads.js';
 import type { Candidate, EraseAnswer, Gallery, Identity } from './records.js';
 import type { StoreReader, StoreWriter } from './store.js';
 
@@ -193,9 +201,13 @@ function checkEnrolment(
 }
 
 export function spaceMismatch(gallery: string, gallerySpace: string, space: string): HarmonidError {
-  return new HarmonidError('SPACE_MISMATCH', `vector is of space "${space}", gallery "${gallery}" of space "${gallerySpace}"`, {
-    details: { gallery, gallerySpace, vectorSpace: space },
-  });
+  return new HarmonidError(
+    'SPACE_MISMATCH',
+    `vector is of space "${space}", gallery "${gallery}" of space "${gallerySpace}"`,
+    {
+      details: { gallery, gallerySpace, vectorSpace: space },
+    },
+  );
 }
 
 /** Keeps the answer for a retry, and clears away a few that have expired. */
@@ -211,7 +223,8 @@ function remember(
     const expired = keys.idempotency(number, keyParts.expiry(key));
     const bytes = writer.get('idempotency', expired);
     // The key may have been used again since; then its record is younger than this expiry.
-    if (bytes && nowMs - idempotencyCodec.decode(expired, bytes).at >= expireAfterMs) writer.remove('idempotency', expired);
+    if (bytes && nowMs - idempotencyCodec.decode(expired, bytes).at >= expireAfterMs)
+      writer.remove('idempotency', expired);
   }
   const key = keys.idempotency(number, name);
   const templates = answer.templates.map((template) => ({ ...template, enrolledAt: template.enrolledAt.getTime() }));
@@ -239,7 +252,14 @@ export function updateIdentity(edit: GalleryEdit, update: IdentityUpdate): Ident
     throw new HarmonidError(
       'VERSION_CONFLICT',
       `identity "${update.identity}" of gallery "${gallery}" has version ${before.version}, the caller expected ${update.expectedVersion}`,
-      { details: { gallery, identity: update.identity, version: before.version, expectedVersion: update.expectedVersion } },
+      {
+        details: {
+          gallery,
+          identity: update.identity,
+          version: before.version,
+          expectedVersion: update.expectedVersion,
+        },
+      },
     );
   }
   const after: IdentityRecord = {
@@ -263,15 +283,23 @@ export function removeTemplate(edit: GalleryEdit, identity: string, template: nu
   const templates = templatesOf(writer, record, before.owner);
   const kept = templates.filter((stored) => stored.template !== template);
   if (kept.length === templates.length) {
-    throw new HarmonidError('TEMPLATE_NOT_FOUND', `identity "${identity}" of gallery "${gallery}" has no template ${template}`, {
-      details: { gallery, identity, template },
-    });
+    throw new HarmonidError(
+      'TEMPLATE_NOT_FOUND',
+      `identity "${identity}" of gallery "${gallery}" has no template ${template}`,
+      {
+        details: { gallery, identity, template },
+      },
+    );
   }
   writer.remove('templates', keys.template(record.number, before.owner, template));
   const after = { ...before, version: before.version + 1, updatedAt: nowMs };
   putIdentity(edit, identity, after);
   edit.removed.push(template);
-  log(edit, { kind: 'remove', owner: before.owner, added: [], removed: [template] }, { templateCount: record.templateCount - 1 });
+  log(
+    edit,
+    { kind: 'remove', owner: before.owner, added: [], removed: [template] },
+    { templateCount: record.templateCount - 1 },
+  );
   return asIdentity(gallery, identity, after, kept);
 }
 

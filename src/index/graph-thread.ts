@@ -52,14 +52,29 @@ export interface GraphCalls {
 }
 
 export type GraphMessage =
-  | { readonly [K in keyof GraphCalls]: { readonly id: number; readonly kind: K; readonly request: GraphCalls[K]['request'] } }[keyof GraphCalls]
-  | { readonly id: 0; readonly kind: 'change'; readonly request: { readonly gallery: number; readonly change: GraphChange } };
+  | {
+      readonly [K in keyof GraphCalls]: {
+        readonly id: number;
+        readonly kind: K;
+        readonly request: GraphCalls[K]['request'];
+      };
+    }[keyof GraphCalls]
+  | {
+      readonly id: 0;
+      readonly kind: 'change';
+      readonly request: { readonly gallery: number; readonly change: GraphChange };
+    };
 
 /** An error of ours survives the crossing field by field; classes do not. */
 export interface GraphReply {
   readonly id: number;
   readonly answer?: unknown;
-  readonly error?: { readonly code: ErrorCode; readonly message: string; readonly details: ErrorDetails; readonly stack: string };
+  readonly error?: {
+    readonly code: ErrorCode;
+    readonly message: string;
+    readonly details: ErrorDetails;
+    readonly stack: string;
+  };
 }
 
 export interface GraphThread {
@@ -98,13 +113,17 @@ export function startGraphThread(onDeath: (cause: unknown) => void): GraphThread
     const call = waiting.get(id);
     waiting.delete(id);
     if (waiting.size === 0) worker.unref();
-    if (error) call?.reject(new HarmonidError(error.code, error.message, { details: error.details, cause: error.stack }));
+    if (error)
+      call?.reject(new HarmonidError(error.code, error.message, { details: error.details, cause: error.stack }));
     else call?.resolve(answer);
   });
   // A database that nobody closes must not keep its process alive; a call that is under way must.
   worker.unref();
 
-  function call<K extends keyof GraphCalls>(kind: K, request: GraphCalls[K]['request']): Promise<GraphCalls[K]['answer']> {
+  function call<K extends keyof GraphCalls>(
+    kind: K,
+    request: GraphCalls[K]['request'],
+  ): Promise<GraphCalls[K]['answer']> {
     if (death) return Promise.reject(death);
     return new Promise((resolve, reject) => {
       const id = ++lastId;
@@ -120,7 +139,12 @@ export function startGraphThread(onDeath: (cause: unknown) => void): GraphThread
       if (death) return;
       const { labels, owners, vectors } = change.added;
       const message = { id: 0, kind: 'change', request: { gallery, change } } satisfies GraphMessage;
-      worker.postMessage(message, [labels.buffer, owners.buffer, vectors.buffer, change.removed.buffer] as ArrayBuffer[]);
+      worker.postMessage(message, [
+        labels.buffer,
+        owners.buffer,
+        vectors.buffer,
+        change.removed.buffer,
+      ] as ArrayBuffer[]);
     },
     async close() {
       closing ??= (async () => {

@@ -8,7 +8,15 @@ import { parentPort } from 'node:worker_threads';
 import { assertInvariant, asHarmonidError } from '../errors.js';
 import { placeGraphFile, verifyGraphFile } from './checkpoint.js';
 import { keyParts, ranges, templateCodec } from './codec.js';
-import { errorReply, type GraphChange, type GraphMessage, type GraphOpened, type GraphOpening, type GraphReply, type GraphSaved } from './graph-thread.js';
+import {
+  errorReply,
+  type GraphChange,
+  type GraphMessage,
+  type GraphOpened,
+  type GraphOpening,
+  type GraphReply,
+  type GraphSaved,
+} from './graph-thread.js';
 import { openHnswGraph, type HnswGraph } from './hnsw-graph.js';
 import { openLmdbStore } from './lmdb-store.js';
 
@@ -82,7 +90,13 @@ async function save(gallery: Opened, path: string, name: string): Promise<GraphS
   return { sequence, file: await placeGraphFile(path, name, (file) => gallery.graph.save(file)) };
 }
 
-async function openGraph({ dimensions, exactMax, load, file, gallery }: GraphOpening): Promise<{ graph: HnswGraph; answer: GraphOpened }> {
+async function openGraph({
+  dimensions,
+  exactMax,
+  load,
+  file,
+  gallery,
+}: GraphOpening): Promise<{ graph: HnswGraph; answer: GraphOpened }> {
   const graph = openHnswGraph({ dimensions, exactMax });
   if (load) await loadTable(graph, gallery, load);
   let warning: string | null = null;

@@ -13,7 +13,16 @@
 import hnswlib from 'hnswlib-node';
 import { assertInvariant, HarmonidError } from '../errors.js';
 import { exactCounts, searchExactly } from './exact-graph.js';
-import { isAllowed, type Graph, type GraphAnswer, type GraphCounts, type GraphEntries, type GraphHit, type GraphQuery, type OwnerSet } from './graph.js';
+import {
+  isAllowed,
+  type Graph,
+  type GraphAnswer,
+  type GraphCounts,
+  type GraphEntries,
+  type GraphHit,
+  type GraphQuery,
+  type OwnerSet,
+} from './graph.js';
 import { NearestOwners, TemplateTable } from './template-table.js';
 
 type NativeIndex = InstanceType<typeof hnswlib.HierarchicalNSW>;

@@ -1,120 +1,392 @@
 /**
- * The identity index: galleries of identities over one store and its graphs. Speaks in unit vectors; knows no images.
+ * The identity index: galleries of identities over one store and its graphs.
+ *
+ * `openIdentityIndex` takes the lock, checks the format, reads the galleries and opens their graphs (from checkpoints where these
+ * hold), finishes what a killed process left undone, and hands out an `IdentityIndex`. One writer a directory.
  */
-import type { UnitVector } from '../vector.js';
-import type { Candidate, Decision, DuplicatePolicy, EraseAnswer, Gallery, GalleryStats, Identity, Template, TemplateOrigin } from './records.js';
+import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
+import { emitWarning } from 'node:process';
+import { HarmonidError } from '../errors.js';
+import { removeGraphFile, removeStrayGraphFiles } from './checkpoint.js';
+import {
+  checkpointCodec,
+  formatCodec,
+  formatVersion,
+  galleryCodec,
+  keyParts,
+  keys,
+  markCodec,
+  ranges,
+  type CheckpointRecord,
+  type FormatRecord,
+  type GalleryRecord,
+} from './codec.js';
+import { refuseHeld, takeDataLock, type DataLock } from './data-lock.js';
+import { diskError } from './disk-errors.js';
+import { Gallery, type GalleryOptions } from './gallery.js';
+import { startGraphThread, type GraphThread } from './graph-thread.js';
+import { readGalleries } from './identity-reads.js';
+import type { GalleryChange, GalleryDraft, IdentityIndex, IdentityIndexOptions } from './index-api.js';
+import { openLmdbStore, type LmdbStore } from './lmdb-store.js';
+import type { Gallery as GalleryView } from './records.js';
+import type { Store, StoreReader, TableName } from './store.js';
 
-/** Everything that a gallery is made with; complete, already validated by the caller's parsing. */
-export interface GalleryDraft {
-  readonly gallery: string;
-  readonly space: string;
-  readonly dimensions: number;
-  readonly threshold: number;
-  readonly thresholdSource: string;
-  readonly margin: number;
-  readonly duplicates: DuplicatePolicy;
-  readonly refuseReasons: readonly string[];
-  readonly templatesPerIdentityMax: number;
-  readonly description: string;
+export type {
+  EnrollDraft,
+  Enrolment,
+  GalleryChange,
+  GalleryDraft,
+  IdentityIndex,
+  IdentityIndexOptions,
+  SearchAnswer,
+  SearchRequest,
+  TemplateDraft,
+  VerifyAnswer,
+} from './index-api.js';
+
+const exactMaxDefault = 2_000;
+const checkpointEveryDefault = 20_000;
+/** Records of a deleted gallery that one transaction removes. */
+const purgeBatch = 500;
+/** Tables whose keys begin with a gallery's number. */
+const galleryTables = [
+  'identities',
+  'owners',
+  'templates',
+  'memberships',
+  'changes',
+  'idempotency',
+  'expiries',
+  'checkpoints',
+] as const satisfies readonly TableName[];
+
+/**
+ * Opens (and makes, when absent) the index in a directory.
+ * @throws DATA_NOT_FOUND, DATA_LOCKED, DATA_READ_ONLY, DATA_FORMAT_NEWER, DATA_CORRUPT, DISK_FULL
+ */
+export async function openIdentityIndex(options: IdentityIndexOptions): Promise<IdentityIndex> {
+  const { path, readOnly = false } = options;
+  prepareFolder(path, readOnly);
+  const store = openLmdbStore({ path, readOnly });
+  let lock: DataLock | null = null;
+  let thread: GraphThread | null = null;
+  const onWarning = options.onWarning ?? warnProcess;
+  try {
+    readFormat(store, path);
+    if (readOnly) await refuseHeld(store, path);
+    else lock = await takeDataLock(store, path);
+    if (!readOnly) await writeFormat(store, path);
+    thread = startGraphThread((cause) => onWarning('the graph thread has died', { path, error: cause }));
+    const galleryOptions: GalleryOptions = {
+      path,
+      durability: options.durability ?? 'flushed',
+      checkpointEvery: options.checkpointEvery ?? checkpointEveryDefault,
+      clock: options.clock ?? Date.now,
+      onWarning,
+    };
+    const parts: Parts = {
+      options: galleryOptions,
+      readOnly,
+      exactMax: options.exactMax ?? exactMaxDefault,
+      store,
+      lock,
+      thread,
+      galleries: new Map(),
+    };
+    for (const { name, record } of readGalleries(store)) await openGallery(parts, name, record, false);
+    if (!readOnly) await tidy(parts);
+    return makeIndex(parts);
+  } catch (error) {
+    await thread?.close();
+    await lock?.release().catch(() => undefined);
+    await store.close();
+    throw diskError(error, path);
+  }
 }
 
-/** The settings of a gallery that may change. */
-export type GalleryChange = Partial<Omit<GalleryDraft, 'gallery' | 'space' | 'dimensions'>>;
-
-/** A template to be. */
-export interface TemplateDraft {
-  readonly vector: UnitVector;
-  readonly space: string;
-  readonly origin: TemplateOrigin;
-  readonly quality: number | null;
-  readonly imageDigest: string | null;
+/** What an open index consists of. */
+interface Parts {
+  readonly options: GalleryOptions;
+  readonly readOnly: boolean;
+  readonly exactMax: number;
+  readonly store: LmdbStore;
+  readonly lock: DataLock | null;
+  readonly thread: GraphThread;
+  readonly galleries: Map<string, Gallery>;
 }
 
-export interface EnrollDraft {
-  readonly gallery: string;
-  readonly identity: string;
-  readonly label?: string | undefined;
-  readonly groups?: readonly string[] | undefined;
-  readonly attributes?: Readonly<Record<string, string>> | undefined;
-  /** At least one. */
-  readonly templates: readonly TemplateDraft[];
-  readonly duplicates?: DuplicatePolicy | undefined;
-  /** `digest` tells a retry of the same request from another request under the same key. */
-  readonly idempotency?: { readonly key: string; readonly digest: string } | undefined;
-  readonly signal?: AbortSignal | undefined;
+function warnProcess(message: string, facts: object): void {
+  const error: unknown = 'error' in facts ? facts.error : undefined;
+  emitWarning(error instanceof Error ? `${message}: ${error.message}` : message, 'HarmonidWarning');
 }
 
-export interface Enrolment {
-  readonly created: boolean;
-  readonly templates: readonly Template[];
-  readonly duplicates: readonly Candidate[];
-  readonly sequence: number;
-  readonly replayed: boolean;
+/** @throws DATA_NOT_FOUND, DATA_READ_ONLY, DISK_FULL, INVALID_ARGUMENT */
+function prepareFolder(path: string, readOnly: boolean): void {
+  if (existsSync(path) && !statSync(path).isDirectory()) {
+    throw new HarmonidError('INVALID_ARGUMENT', `${path} is a file, a data directory is wanted`);
+  }
+  if (readOnly) {
+    if (!existsSync(path)) throw new HarmonidError('DATA_NOT_FOUND', `there is no data directory at ${path}`);
+    return;
+  }
+  try {
+    mkdirSync(path, { recursive: true });
+    accessSync(path, constants.W_OK);
+  } catch (error) {
+    throw diskError(error, path);
+  }
 }
 
-export interface SearchRequest {
-  readonly gallery: string;
-  readonly space: string;
-  readonly probe: UnitVector;
-  /** Identities wanted, 1 to 1000. */
-  readonly k: number;
-  readonly groups?: readonly string[] | undefined;
-  readonly threshold?: number | undefined;
-  readonly exact: boolean;
-  readonly ef: number;
-  readonly signal?: AbortSignal | undefined;
+// ── The directory's own records ──────────────────────────────────────────────────────────────────────────────────────
+
+/** @throws DATA_FORMAT_NEWER */
+function readFormat(reader: StoreReader, path: string): FormatRecord | undefined {
+  const bytes = reader.get('meta', keys.format());
+  if (!bytes) return undefined;
+  const record = formatCodec.decode(keys.format(), bytes);
+  if (record.format > formatVersion) {
+    throw new HarmonidError(
+      'DATA_FORMAT_NEWER',
+      `the data directory ${path} has format ${record.format}, this version of harmonid reads up to ${formatVersion}`,
+      { details: { path, format: record.format, formatMax: formatVersion } },
+    );
+  }
+  return record;
 }
 
-export interface SearchAnswer {
-  readonly decision: Decision;
-  readonly candidates: readonly Candidate[];
-  readonly threshold: number;
-  readonly margin: number | null;
-  readonly exact: boolean;
+async function writeFormat(store: Store, path: string): Promise<void> {
+  if (readFormat(store, path)) return;
+  const record: FormatRecord = { format: formatVersion, nextGalleryNumber: 1 };
+  const { durable } = await store.write((writer) => {
+    writer.put('meta', keys.format(), formatCodec.encode(keys.format(), record));
+  });
+  await durable;
 }
 
-export interface VerifyAnswer {
-  readonly decision: 'match' | 'no-match';
-  readonly distance: number;
-  readonly template: number;
-  readonly threshold: number;
+/** Finishes deletions that were cut short and removes graph files that no checkpoint names. */
+async function tidy({ store, options: { path } }: Parts): Promise<void> {
+  for (const { key } of Array.from(store.range('meta', ...ranges.purges()))) await purge(store, keyParts.purge(key));
+  const named = new Set<string>();
+  for (const { key, value } of store.range('checkpoints', ...ranges.all())) {
+    const name = checkpointCodec.decode(key, value).file?.name;
+    if (name !== undefined) named.add(name);
+  }
+  await removeStrayGraphFiles(path, named);
 }
 
-export interface IdentityIndex {
-  createGallery(draft: GalleryDraft): Promise<Gallery>;
-  /** @throws GALLERY_NOT_FOUND */
-  getGallery(gallery: string): Gallery;
-  /** Undefined when there is none. */
-  findGallery(gallery: string): Gallery | undefined;
-  listGalleries(): readonly Gallery[];
-  updateGallery(gallery: string, change: GalleryChange): Promise<Gallery>;
-  deleteGallery(gallery: string): Promise<boolean>;
+/** Removes everything of a gallery that is no longer there, a little at a time, and last the mark that says so. */
+async function purge(store: Store, number: number): Promise<void> {
+  for (const table of galleryTables) {
+    for (let removed = purgeBatch; removed === purgeBatch;) {
+      const { value } = await store.write((writer) => {
+        let count = 0;
+        for (const { key } of writer.range(table, ...ranges.gallery(number))) {
+          if (count === purgeBatch) break;
+          writer.remove(table, key);
+          count++;
+        }
+        return count;
+      });
+      removed = value;
+    }
+  }
+  const { durable } = await store.write((writer) => writer.remove('meta', keys.purge(number)));
+  await durable;
+}
 
-  enroll(draft: EnrollDraft): Promise<Enrolment>;
-  /** An idempotent request that was answered before, so that its images need not be embedded again. @throws IDEMPOTENCY_CONFLICT */
-  findEnrolment(gallery: string, idempotency: { readonly key: string; readonly digest: string }): Enrolment | undefined;
-  search(request: SearchRequest): Promise<SearchAnswer>;
-  verify(request: { gallery: string; space: string; identity: string; probe: UnitVector; threshold?: number | undefined }): VerifyAnswer;
+// ── Galleries ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** @throws IDENTITY_NOT_FOUND, GALLERY_NOT_FOUND */
-  getIdentity(gallery: string, identity: string): Identity;
-  /** Ids in UTF-8 byte order, strictly after `after`, at most `limit`. */
-  listIdentities(request: { gallery: string; after?: string | undefined; limit: number; groups?: readonly string[] | undefined }): readonly Identity[];
-  updateIdentity(request: {
-    gallery: string;
-    identity: string;
-    label?: string | undefined;
-    groups?: readonly string[] | undefined;
-    attributes?: Readonly<Record<string, string>> | undefined;
-    expectedVersion?: number | undefined;
-  }): Promise<Identity>;
-  removeTemplate(gallery: string, identity: string, template: number): Promise<Identity>;
-  eraseIdentity(gallery: string, identity: string): Promise<EraseAnswer>;
-  /** Every template with its vector, identities in byte order; a consistent snapshot. */
-  exportTemplates(gallery: string): Iterable<{ identity: Identity; template: Template; vector: UnitVector }>;
+async function openGallery(parts: Parts, name: string, record: GalleryRecord, isNew: boolean): Promise<Gallery> {
+  const { store, thread, options, readOnly, exactMax } = parts;
+  const checkpoint = readCheckpoint(store, record);
+  const opened = await thread.call('open', {
+    gallery: record.number,
+    dimensions: record.dimensions,
+    exactMax,
+    sequence: record.sequence,
+    load: isNew ? null : { path: options.path, readOnly },
+    file: checkpoint?.file ?? null,
+  });
+  if (opened.warning !== null) {
+    options.onWarning('a graph file cannot be used; the graph is built anew', {
+      gallery: name,
+      reason: opened.warning,
+    });
+  }
+  const gallery = new Gallery(name, record, checkpoint, opened, store, thread, options);
+  parts.galleries.set(name, gallery);
+  return gallery;
+}
 
-  stats(): Promise<readonly GalleryStats[]>;
-  storeBytes(): number;
-  checkpoint(gallery?: string): Promise<void>;
-  close(): Promise<void>;
+/** The newest checkpoint, unless it speaks of another gallery than this one has become. */
+function readCheckpoint(
+  reader: StoreReader,
+  { number, sequence, dimensions, space }: GalleryRecord,
+): CheckpointRecord | null {
+  const key = keys.checkpoint(number);
+  const bytes = reader.get('checkpoints', key);
+  if (!bytes) return null;
+  const record = checkpointCodec.decode(key, bytes);
+  const fits = !record.file || (record.file.dimensions === dimensions && record.file.space === space);
+  return fits && record.sequence <= sequence ? record : null;
+}
+
+async function createGallery(parts: Parts, draft: GalleryDraft): Promise<GalleryView> {
+  const { store, options, galleries } = parts;
+  const { gallery: name, ...settings } = draft;
+  const present = galleries.get(name);
+  if (present) {
+    const [key] =
+      Object.entries(settings).find(([key, value]) => !isSame(value, present.view[key as keyof GalleryView])) ?? [];
+    if (key === undefined) return present.view;
+    throw new HarmonidError(
+      'GALLERY_EXISTS',
+      `gallery "${name}" exists with ${key} ${JSON.stringify(present.view[key as keyof GalleryView])}, the request says ${JSON.stringify(settings[key as keyof typeof settings])}`,
+      { details: { gallery: name, setting: key } },
+    );
+  }
+  const { value: record, durable } = await store.write((writer) => {
+    const format = formatCodec.decode(keys.format(), writer.get('meta', keys.format()) ?? Buffer.alloc(0));
+    const made: GalleryRecord = {
+      ...settings,
+      number: format.nextGalleryNumber,
+      identityCount: 0,
+      templateCount: 0,
+      sequence: 0,
+      nextOwner: 0,
+      nextTemplate: 1,
+      createdAt: options.clock(),
+    };
+    const next = { ...format, nextGalleryNumber: format.nextGalleryNumber + 1 };
+    writer.put('meta', keys.format(), formatCodec.encode(keys.format(), next));
+    writer.put('galleries', keys.gallery(name), galleryCodec.encode(keys.gallery(name), made));
+    return made;
+  });
+  await durable;
+  return (await openGallery(parts, name, record, true)).view;
+}
+
+function isSame(a: unknown, b: unknown): boolean {
+  return JSON.stringify(a) === JSON.stringify(b);
+}
+
+/** The gallery is gone when its record is; what it held is removed afterwards, and at the next opening if that is cut short. */
+async function deleteGallery({ store, thread, galleries, options: { path } }: Parts, name: string): Promise<boolean> {
+  const gallery = galleries.get(name);
+  if (!gallery) return false;
+  galleries.delete(name);
+  await gallery.retire();
+  const { number } = gallery;
+  const checkpoint = store.get('checkpoints', keys.checkpoint(number));
+  const file = checkpoint && checkpointCodec.decode(keys.checkpoint(number), checkpoint).file;
+  const { durable } = await store.write((writer) => {
+    writer.remove('galleries', keys.gallery(name));
+    writer.put('meta', keys.purge(number), markCodec.encode(keys.purge(number), {}));
+  });
+  await thread.call('drop', { gallery: number });
+  await durable;
+  await purge(store, number);
+  if (file) await removeGraphFile(path, file.name);
+  return true;
+}
+
+// ── The index ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function makeIndex(parts: Parts): IdentityIndex {
+  const { galleries, store, thread, lock, readOnly, options } = parts;
+  let closing: Promise<void> | null = null;
+  /** Galleries are made and deleted one at a time. */
+  let administration: Promise<unknown> = Promise.resolve();
+
+  function checkOpen(): void {
+    if (closing) throw new HarmonidError('CLOSED', 'the index is closed');
+  }
+
+  function gallery(name: string): Gallery {
+    checkOpen();
+    const found = galleries.get(name);
+    if (!found)
+      throw new HarmonidError('GALLERY_NOT_FOUND', `there is no gallery "${name}"`, { details: { gallery: name } });
+    return found;
+  }
+
+  function writable(name: string): Gallery {
+    refuseReadOnly();
+    return gallery(name);
+  }
+
+  function refuseReadOnly(): void {
+    checkOpen();
+    if (readOnly) throw new HarmonidError('DATA_READ_ONLY', `the data directory ${options.path} was opened read-only`);
+  }
+
+  function administer<T>(work: () => Promise<T>): Promise<T> {
+    refuseReadOnly();
+    const done = administration.then(work);
+    administration = done.catch(() => undefined);
+    return done;
+  }
+
+  async function close(): Promise<void> {
+    await administration;
+    for (const open of galleries.values()) {
+      await open.drained();
+      if (!readOnly) await open.checkpointAtClose();
+    }
+    await thread.close();
+    try {
+      await lock?.release();
+    } finally {
+      await store.close();
+    }
+  }
+
+  return {
+    createGallery: async (draft) => administer(() => createGallery(parts, draft)),
+    getGallery: (name) => gallery(name).view,
+    findGallery(name) {
+      checkOpen();
+      return galleries.get(name)?.view;
+    },
+    listGalleries() {
+      checkOpen();
+      return readGalleries(store).flatMap(({ name }) => galleries.get(name)?.view ?? []);
+    },
+    updateGallery: async (name: string, change: GalleryChange) => writable(name).updateSettings(change),
+    deleteGallery: async (name) => administer(() => deleteGallery(parts, name)),
+
+    enroll: async (draft) => writable(draft.gallery).enroll(draft),
+    findEnrolment: (name, idempotency) => gallery(name).findEnrolment(idempotency),
+    search: async (request) => gallery(request.gallery).search(request),
+    verify: (request) => gallery(request.gallery).verify(request),
+
+    getIdentity: (name, identity) => gallery(name).getIdentity(identity),
+    listIdentities: ({ gallery: name, after, limit, groups }) => gallery(name).listIdentities(after, limit, groups),
+    updateIdentity: async ({ gallery: name, ...update }) => writable(name).updateIdentity(update),
+    removeTemplate: async (name, identity, template) => writable(name).removeTemplate(identity, template),
+    eraseIdentity: async (name, identity) => writable(name).eraseIdentity(identity),
+    exportTemplates: (name) => gallery(name).exportTemplates(),
+
+    async stats() {
+      checkOpen();
+      return Promise.all(Array.from(galleries.values(), (open) => open.stats()));
+    },
+    storeBytes() {
+      checkOpen();
+      return store.bytes();
+    },
+    async checkpoint(name) {
+      refuseReadOnly();
+      const chosen = name === undefined ? [...galleries.values()] : [gallery(name)];
+      for (const open of chosen) await open.checkpoint();
+    },
+    async settle() {
+      checkOpen();
+      await Promise.all(Array.from(galleries.values(), (open) => open.settle()));
+    },
+    async close() {
+      closing ??= close();
+      await closing;
+    },
+  };
 }

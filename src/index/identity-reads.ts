@@ -77,7 +77,9 @@ export function asGallery(gallery: string, record: GalleryRecord): Gallery {
   return { gallery, ...shown, createdAt: new Date(createdAt) };
 }
 
-export function readGalleries(reader: StoreReader): readonly { readonly name: string; readonly record: GalleryRecord }[] {
+export function readGalleries(
+  reader: StoreReader,
+): readonly { readonly name: string; readonly record: GalleryRecord }[] {
   return Array.from(reader.range('galleries', ...ranges.all()), ({ key, value }) => ({
     name: keyParts.galleryName(key),
     record: galleryCodec.decode(key, value),

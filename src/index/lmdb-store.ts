@@ -40,7 +40,11 @@ export function openLmdbStore({ path, readOnly }: LmdbStoreOptions): LmdbStore {
   return makeStore(root, tables, path, file, readOnly);
 }
 
-function openTables(file: string, readOnly: boolean, path: string): { root: RootDatabase; tables: Map<TableName, Bytes> } {
+function openTables(
+  file: string,
+  readOnly: boolean,
+  path: string,
+): { root: RootDatabase; tables: Map<TableName, Bytes> } {
   let root: RootDatabase | undefined;
   try {
     const opened = open({
@@ -57,7 +61,11 @@ function openTables(file: string, readOnly: boolean, path: string): { root: Root
     root = opened;
     const tables = new Map<TableName, Bytes>();
     for (const name of tableNames) {
-      const table: Bytes | undefined = opened.openDB<Buffer, Buffer>({ name, encoding: 'binary', keyEncoding: 'binary' });
+      const table: Bytes | undefined = opened.openDB<Buffer, Buffer>({
+        name,
+        encoding: 'binary',
+        keyEncoding: 'binary',
+      });
       if (!table) throw new HarmonidError('DATA_CORRUPT', `table ${name} is missing in ${file}`);
       tables.set(name, table);
     }
@@ -68,17 +76,23 @@ function openTables(file: string, readOnly: boolean, path: string): { root: Root
   }
 }
 
-function makeStore(root: RootDatabase, tables: Map<TableName, Bytes>, path: string, file: string, readOnly: boolean): LmdbStore {
+function makeStore(
+  root: RootDatabase,
+  tables: Map<TableName, Bytes>,
+  path: string,
+  file: string,
+  readOnly: boolean,
+): LmdbStore {
   let closing: Promise<void> | undefined;
   const table = (name: TableName): Bytes => {
     if (closing) throw new HarmonidError('CLOSED', 'the store is closed');
     return tables.get(name) as Bytes;
   };
   const writer: StoreWriter = {
-    get: (name, key) => table(name).get(Buffer.from(key)),
+    get: (name, key) => table(name).get(asBuffer(key)),
     range: (name, start, end) => rangeOf(table(name), start, end),
-    put: (name, key, value) => table(name).putSync(Buffer.from(key), Buffer.from(value)),
-    remove: (name, key) => void table(name).removeSync(Buffer.from(key)),
+    put: (name, key, value) => table(name).putSync(asBuffer(key), asBuffer(value)),
+    remove: (name, key) => void table(name).removeSync(asBuffer(key)),
   };
   const refuseReadOnly = (): void => {
     if (readOnly) throw new HarmonidError('DATA_READ_ONLY', `the data directory ${path} was opened read-only`);
@@ -132,8 +146,13 @@ function makeStore(root: RootDatabase, tables: Map<TableName, Bytes>, path: stri
   };
 }
 
+/** The same bytes, not a copy: in a transaction LMDB takes them before the call returns. */
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}
+
 function rangeOf(table: Bytes, start: Uint8Array, end: Uint8Array): Iterable<StoreEntry> {
-  return table.getRange({ start: Buffer.from(start), end: Buffer.from(end) }).map(({ key, value }) => ({ key, value }));
+  return table.getRange({ start: asBuffer(start), end: asBuffer(end) }).map(({ key, value }) => ({ key, value }));
 }
 
 /** lmdb-js rejects with a general error whose `commitError` tells the cause a little later. */

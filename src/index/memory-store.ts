@@ -4,7 +4,15 @@
  * It is the plain model that the LMDB store is compared with, and a store for tests that want no disk.
  */
 import { HarmonidError } from '../errors.js';
-import { tableNames, type Store, type StoreEntry, type StoreReader, type StoreWriter, type TableName, type Written } from './store.js';
+import {
+  tableNames,
+  type Store,
+  type StoreEntry,
+  type StoreReader,
+  type StoreWriter,
+  type TableName,
+  type Written,
+} from './store.js';
 
 interface Table {
   /** Sorted as unsigned bytes. */

@@ -10,20 +10,14 @@ import type {
   GalleryStats,
   Identification,
   Identity,
+  QualityReason,
   Stats,
   Template,
   Timings,
   Verification,
 } from '../api.js';
 import { requestLimits } from '../requests.js';
-import {
-  decisions,
-  duplicatePolicies,
-  graphSources,
-  numberOf,
-  qualityReasonNumbers,
-  templateOrigins,
-} from '../wire/enums.js';
+import { decisions, duplicatePolicies, graphSources, qualityReasonNumbers, templateOrigins } from '../wire/enums.js';
 import type * as admin from '../wire/harmonid/v1/admin.js';
 import type * as common from '../wire/harmonid/v1/common.js';
 import type * as wire from '../wire/harmonid/v1/identity.js';
@@ -88,7 +82,7 @@ export function formatGallery(gallery: Gallery): admin.Gallery {
   return {
     ...gallery,
     duplicates: duplicatePolicies[gallery.duplicates],
-    refuseReasons: gallery.refuseReasons.map((reason) => numberOf(qualityReasonNumbers, reason)),
+    refuseReasons: formatReasons(gallery.refuseReasons),
   };
 }
 
@@ -148,10 +142,14 @@ function formatFace({ box, landmarks, quality }: Face): common.Face {
     landmarks: [...landmarks],
     quality: {
       score: quality.score,
-      reasons: quality.reasons.map((reason) => numberOf(qualityReasonNumbers, reason)),
+      reasons: formatReasons(quality.reasons),
       measures: quality.measures,
     },
   };
+}
+
+function formatReasons(reasons: readonly QualityReason[]): common.QualityReason[] {
+  return reasons.map((reason) => qualityReasonNumbers[reason]);
 }
 
 function formatTimings({ searchMs, totalMs, ...embed }: Timings): common.Timings {

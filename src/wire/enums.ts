@@ -6,6 +6,7 @@
  */
 import type { Decision as DecisionName, DuplicatePolicy as DuplicatePolicyName } from '../api.js';
 import type { GalleryStats, QualityReason as QualityReasonName, TemplateOrigin as TemplateOriginName } from '../api.js';
+import { HarmonidError } from '../errors.js';
 import { GraphSource } from './harmonid/v1/admin.js';
 import { DuplicatePolicy, FaceSelection, QualityReason, TemplateOrigin } from './harmonid/v1/common.js';
 import { Decision } from './harmonid/v1/identity.js';
@@ -57,10 +58,17 @@ export function nameOf<Name extends string>(table: Readonly<Record<Name, number>
   return undefined;
 }
 
-/** The number of a word. A word that the types forbid becomes a number in no table, for the server to refuse by name. */
+/** The number of a word, 0 for none. @throws INVALID_ARGUMENT for a word that the types forbid */
 export function numberOf<Name extends string, Value extends number>(
   table: Readonly<Record<Name, Value>>,
   name: Name | undefined,
+  argument: string,
 ): Value | 0 {
-  return name === undefined ? 0 : table[name];
+  if (name === undefined) return 0;
+  if (Object.hasOwn(table, name)) return table[name];
+  throw new HarmonidError(
+    'INVALID_ARGUMENT',
+    `${argument} is "${name}", one of ${Object.keys(table).join(', ')} is wanted`,
+    { details: { argument } },
+  );
 }

@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import {
-  drawView,
-  marginView,
+  drawViews,
+  layOutViews,
   overlap,
   readDetections,
   suppressOverlaps,
-  wholeView,
+  type CanvasView,
   type Detection,
 } from '../../src/embedder/detect.js';
 
@@ -51,33 +51,69 @@ describe('detect', () => {
     }
   });
 
-  it('maps boxes back to the image they were found in, and may leave it', () => {
-    const image = { width: 1000, height: 500, data: new Uint8Array(1000 * 500 * 3) };
-    const canvas = { width: 500, height: 500 };
-    const boxes = new Float32Array([0.1, 0.2, 0.3, 0.4, 0.9, 0, 1.1, 0.2, 0.5, 0.5, 0.501, 0.501]);
-    const scores = new Float32Array([0.9, 0.8, 0.99]);
-    const whole = readDetections(boxes, scores, wholeView(image, canvas), canvas, 0.5);
-    assert.equal(whole.length, 2, 'a box of one pixel is dropped');
-    for (const [found, wanted] of [
-      [whole[0]?.box, box(100, 200, 200, 200)],
-      [whole[1]?.box, box(900, 0, 200, 200)],
+  const square = { width: 512, height: 512 };
+  const imageOf = (width: number, height: number) => ({ width, height, data: new Uint8Array(width * height * 3) });
+
+  it('shows the image twice on the canvas, whole, apart from each other, at their own scales', () => {
+    for (const [width, height] of [
+      [250, 250],
+      [1920, 1280],
+      [1280, 1920],
+      [1600, 900],
+      [640, 480],
+      [4000, 300],
+      [30, 5000],
+      [1, 1],
     ] as const) {
-      assert.ok(found);
-      for (const key of ['left', 'top', 'width', 'height'] as const) assert.ok(Math.abs(found[key] - wanted[key]) < 1e-3);
+      const [large, small, ...more] = layOutViews(imageOf(width, height), square);
+      assert.ok(large && small && more.length === 0);
+      for (const { toImage, area } of [large, small]) {
+        assert.ok(area.left >= 0 && area.left + area.width <= 512 && area.top >= 0 && area.top + area.height <= 512);
+        assert.equal(toImage.b, 0);
+        // The far corner of the area is the far corner of the image, to within the last pixel.
+        const right = toImage.a * (area.left + area.width) + toImage.tx;
+        const bottom = toImage.a * (area.top + area.height) + toImage.ty;
+        assert.ok(Math.abs(right - width) <= toImage.a && Math.abs(bottom - height) <= toImage.a, `${width}x${height}`);
+      }
+      assert.equal(overlap(large.area, small.area), 0);
+      const ratio = small.toImage.a / large.toImage.a;
+      assert.ok(Math.abs(ratio - 2) < 1e-6 || Math.abs(ratio - 3) < 1e-6, `the small view is ${ratio} times smaller`);
+      // The large view loses a quarter at most of what a view alone would have.
+      assert.ok(large.toImage.a <= (Math.max(width, height) / 512) * 1.36);
     }
-    // A margin of 0.5 on each side halves the image: its centre stays the canvas's centre.
-    const margin = readDetections(
-      new Float32Array([0.4, 0.4, 0.6, 0.6]),
-      new Float32Array([0.7]),
-      marginView(image, canvas, 0.5),
-      canvas,
-      0.5,
-    );
-    const [centred] = margin;
-    assert.ok(centred);
-    assert.ok(Math.abs(centred.box.left + centred.box.width / 2 - 500) < 1e-3);
-    assert.ok(Math.abs(centred.box.top + centred.box.height / 2 - 250) < 1e-3);
-    assert.ok(Math.abs(centred.box.width - 400) < 1e-2);
+    // A 3:2 photo has room enough: nothing is lost.
+    const [photo] = layOutViews(imageOf(1920, 1200), square);
+    assert.ok(photo && Math.abs(photo.toImage.a - 1920 / 512) < 1e-9);
+  });
+
+  it('maps boxes of each view back to the image, where they may leave it, and drops what lies between the views', () => {
+    const view = (a: number, top: number): CanvasView => ({
+      toImage: { a, b: 0, tx: 0, ty: -top * a },
+      area: { left: 0, top, width: 100, height: 40 },
+    });
+    const views = [view(10, 0), view(20, 50)];
+    const canvas = { width: 100, height: 100 };
+    const boxes = new Float32Array([
+      // In the first view, over its right edge by half its width.
+      0.9, 0.1, 1.09, 0.3,
+      // In the second.
+      0.1, 0.6, 0.2, 0.7,
+      // Between both.
+      0.1, 0.42, 0.2, 0.48,
+      // A hundredth of a pixel is no face.
+      0.1, 0.1, 0.1001, 0.1001,
+    ]);
+    const found = readDetections(boxes, new Float32Array(4).fill(0.9), views, canvas, 0.5);
+    assert.equal(found.length, 2);
+    for (const [got, wanted] of [
+      [found[0]?.box, box(900, 100, 190, 200)],
+      [found[1]?.box, box(200, 200, 200, 200)],
+    ] as const) {
+      assert.ok(got);
+      for (const key of ['left', 'top', 'width', 'height'] as const) {
+        assert.ok(Math.abs(got[key] - wanted[key]) < 1e-3, `${key}: ${got[key]}`);
+      }
+    }
   });
 
   it('leaves out low scores and numbers that are none', () => {
@@ -87,7 +123,7 @@ describe('detect', () => {
     const found = readDetections(
       boxes,
       new Float32Array([0.49, 0.51, Number.NaN, 0.9]),
-      { a: 1, b: 0, tx: 0, ty: 0 },
+      [{ toImage: { a: 1, b: 0, tx: 0, ty: 0 }, area: { left: 0, top: 0, ...canvas } }],
       canvas,
       0.5,
     );
@@ -97,11 +133,27 @@ describe('detect', () => {
     );
   });
 
-  it('draws the image with its aspect ratio kept and leaves the rest black', () => {
+  it('draws both views and leaves the rest black', () => {
     const image = { width: 80, height: 40, data: new Uint8Array(80 * 40 * 3).fill(200) };
-    const canvas = { width: 20, height: 20, data: new Float32Array(3 * 400) };
-    drawView(canvas, image, wholeView(image, canvas));
-    assert.ok(canvas.data.subarray(20, 20 * 9).every((value, i) => (i % 20 === 0 || i % 20 === 19) || value === 200));
-    assert.ok(canvas.data.subarray(20 * 10, 400).every((value) => value === 0));
+    const canvas = { width: 64, height: 64, data: new Float32Array(3 * 64 * 64) };
+    drawViews(canvas, image, layOutViews(image, canvas));
+    const level = (x: number, y: number): number | undefined => canvas.data[y * 64 + x];
+    // 64 x 32 at the top, 8 black rows, 32 x 16 below.
+    for (const [x, y] of [
+      [2, 2],
+      [61, 29],
+      [2, 42],
+      [29, 53],
+    ] as const) {
+      assert.equal(level(x, y), 200, `${x},${y} is in a view`);
+    }
+    for (const [x, y] of [
+      [2, 36],
+      [61, 36],
+      [40, 48],
+      [2, 60],
+    ] as const) {
+      assert.equal(level(x, y), 0, `${x},${y} is in none`);
+    }
   });
 });

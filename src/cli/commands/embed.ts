@@ -16,9 +16,7 @@ interface EmbedOptions extends TargetOptions, EmbedderOptions {
 export function embedCommand(run: Run): Command {
   const command = new Command('embed')
     .summary('print the faces of a photo with quality and vectors')
-    .description(
-      'Finds the faces of a photo, measures their quality and computes their vectors. Nothing is stored, and no data directory is needed.',
-    )
+    .description('Finds the faces of a photo, measures their quality and computes their vectors. Nothing is stored.')
     .argument('<photo>', 'the photo; - reads standard input');
   targetOptions(command);
   command.option('--aligned', "the photo is a crop that is already aligned to the model's chip: nothing is detected");

@@ -16,6 +16,7 @@ import type { Run } from '../run.js';
 import { printJson, printLine, type Terminal } from '../terminal.js';
 
 interface VerificationOptions extends OutputOptions, EmbedderOptions {
+  readonly data: string;
   readonly images: string;
   readonly pairs: string;
   readonly aligned?: boolean;
@@ -37,6 +38,7 @@ function verificationCommand(run: Run): Command {
     .description(
       'Ten-fold verification as on LFW (view 2): accuracy with its standard error, VAL at FAR 1e-2 and 1e-3, threshold, faces not found, photos a second.',
     )
+    .option('-d, --data <dir>', 'the data directory whose model packs are used', dataDefault)
     .requiredOption('--images <dir>', 'photos: one folder a person, NAME/NAME_0001.jpg')
     .requiredOption('--pairs <file>', "pairs in the format of LFW's pairs.txt")
     .option('--aligned', "the photos are already aligned to the model's chip")

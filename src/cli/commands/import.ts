@@ -51,9 +51,9 @@ interface ImportReport {
   /** People who were new, and people who got a template. */
   readonly peopleCreated: number;
   readonly peopleEnrolled: number;
-  /** Photos that became templates, and photos that their person had before. */
+  /** Photos that became templates, and photos that their person has already or that lie in the folder twice. */
   readonly enrolled: number;
-  readonly enrolledBefore: number;
+  readonly alreadyThere: number;
   readonly refused: readonly RefusedPhoto[];
   /** Files and folders that were not taken for photos of a person. */
   readonly ignored: readonly string[];
@@ -92,7 +92,7 @@ export function importCommand(run: Run): Command {
       'harmonid import ./staff --gallery lobby --group staff --report refused.json',
       'harmonid import ./people --server localhost:50051 --faces largest --allow-refused',
     ],
-    'With --json: {"gallery","people","photos","peopleCreated","peopleEnrolled","enrolled","enrolledBefore","refused":[{"photo","identity","error"}],"ignored","seconds","complete"}.',
+    'With --json: {"gallery","people","photos","peopleCreated","peopleEnrolled","enrolled","alreadyThere","refused":[{"photo","identity","error"}],"ignored","seconds","complete"}.',
   );
   embedderOptions(command);
   return command.action((directory: string, options: ImportOptions) =>
@@ -178,7 +178,7 @@ async function* enrollmentsOf(
     }
     const digest = sha256(image);
     if (digests.has(digest)) {
-      tally.enrolledBefore++;
+      tally.alreadyThere++;
       continue;
     }
     digests.add(digest);
@@ -214,7 +214,7 @@ async function enrolledDigests(
 
 /** Counts results, and remembers which photo is behind an item of the stream while it is in work. */
 class Tally {
-  enrolledBefore = 0;
+  alreadyThere = 0;
   readonly #sent = new Map<number, PersonPhoto>();
   readonly #refused: RefusedPhoto[] = [];
   readonly #people = new Set<string>();
@@ -228,7 +228,7 @@ class Tally {
 
   /** Photos that need no more work. */
   get done(): number {
-    return this.#enrolled + this.enrolledBefore + this.#refused.length;
+    return this.#enrolled + this.alreadyThere + this.#refused.length;
   }
 
   /** The photo of the item with this index. */
@@ -249,12 +249,12 @@ class Tally {
     this.#refused.push({ photo: photo.path, identity: photo.identity, error: failureJson(error) });
   }
 
-  counts(): Pick<ImportReport, 'peopleCreated' | 'peopleEnrolled' | 'enrolled' | 'enrolledBefore' | 'refused'> {
+  counts(): Pick<ImportReport, 'peopleCreated' | 'peopleEnrolled' | 'enrolled' | 'alreadyThere' | 'refused'> {
     return {
       peopleCreated: this.#peopleCreated,
       peopleEnrolled: this.#people.size,
       enrolled: this.#enrolled,
-      enrolledBefore: this.enrolledBefore,
+      alreadyThere: this.alreadyThere,
       // Several are in work at the same time; people read names in their order.
       refused: this.#refused.toSorted((a, b) => (a.photo < b.photo ? -1 : 1)),
     };
@@ -266,7 +266,7 @@ function printReport(terminal: Terminal, report: ImportReport, show: number): vo
   const { refused, ignored } = report;
   const parts = [
     paint('green', `${report.enrolled} enrolled`),
-    ...(report.enrolledBefore > 0 ? [`${report.enrolledBefore} enrolled before`] : []),
+    ...(report.alreadyThere > 0 ? [`${report.alreadyThere} already there`] : []),
     refused.length > 0 ? paint('red', `${refused.length} refused`) : 'none refused',
   ];
   const rate = report.seconds > 0 ? `, ${(report.photos / report.seconds).toFixed(1)} a second` : '';

@@ -1,9 +1,9 @@
 /** `harmonid models`: the model packs of this machine. */
-import { join } from 'node:path';
 import { Command } from 'commander';
 import { defaultPackId } from '../../embedder/model-pack.js';
 import type { ModelPack } from '../../embedder/model-pack.js';
 import type { ModelStore } from '../../embedder/packs/model-store.js';
+import { modelsPathOf } from '../connection.js';
 import { exitCodes } from '../failure.js';
 import { dataDefault, describe, type OutputOptions } from '../options.js';
 import type { Run } from '../run.js';
@@ -32,9 +32,9 @@ function storeOptions(command: Command): void {
     .option('--models <dir>', 'where model packs are kept (default: DATA/models)');
 }
 
-async function openStore({ data, models }: ModelsOptions): Promise<ModelStore> {
+async function openStore(options: ModelsOptions): Promise<ModelStore> {
   const { ModelStore } = await import('../../embedder/packs/model-store.js');
-  return new ModelStore(models ?? join(data, 'models'));
+  return new ModelStore(modelsPathOf(options));
 }
 
 function listModelsCommand(run: Run): Command {

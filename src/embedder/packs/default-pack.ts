@@ -74,9 +74,13 @@ function isStable(landmark: number): boolean {
   return (landmark >= 27 && landmark <= 54) || (landmark >= 60 && landmark <= 64);
 }
 
+/** From a fraction of the face's box to pixels of the chip, which has the padding around it. */
+function inChip(fraction: number): number {
+  return ((chipPadding + fraction) / (2 * chipPadding + 1)) * recognitionSize;
+}
+
 /** Where the stable landmarks belong in dlib's chip. */
 function dlibAlignment(): Alignment {
-  const inChip = (fraction: number): number => ((chipPadding + fraction) / (2 * chipPadding + 1)) * recognitionSize;
   const points = meanShapeX.flatMap((x, index) => {
     const landmark = meanShapeFirst + index;
     const y = meanShapeY[index] as number;

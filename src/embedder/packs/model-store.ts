@@ -15,6 +15,7 @@ import {
   loadModelPack,
   manifestFileName,
   ownFiles,
+  packIdPattern,
   readManifest,
   verifyPack,
   type ModelPack,
@@ -124,8 +125,7 @@ export class ModelStore {
   }
 
   #folderOf(id: string): string {
-    // The manifest's rule for ids, so that an id cannot lead out of the store.
-    if (!/^[a-z0-9][a-z0-9._-]{0,63}$/.test(id)) {
+    if (!packIdPattern.test(id)) {
       throw new HarmonidError('INVALID_IDENTIFIER', `"${id.slice(0, 64)}" cannot be the id of a model pack`);
     }
     return join(this.folder, id);
@@ -226,15 +226,15 @@ function systemCode(error: unknown): string | undefined {
 
 /** What the operating system says, in our codes. */
 function storageError(error: unknown, folder: string): unknown {
-  switch (systemCode(error)) {
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return new HarmonidError('DISK_FULL', `no room for a model pack in ${folder}`, { cause: error });
-    case 'EACCES':
-    case 'EROFS':
-    case 'EPERM':
-      return new HarmonidError('DATA_READ_ONLY', `the models directory ${folder} cannot be written`, { cause: error });
-    default:
-      return error;
+  const code = systemCode(error) ?? '';
+  if (['ENOSPC', 'EDQUOT'].includes(code)) {
+    return new HarmonidError('DISK_FULL', `no room for a model pack in ${folder}`, { cause: error });
   }
+  if (['EACCES', 'EROFS', 'EPERM'].includes(code)) {
+    return new HarmonidError('DATA_READ_ONLY', `the models directory ${folder} cannot be written`, { cause: error });
+  }
+  if (['ENOTDIR', 'EEXIST'].includes(code)) {
+    return new HarmonidError('INVALID_ARGUMENT', `the models directory ${folder} is not a folder`, { cause: error });
+  }
+  return error;
 }

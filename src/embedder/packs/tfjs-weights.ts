@@ -45,13 +45,6 @@ export interface TfjsWeights {
  */
 export async function readTfjsWeights(folder: string, name: string, binSha256: string): Promise<TfjsWeights> {
   const manifestPath = join(folder, `${name}-weights_manifest.json`);
-  const read = async (path: string): Promise<Buffer> => {
-    try {
-      return await readFile(path);
-    } catch (error) {
-      throw new HarmonidError('MODEL_NOT_FOUND', `the weights ${path} cannot be read`, { cause: error });
-    }
-  };
   const parsed = manifestSchema.safeParse(JSON.parse((await read(manifestPath)).toString('utf8')));
   if (!parsed.success) throw invalid(`${manifestPath}: ${z.prettifyError(parsed.error)}`);
   const group = parsed.data[0];
@@ -89,6 +82,14 @@ export async function readTfjsWeights(folder: string, name: string, binSha256: s
       return weight;
     },
   };
+}
+
+async function read(path: string): Promise<Buffer> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    throw new HarmonidError('MODEL_NOT_FOUND', `the weights ${path} cannot be read`, { cause: error });
+  }
 }
 
 function invalid(message: string): HarmonidError {

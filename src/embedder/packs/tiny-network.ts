@@ -101,8 +101,9 @@ function outputKernel(weights: TfjsWeights): Kernel {
     weights.weight('conv8/filters', [1, 1, 512, outputs]),
     weights.weight('conv8/bias', [outputs]),
   );
+  const byAnchor = Array.from({ length: outputs }, (_, index) => index);
   const grouped = Array.from({ length: anchorValues }, (_, part) =>
-    anchorCells.map((_, anchor) => anchor * anchorValues + part),
+    byAnchor.filter((index) => index % anchorValues === part),
   ).flat();
   const logHalves = [
     ...anchorCells.flatMap(() => [0, 0]),

@@ -1,0 +1,189 @@
+/**
+ * Embedding: whole photos, and the recognition network alone, beside what it could be.
+ *
+ * Whole photos go through the embedder as users call it: encoded bytes in, faces with vectors out, 16 in flight or one after the
+ * other. face-api is given the same photos, decoded by the same decoder, with the same networks and the same detector. The
+ * recognition stage of ours (normalisation, inference, unit vectors) runs beside a bare onnxruntime-node loop over the same
+ * chips on this thread; and once more through the embedder, as aligned crops in uncompressed TIFF.
+ */
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import sharp from 'sharp';
+import type { Embedder } from '../src/embedder/embedder.js';
+import { blackBatch, normalise } from '../src/embedder/graph-input.js';
+import { readPackFile, type ModelPack } from '../src/embedder/model-pack.js';
+import { openOnnxEmbedder } from '../src/embedder/onnx-embedder.js';
+import { openSession } from '../src/embedder/onnx-session.js';
+import { ModelStore } from '../src/embedder/packs/model-store.js';
+import { embedChips } from '../src/embedder/pipeline.js';
+import type { PlanarImage } from '../src/embedder/resample.js';
+import { interleave, percentile, ratioSpread, runLoad, spread, spreadText } from './measure.js';
+import type { BenchOptions } from './options.js';
+import { openFaceApi, type FaceApi } from './peers.js';
+import { cutPortraits, decodeRgb, modelsPath, readLfwPhotos, readSamplePhotos } from './photos.js';
+import type { Progress } from './progress.js';
+import { rounded, type Row, type Workload } from './report.js';
+
+const batchSizes = [1, 4, 16] as const;
+
+interface PhotoSet {
+  readonly name: string;
+  readonly photos: readonly Buffer[];
+  /** Photos a measurement; they come round again. */
+  readonly calls: number;
+}
+
+export async function benchEmbed({ calls, rounds }: BenchOptions, progress: Progress): Promise<Workload> {
+  const embedder = await openOnnxEmbedder({ modelsPath, provider: 'cpu', mirrorAveraging: false });
+  const faceApi = await openFaceApi();
+  try {
+    const samples = await readSamplePhotos();
+    const portraits = await cutPortraits(embedder, samples);
+    const lfw = await readLfwPhotos(200);
+    const sets: PhotoSet[] = [
+      { name: '1920 px, group', photos: samples, calls: Math.max(samples.length, Math.round(calls / 40)) },
+      { name: '250x250, portrait', photos: portraits, calls: Math.max(1, Math.round(calls / 10)) },
+    ];
+    if (lfw) sets.push({ name: '250x250, LFW', photos: lfw, calls: Math.max(1, Math.round(calls / 10)) });
+    const whole: Row[] = [];
+    for (const set of sets) {
+      progress(`whole photos: ${set.name}`);
+      whole.push(...(await benchPhotos(set, embedder, faceApi, rounds)));
+    }
+    progress('recognition alone');
+    const alone = await benchRecognition(embedder, portraits, Math.max(16, Math.round(calls / 10)), rounds);
+    const { pack, detector, provider } = embedder.info;
+    return {
+      dataset: `${samples.length} sample photos of face-api, ${portraits.length} portraits cut from them${lfw ? `, ${lfw.length} photos of LFW` : ''}; ${rounds} rounds`,
+      tables: { 'detect + align + embed': whole, 'embed alone, 150x150 chips': alone },
+      notes: [
+        `pack ${pack}, ${detector} detector, ${provider}, without mirror averaging`,
+        faceApi
+          ? `face-api ${faceApi.version} on its WASM back end, ${faceApi.threads}`
+          : 'face-api on WASM: not installed; `npm run bench -- peers install` adds it',
+        'ratio: images (or chips) a second over the peer in the same round, median (min-max)',
+      ],
+    };
+  } finally {
+    await embedder.close();
+  }
+}
+
+async function benchPhotos(
+  { name, photos, calls }: PhotoSet,
+  embedder: Embedder,
+  faceApi: FaceApi | undefined,
+  rounds: number,
+): Promise<readonly Row[]> {
+  const at = (position: number): Buffer => photos[position % photos.length] ?? Buffer.alloc(0);
+  let faces = 0;
+  const ours = (concurrency: number) => () =>
+    runLoad(calls, concurrency, async (position) => {
+      faces += (await embedder.embedImage(at(position))).faces.length;
+    });
+  // The peer is slow: one turn over fewer photos is enough, and every photo of a set is about as much work.
+  const peerCalls = Math.min(calls, photos.length, 8);
+  let peerFaces = 0;
+  const theirs = () =>
+    runLoad(peerCalls, 1, async (position) => {
+      peerFaces += (await faceApi?.describeFaces(await decodeRgb(at(position)))) ?? 0;
+    });
+  await ours(16)();
+  if (faceApi) await theirs();
+  [faces, peerFaces] = [0, 0];
+  const [single = [], crowd = [], peer = []] = await interleave(rounds, [
+    ours(1),
+    ours(16),
+    ...(faceApi ? [theirs] : []),
+  ]);
+
+  const rates = (loads: typeof single): number[] => loads.map(({ perSecond }) => perSecond);
+  const row = (engine: string, loads: typeof single, facesPerImage: number): Row => ({
+    photos: name,
+    engine,
+    imagesPerSecond: rounded(spread(rates(loads)).median, 2),
+    p50Ms: rounded(
+      percentile(
+        loads.flatMap(({ callMs }) => callMs),
+        0.5,
+      ),
+    ),
+    facesPerImage: rounded(facesPerImage, 2),
+    ratio: faceApi && loads !== peer ? spreadText(ratioSpread(rates(loads), rates(peer))) : null,
+  });
+  const facesPerImage = faces / (2 * rounds * calls);
+  const rows = [row('harmonid, 1 at once', single, facesPerImage), row('harmonid, 16 at once', crowd, facesPerImage)];
+  return faceApi ? [row('face-api WASM', peer, peerFaces / (rounds * peerCalls)), ...rows] : rows;
+}
+
+async function benchRecognition(
+  embedder: Embedder,
+  portraits: readonly Buffer[],
+  chipCount: number,
+  rounds: number,
+): Promise<readonly Row[]> {
+  const pack = await new ModelStore(modelsPath).open();
+  const { input } = pack.embedding;
+  const crops = await Promise.all(
+    portraits.map((portrait) =>
+      sharp(portrait).resize(input.width, input.height).tiff({ compression: 'none' }).toBuffer(),
+    ),
+  );
+  const chips = await Promise.all(crops.map(readChip));
+  const model = await readPackFile(pack.embedding.packFile);
+  const session = await openSession(model, { provider: 'cpu', threads: 0 });
+  const bare = await InferenceSession.create(model, { executionProviders: ['cpu'] });
+  try {
+    const rows: Row[] = [];
+    for (const batchSize of batchSizes) {
+      const batches = Math.ceil(chipCount / batchSize);
+      const batch = Array.from({ length: batchSize }, (_, i) => chips[i % chips.length]).filter(
+        (chip) => chip !== undefined,
+      );
+      const feeds = { [input.name]: tensorOf(batch, pack) };
+      const ways = {
+        'bare onnxruntime-node': () => runLoad(batches, 1, () => bare.run(feeds)),
+        'harmonid, recognition stage': () => runLoad(batches, 1, () => embedChips(session, pack, batch, false)),
+        'harmonid, aligned crops through the embedder': () =>
+          runLoad(batches, 1, () =>
+            Promise.all(batch.map((_, i) => embedder.embedAlignedCrop(crops[i % crops.length] ?? Buffer.alloc(0)))),
+          ),
+      };
+      await interleave(1, Object.values(ways));
+      const loads = await interleave(rounds, Object.values(ways));
+      const rates = loads.map((rounded) => rounded.map(({ perSecond }) => perSecond * batchSize));
+      for (const [position, engine] of Object.keys(ways).entries()) {
+        const [ours = [], theirs = []] = [rates[position], rates[0]];
+        rows.push({
+          batch: batchSize,
+          engine,
+          facesPerSecond: rounded(spread(ours).median, 1),
+          msPerFace: rounded(1000 / spread(ours).median, 2),
+          ratio: position === 0 ? null : spreadText(ratioSpread(ours, theirs)),
+        });
+      }
+    }
+    return rows;
+  } finally {
+    await session.close();
+    await bare.release();
+  }
+}
+
+/** The very values that the recognition stage feeds, so that the peer does the same inference. */
+function tensorOf(chips: readonly PlanarImage[], { embedding: { input } }: ModelPack): Tensor {
+  const { tensor, images } = blackBatch(input, chips.length);
+  for (const [i, image] of images.entries()) {
+    const chip = chips[i];
+    if (chip) image.data.set(chip.data);
+    normalise(image, input);
+  }
+  return new Tensor('float32', tensor.data, [...tensor.dims]);
+}
+
+/** RGB planes of 0 to 255. */
+async function readChip(crop: Buffer): Promise<PlanarImage> {
+  const { data, width, height } = await decodeRgb(crop);
+  const plane = width * height;
+  const planes = Float32Array.from({ length: 3 * plane }, (_, i) => data[(i % plane) * 3 + Math.floor(i / plane)] ?? 0);
+  return { width, height, data: planes };
+}

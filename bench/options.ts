@@ -1,0 +1,89 @@
+/** What a bench run is asked for, parsed once. */
+import { parseArgs } from 'node:util';
+import { HarmonidError } from '../src/errors.js';
+
+export const benches = ['search', 'enroll', 'embed', 'server'] as const;
+export type Bench = (typeof benches)[number];
+
+export interface BenchOptions {
+  /** Templates in the gallery; each size is a run of its own. */
+  readonly sizes: readonly number[];
+  readonly templatesPerIdentity: number;
+  /** Searches, enrolments or calls a measurement; images are a tenth of it. */
+  readonly calls: number;
+  /** Every peer is measured once a round. */
+  readonly rounds: number;
+  readonly seed: number;
+}
+
+export type BenchCommand =
+  | { readonly kind: 'run'; readonly bench: Bench; readonly options: BenchOptions; readonly json: boolean }
+  | { readonly kind: 'install-peers' }
+  | { readonly kind: 'help' };
+
+export const usage = `npm run bench -- <bench> [options]
+
+  search            recall and latency of the identity index beside plain hnswlib-node
+  enroll            durable enrolments a second beside bare LMDB, by vector and by image
+  embed             images a second beside a bare onnxruntime loop and face-api on WASM
+  server            Identify over gRPC beside a bare grpc-js echo, and the server's event-loop delay
+  peers install     installs face-api's WASM back end into bench/peers (for embed; optional)
+
+  --size N[,N...]   templates in the gallery (search: default 10000; also 100000,200000: minutes to build)
+  --templates N     templates an identity (default 2)
+  --calls N         searches, enrolments or calls a measurement (default 500)
+  --rounds N        rounds in which all peers take their turn (default 3)
+  --seed N          seed of gallery and probes (default 1)
+  --json            one JSON document instead of tables
+`;
+
+/** @throws INVALID_ARGUMENT */
+export function parseCommand(words: readonly string[]): BenchCommand {
+  const { values, positionals } = parseWords(words);
+  if (values.help || positionals.length === 0) return { kind: 'help' };
+  const [name, ...rest] = positionals;
+  if (name === 'peers' && rest[0] === 'install' && rest.length === 1) return { kind: 'install-peers' };
+  const bench = benches.find((known) => known === name);
+  if (!bench || rest.length > 0) {
+    throw new HarmonidError('INVALID_ARGUMENT', `no bench "${positionals.join(' ')}"; there are ${benches.join(', ')}`);
+  }
+  return {
+    kind: 'run',
+    bench,
+    json: values.json,
+    options: {
+      sizes: values.size.split(',').map((size) => parseCount('--size', size)),
+      templatesPerIdentity: parseCount('--templates', values.templates),
+      calls: parseCount('--calls', values.calls),
+      rounds: parseCount('--rounds', values.rounds),
+      seed: parseCount('--seed', values.seed),
+    },
+  };
+}
+
+function parseWords(words: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...words],
+      allowPositionals: true,
+      options: {
+        size: { type: 'string', default: '10000' },
+        templates: { type: 'string', default: '2' },
+        calls: { type: 'string', default: '500' },
+        rounds: { type: 'string', default: '3' },
+        seed: { type: 'string', default: '1' },
+        json: { type: 'boolean', default: false },
+        help: { type: 'boolean', short: 'h', default: false },
+      },
+    });
+  } catch (error) {
+    throw new HarmonidError('INVALID_ARGUMENT', error instanceof Error ? error.message : String(error));
+  }
+}
+
+function parseCount(name: string, text: string): number {
+  if (!/^[1-9]\d{0,8}$/.test(text)) {
+    throw new HarmonidError('INVALID_ARGUMENT', `${name} takes whole numbers from 1, found "${text}"`);
+  }
+  return Number(text);
+}

@@ -1,0 +1,30 @@
+/** What the bench and its server process say to each other over the process channel. */
+
+/** What a server process is to be; it is also its only command-line argument, as JSON. */
+export interface ServerSettings {
+  readonly kind: 'harmonid' | 'echo';
+  /** Data directory; the echo has none. */
+  readonly path: string;
+  readonly modelsPath: string;
+}
+
+export type ServerCommand =
+  /** Begin to record the event-loop delay. */
+  | { readonly kind: 'watch' }
+  /** Answer with the delays since then. */
+  | { readonly kind: 'report' }
+  | { readonly kind: 'stop' };
+
+export type ServerReply =
+  { readonly kind: 'listening'; readonly address: string } | ({ readonly kind: 'report' } & LoopReport);
+
+/** Event-loop delay, milliseconds beyond the timer's own period, and memory. */
+export interface LoopReport {
+  readonly p50Ms: number;
+  readonly p99Ms: number;
+  readonly maxMs: number;
+  readonly peakMemoryMiB: number;
+}
+
+/** The echo: answers with as many bytes as the first four of the request say (little-endian). */
+export const echoPath = '/bench.Echo/Echo';

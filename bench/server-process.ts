@@ -1,0 +1,91 @@
+/**
+ * A server in a process of its own: harmonid with a real database, or a bare grpc-js echo.
+ *
+ * Says where it listens, records its event-loop delay when asked, and ends when told to or when its parent is gone.
+ */
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import process from 'node:process';
+import { Server, ServerCredentials, type handleUnaryCall } from '@grpc/grpc-js';
+import { openDatabase } from '../src/database.js';
+import { startServer } from '../src/server/server.js';
+import { peakMemoryBytes } from './machine.js';
+import { echoPath, type ServerCommand, type ServerReply, type ServerSettings } from './server-messages.js';
+
+interface Running {
+  readonly address: string;
+  readonly stop: () => Promise<void>;
+}
+
+/** The timer that measures the delay fires once in this time; the histogram contains it. */
+const timerMs = 1;
+
+async function startHarmonid({ path, modelsPath }: ServerSettings): Promise<Running> {
+  const database = await openDatabase({ path, embedder: { modelsPath, provider: 'cpu' } });
+  const server = await startServer({ database, address: '127.0.0.1:0' });
+  return {
+    address: server.address,
+    stop: async () => {
+      await server.close({ drainMs: 1000 });
+      await database.close();
+    },
+  };
+}
+
+async function startEcho(): Promise<Running> {
+  const server = new Server();
+  const keep = (bytes: Buffer): Buffer => bytes;
+  const echo: handleUnaryCall<Buffer, Buffer> = (call, answer) =>
+    answer(null, Buffer.alloc(call.request.readUInt32LE(0)));
+  server.addService(
+    {
+      echo: {
+        path: echoPath,
+        requestStream: false,
+        responseStream: false,
+        requestSerialize: keep,
+        requestDeserialize: keep,
+        responseSerialize: keep,
+        responseDeserialize: keep,
+      },
+    },
+    { echo },
+  );
+  const port = await new Promise<number>((resolve, reject) => {
+    server.bindAsync('127.0.0.1:0', ServerCredentials.createInsecure(), (error, bound) =>
+      error ? reject(error) : resolve(bound),
+    );
+  });
+  return { address: `127.0.0.1:${port}`, stop: async () => server.forceShutdown() };
+}
+
+function say(reply: ServerReply): void {
+  process.send?.(reply);
+}
+
+const settings = JSON.parse(process.argv[2] ?? '{}') as ServerSettings;
+const running = settings.kind === 'echo' ? await startEcho() : await startHarmonid(settings);
+const delay = monitorEventLoopDelay({ resolution: timerMs });
+
+async function stop(): Promise<void> {
+  delay.disable();
+  await running.stop();
+  if (process.connected) process.disconnect();
+}
+
+process.on('message', (command: ServerCommand) => {
+  if (command.kind === 'watch') {
+    delay.reset();
+    delay.enable();
+  } else if (command.kind === 'report') {
+    const beyondTimer = (nanoseconds: number): number => Math.max(0, nanoseconds / 1e6 - timerMs);
+    say({
+      kind: 'report',
+      p50Ms: beyondTimer(delay.percentile(50)),
+      p99Ms: beyondTimer(delay.percentile(99)),
+      maxMs: beyondTimer(delay.max),
+      peakMemoryMiB: Math.round(peakMemoryBytes() / 2 ** 20),
+    });
+  } else void stop();
+});
+process.once('disconnect', () => void stop());
+say({ kind: 'listening', address: running.address });

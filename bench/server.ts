@@ -1,0 +1,293 @@
+/**
+ * The server: Identify by vector and by image over gRPC, beside a bare grpc-js echo of messages of the same size.
+ *
+ * Both servers are processes of their own; the load comes from this one, through the public client for ours and a bare grpc-js
+ * client for the echo. On a machine with few cores the client takes its share of them, in both cases. Then 16 clients enroll and
+ * identify, by image and by vector, while the server records the delay of its event loop.
+ */
+import { fork, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client, credentials } from '@grpc/grpc-js';
+import type { Database, IdentifyRequest } from '../src/api.js';
+import { connectDatabase } from '../src/client/remote-database.js';
+import { formatIdentify } from '../src/client/format.js';
+import { HarmonidError } from '../src/errors.js';
+import { openOnnxEmbedder } from '../src/embedder/onnx-embedder.js';
+import { IdentityServiceService } from '../src/wire/harmonid/v1/identity.js';
+import { drawGallery, modelDimensions, type ModelGallery } from './gallery-model.js';
+import { interleave, percentile, ratioSpread, runLoad, spread, spreadText, type Load } from './measure.js';
+import type { BenchOptions } from './options.js';
+import { cutPortraits, modelsPath, readSamplePhotos } from './photos.js';
+import type { Progress } from './progress.js';
+import { rounded, type Row, type Workload } from './report.js';
+import {
+  echoPath,
+  type LoopReport,
+  type ServerCommand,
+  type ServerReply,
+  type ServerSettings,
+} from './server-messages.js';
+
+const concurrencies = [1, 16, 64] as const;
+const space = 'gallery-model';
+/** Synthetic people, by vector. */
+const vectorGallery = 'vectors';
+/** People of the sample photos, by image. */
+const imageGallery = 'images';
+/** The event loop may not be held longer. */
+const delayTargetMs = 20;
+
+export async function benchServer(options: BenchOptions, progress: Progress): Promise<Workload> {
+  const [templateCount = 0] = options.sizes;
+  const { seed, calls, rounds, templatesPerIdentity } = options;
+  const path = await mkdtemp(join(tmpdir(), 'harmonid-bench-'));
+  try {
+    // Its own embedder, closed before anything is measured; it builds the default pack when that is absent.
+    const embedder = await openOnnxEmbedder({ modelsPath, provider: 'cpu' });
+    const portraits = await cutPortraits(embedder, await readSamplePhotos());
+    await embedder.close();
+    const model = drawGallery({ seed, templateCount, templatesPerIdentity, probeCount: calls });
+
+    await using harmonid = await startProcess({ kind: 'harmonid', path, modelsPath });
+    await using echo = await startProcess({ kind: 'echo', path: '', modelsPath: '' });
+    const database = connectDatabase({ address: harmonid.address });
+    const bare = new Client(echo.address, credentials.createInsecure());
+    try {
+      progress(`enrolling ${templateCount} templates and ${portraits.length} portraits`);
+      await fill(database, model, portraits);
+      const vectorProbe = (position: number): IdentifyRequest => ({
+        gallery: vectorGallery,
+        embedding: { space, vector: model.probes[position % model.probes.length]?.vector ?? [] },
+      });
+      const imageProbe = (position: number): IdentifyRequest => ({
+        gallery: imageGallery,
+        image: portraits[position % portraits.length] ?? new Uint8Array(),
+        faces: 'largest',
+      });
+      progress('identifying by vector');
+      const byVector = await benchIdentify(harmonid.address, database, bare, vectorProbe, calls, rounds);
+      progress('identifying by image');
+      const imageCalls = Math.max(1, Math.round(calls / 10));
+      const byImage = await benchIdentify(harmonid.address, database, bare, imageProbe, imageCalls, rounds);
+      progress('16 clients enroll and identify');
+      const mixed = await benchMixed(harmonid, model, portraits, calls);
+      return {
+        dataset:
+          `${templateCount} synthetic templates (bench/gallery-model), ${portraits.length} portraits of 250x250; ` +
+          `${calls} calls by vector, ${imageCalls} by image a measurement; ${rounds} rounds, seed ${seed}`,
+        tables: {
+          'Identify by vector': byVector,
+          'Identify by image': byImage,
+          '16 clients enroll and identify': [mixed],
+        },
+        notes: [
+          'ratio: calls a second over those of the echo at the same concurrency, median of the rounds (min-max)',
+          `event loop of the server: target is a longest delay below ${delayTargetMs} ms, ` +
+            (Number(mixed['delayMaxMs']) < delayTargetMs ? 'met' : 'MISSED'),
+        ],
+      };
+    } finally {
+      bare.close();
+      await database.close();
+    }
+  } finally {
+    await rm(path, { recursive: true, force: true });
+  }
+}
+
+async function fill(database: Database, model: ModelGallery, portraits: readonly Buffer[]): Promise<void> {
+  const { templates, templatesPerIdentity } = model;
+  await database.createGallery({
+    gallery: vectorGallery,
+    space,
+    dimensions: modelDimensions,
+    threshold: 0.19,
+    duplicates: 'ignore',
+    templatesPerIdentityMax: 1000,
+  });
+  await runLoad(Math.ceil(templates.length / templatesPerIdentity), 64, (identity) =>
+    database.enroll({
+      gallery: vectorGallery,
+      identity: `person-${identity}`,
+      embeddings: templates
+        .slice(identity * templatesPerIdentity, (identity + 1) * templatesPerIdentity)
+        .map((vector) => ({ space, vector })),
+    }),
+  );
+  await database.createGallery({ gallery: imageGallery, duplicates: 'ignore', refuseReasons: [] });
+  for (const [position, image] of portraits.entries()) {
+    await database.enroll({
+      gallery: imageGallery,
+      identity: `portrait-${position}`,
+      images: [image],
+      faces: 'largest',
+    });
+  }
+}
+
+async function benchIdentify(
+  address: string,
+  database: Database,
+  bare: Client,
+  probe: (position: number) => IdentifyRequest,
+  calls: number,
+  rounds: number,
+): Promise<readonly Row[]> {
+  const { requestBytes, answerBytes } = await messageSizes(address, probe(0));
+  const request = Buffer.alloc(requestBytes);
+  request.writeUInt32LE(answerBytes);
+  const rows: Row[] = [];
+  for (const concurrency of concurrencies) {
+    const [echoed = [], identified = []] = await interleave(rounds, [
+      () => runLoad(calls, concurrency, () => unary(bare, echoPath, request)),
+      () => runLoad(calls, concurrency, (position) => database.identify(probe(position))),
+    ]);
+    rows.push(
+      { atOnce: concurrency, server: `echo, ${requestBytes} / ${answerBytes} bytes`, ...figures(echoed), ratio: null },
+      {
+        atOnce: concurrency,
+        server: 'harmonid Identify',
+        ...figures(identified),
+        ratio: spreadText(ratioSpread(rates(identified), rates(echoed)), 3),
+      },
+    );
+  }
+  return rows;
+}
+
+/** Sizes of one real Identify call on the wire. */
+async function messageSizes(
+  address: string,
+  request: IdentifyRequest,
+): Promise<{ requestBytes: number; answerBytes: number }> {
+  const { path, requestSerialize } = IdentityServiceService.identify;
+  const client = new Client(address, credentials.createInsecure());
+  try {
+    const bytes = requestSerialize(formatIdentify(request));
+    const answer = await unary(client, path, bytes);
+    return { requestBytes: bytes.length, answerBytes: answer.length };
+  } finally {
+    client.close();
+  }
+}
+
+function unary(client: Client, path: string, request: Buffer): Promise<Buffer> {
+  const keep = (bytes: Buffer): Buffer => bytes;
+  return new Promise((resolve, reject) => {
+    client.makeUnaryRequest(path, keep, keep, request, (error, answer) =>
+      error ? reject(error) : resolve(answer ?? Buffer.alloc(0)),
+    );
+  });
+}
+
+/** 16 connections, each of which enrolls and identifies in turn: half of them images, half of them vectors. */
+async function benchMixed(
+  harmonid: ServerProcess,
+  model: ModelGallery,
+  portraits: readonly Buffer[],
+  calls: number,
+): Promise<Row> {
+  const clients = Array.from({ length: 16 }, () => connectDatabase({ address: harmonid.address }));
+  await harmonid.watch();
+  const loads = await Promise.all(
+    clients.map((database, client) => {
+      const byImage = client % 2 === 0;
+      const [gallery, count] = byImage ? [imageGallery, Math.round(calls / 40)] : [vectorGallery, calls];
+      return runLoad(Math.max(2, count), 1, (position) => {
+        const image = portraits[(client + position) % portraits.length] ?? new Uint8Array();
+        const vector = model.probes[(client * 31 + position) % model.probes.length]?.vector ?? [];
+        const embedding = { space, vector };
+        if (position % 2 === 1) {
+          return byImage
+            ? database.identify({ gallery, image, faces: 'largest' })
+            : database.identify({ gallery, embedding });
+        }
+        const identity = `visitor-${client}-${position}`;
+        return byImage
+          ? database.enroll({ gallery, identity, images: [image], faces: 'largest' })
+          : database.enroll({ gallery, identity, embeddings: [embedding] });
+      });
+    }),
+  );
+  const { p50Ms, p99Ms, maxMs, peakMemoryMiB } = await harmonid.report();
+  await Promise.all(clients.map((database) => database.close()));
+  return {
+    calls: loads.reduce((sum, { callMs }) => sum + callMs.length, 0),
+    imageCallsPerSecond: rounded(sumOf(loads.filter((_, client) => client % 2 === 0)), 1),
+    vectorCallsPerSecond: rounded(sumOf(loads.filter((_, client) => client % 2 === 1)), 1),
+    delayP50Ms: rounded(p50Ms, 2),
+    delayP99Ms: rounded(p99Ms, 2),
+    delayMaxMs: rounded(maxMs, 2),
+    serverPeakMemoryMiB: peakMemoryMiB,
+  };
+}
+
+function sumOf(loads: readonly Load[]): number {
+  return loads.reduce((sum, { perSecond }) => sum + perSecond, 0);
+}
+
+function rates(loads: readonly Load[]): readonly number[] {
+  return loads.map(({ perSecond }) => perSecond);
+}
+
+function figures(loads: readonly Load[]): Row {
+  const callMs = loads.flatMap((load) => load.callMs);
+  return {
+    callsPerSecond: rounded(spread(rates(loads)).median, 0),
+    p50Ms: rounded(percentile(callMs, 0.5), 2),
+    p99Ms: rounded(percentile(callMs, 0.99), 2),
+  };
+}
+
+interface ServerProcess extends AsyncDisposable {
+  readonly address: string;
+  watch(): Promise<void>;
+  report(): Promise<LoopReport>;
+}
+
+async function startProcess(settings: ServerSettings): Promise<ServerProcess> {
+  const child = fork(new URL('./server-process.js', import.meta.url), [JSON.stringify(settings)]);
+  const first = await nextReply(child);
+  if (first.kind !== 'listening')
+    throw new HarmonidError('INTERNAL', 'the server process did not say where it listens');
+  return {
+    address: first.address,
+    watch: () => send(child, { kind: 'watch' }),
+    report: async () => {
+      const reply = nextReply(child);
+      await send(child, { kind: 'report' });
+      const report = await reply;
+      if (report.kind !== 'report') throw new HarmonidError('INTERNAL', 'the server process did not report');
+      return report;
+    },
+    [Symbol.asyncDispose]: async () => {
+      if (child.exitCode !== null) return;
+      const exited = once(child, 'exit');
+      await send(child, { kind: 'stop' });
+      await exited;
+    },
+  };
+}
+
+/** @throws INTERNAL when the process ends before it says anything. */
+async function nextReply(child: ChildProcess): Promise<ServerReply> {
+  return new Promise((resolve, reject) => {
+    const died = (code: number | null): void =>
+      reject(new HarmonidError('INTERNAL', `the server process ended with exit code ${code}`));
+    child.once('exit', died);
+    child.once('message', (reply) => {
+      child.off('exit', died);
+      // Both ends are compiled together, and nobody else has this channel.
+      resolve(reply as ServerReply);
+    });
+  });
+}
+
+function send(child: ChildProcess, command: ServerCommand): Promise<void> {
+  return new Promise((resolve, reject) => {
+    child.send(command, (error) => (error ? reject(error) : resolve()));
+  });
+}

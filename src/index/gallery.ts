@@ -1,0 +1,415 @@
+/**
+ * One gallery: its store, its graph, and a single writer.
+ *
+ * Promises: what a write returned is seen by every search that begins after; a person who was erased is in no answer that begins after;
+ * answers name identities that exist, nearest first, and are complete. The store is the truth; the graph is told of each commit in order.
+ */
+import { randomUUID } from 'node:crypto';
+import { assertInvariant, HarmonidError, throwIfAborted } from '../errors.js';
+import { squaredDistance, type UnitVector } from '../vector.js';
+import { judge, rankCandidates } from './candidates.js';
+import { removeGraphFile } from './checkpoint.js';
+import { checkpointCodec, keys, ranges, type CheckpointRecord, type GalleryRecord } from './codec.js';
+import {
+  beginEdit,
+  changeSettings,
+  endEdit,
+  enroll,
+  eraseIdentity,
+  findAnswer,
+  removeTemplate,
+  spaceMismatch,
+  updateIdentity,
+  type GalleryEdit,
+  type IdentityUpdate,
+} from './gallery-changes.js';
+import type { GraphHit, OwnerSet } from './graph.js';
+import type { GraphChange, GraphOpened, GraphThread } from './graph-thread.js';
+import { openGroupSets, type GroupSets } from './group-sets.js';
+import type { EnrollDraft, Enrolment, GalleryChange, SearchAnswer, SearchRequest, VerifyAnswer } from './index-api.js';
+import {
+  asGallery,
+  asIdentity,
+  exportFrom,
+  findIdentity,
+  findOwner,
+  identitiesAfter,
+  identityNotFound,
+  templatesOf,
+} from './identity-reads.js';
+import type { Candidate, EraseAnswer, Gallery as GalleryView, GalleryStats, Identity, Template } from './records.js';
+import type { Store } from './store.js';
+import { openWriteQueue, type WriteQueue } from './write-queue.js';
+
+export interface GalleryOptions {
+  readonly path: string;
+  readonly durability: 'flushed' | 'committed';
+  readonly checkpointEvery: number;
+  readonly clock: () => number;
+  readonly onWarning: (message: string, facts: object) => void;
+}
+
+/** Candidates that a duplicate check asks for, per face, and how widely it walks: wider than a search, as it decides for good. */
+const duplicateSearch = { k: 5, ef: 256 };
+/** Below this many members a page of a group is gathered from them; above, identities are read in order. */
+const gatherMax = 2_000;
+/** Change-log entries that one transaction prunes. */
+const pruneBatch = 1_000;
+
+export class Gallery {
+  readonly name: string;
+  readonly #store: Store;
+  readonly #thread: GraphThread;
+  readonly #options: GalleryOptions;
+  readonly #queue: WriteQueue;
+  readonly #openedFrom: GraphOpened['openedFrom'];
+  readonly #groups: GroupSets;
+  #record: GalleryRecord;
+  #checkpoint: CheckpointRecord | null;
+  /** Sequence at which a checkpoint was last begun, so that a failing one is not tried again with every write. */
+  #checkpointTriedAt: number;
+  #checkpointing: Promise<void> | null = null;
+  #erasedCount = 0;
+  #isRetired = false;
+
+  constructor(
+    name: string,
+    record: GalleryRecord,
+    checkpoint: CheckpointRecord | null,
+    opened: GraphOpened,
+    store: Store,
+    thread: GraphThread,
+    options: GalleryOptions,
+  ) {
+    this.name = name;
+    this.#record = record;
+    this.#checkpoint = checkpoint;
+    this.#checkpointTriedAt = checkpoint?.sequence ?? 0;
+    this.#openedFrom = opened.openedFrom;
+    this.#store = store;
+    this.#thread = thread;
+    this.#options = options;
+    this.#groups = openGroupSets(store, record.number);
+    this.#queue = openWriteQueue({
+      commit: (apply) => this.#commit(apply),
+      threshold: () => this.#record.threshold,
+      durability: options.durability,
+    });
+  }
+
+  get view(): GalleryView {
+    return asGallery(this.name, this.#record);
+  }
+
+  get number(): number {
+    return this.#record.number;
+  }
+
+  // ── Writes ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async enroll(draft: EnrollDraft): Promise<Enrolment> {
+    const { identity, templates } = draft;
+    const wrong = templates.find(({ space }) => space !== this.#record.space);
+    if (wrong) throw spaceMismatch(this.name, this.#record.space, wrong.space);
+    const checked = (draft.duplicates ?? this.#record.duplicates) !== 'ignore';
+    let duplicates: readonly Candidate[] = [];
+    return this.#queue.run({
+      begin: () => throwIfAborted(draft.signal),
+      faces: { identity, vectors: templates.map(({ vector }) => vector), checked },
+      prepare: async () => {
+        if (checked && !(draft.idempotency && this.findEnrolment(draft.idempotency))) {
+          duplicates = await this.#findDuplicates(
+            identity,
+            templates.map(({ vector }) => vector),
+          );
+        }
+      },
+      apply: (edit) => enroll(edit, draft, duplicates),
+    });
+  }
+
+  findEnrolment(idempotency: { readonly key: string; readonly digest: string }): Enrolment | undefined {
+    return findAnswer(this.#store, this.name, this.number, idempotency, this.#options.clock());
+  }
+
+  updateSettings(change: GalleryChange): Promise<GalleryView> {
+    return this.#queue.run({ alone: true, apply: (edit) => changeSettings(edit, change) });
+  }
+
+  updateIdentity(update: IdentityUpdate): Promise<Identity> {
+    return this.#queue.run({ apply: (edit) => updateIdentity(edit, update) });
+  }
+
+  removeTemplate(identity: string, template: number): Promise<Identity> {
+    return this.#queue.run({ removes: true, apply: (edit) => removeTemplate(edit, identity, template) });
+  }
+
+  eraseIdentity(identity: string): Promise<EraseAnswer> {
+    return this.#queue.run({ removes: true, apply: (edit) => eraseIdentity(edit, identity) });
+  }
+
+  /** Other identities within the threshold of any of the vectors, each at its nearest. */
+  async #findDuplicates(identity: string, vectors: readonly UnitVector[]): Promise<readonly Candidate[]> {
+    const probes = new Float32Array(vectors.length * this.#record.dimensions);
+    vectors.forEach((vector, i) => probes.set(vector, i * this.#record.dimensions));
+    const exclude = findIdentity(this.#store, this.#record, identity)?.owner;
+    const query = { probes, exclude, exact: false, ...duplicateSearch };
+    const { hits } = await this.#thread.call('search', { gallery: this.number, query });
+    const nearest = new Map<number, GraphHit>();
+    for (const hit of hits.flat()) {
+      if (hit.distance > this.#record.threshold) continue;
+      const known = nearest.get(hit.owner);
+      if (!known || hit.distance < known.distance) nearest.set(hit.owner, hit);
+    }
+    // Nothing is erased meanwhile: the caller is the single writer.
+    return rankCandidates([...nearest.values()].flatMap((hit) => this.#candidate(hit) ?? []));
+  }
+
+  /** One transaction of the queue; when it resolves, reads and the graph have it. */
+  async #commit(apply: (edit: GalleryEdit) => void): Promise<{ durable: Promise<void> }> {
+    if (this.#isRetired) {
+      throw new HarmonidError('GALLERY_NOT_FOUND', `gallery "${this.name}" is being deleted`, {
+        details: { gallery: this.name },
+      });
+    }
+    const { value: edit, durable } = await this.#store.write((writer) => {
+      const begun = beginEdit(writer, this.name, this.#record, this.#options.clock());
+      apply(begun);
+      if (begun.record !== this.#record) endEdit(begun);
+      return begun;
+    });
+    this.#record = edit.record;
+    this.#erasedCount += edit.erasedCount;
+    for (const { owner, groups } of edit.regrouped) this.#groups.regroup(owner, groups);
+    this.#thread.change(this.number, graphChange(edit, this.#record.dimensions));
+    this.#checkpointWhenDue();
+    return { durable };
+  }
+
+  /** Resolves when all writes asked for are done, and a checkpoint that they set off. */
+  async drained(): Promise<void> {
+    await this.#queue.drained();
+    await this.#checkpointing?.catch(() => undefined);
+  }
+
+  /** Refuses every write from now on, and resolves when those under way are done. */
+  async retire(): Promise<void> {
+    this.#isRetired = true;
+    await this.drained();
+  }
+
+  // ── Searches ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  async search(request: SearchRequest): Promise<SearchAnswer> {
+    const { space, dimensions, threshold: ownThreshold, margin } = this.#record;
+    if (request.space !== space) throw spaceMismatch(this.name, space, request.space);
+    assertInvariant(request.probe.length === dimensions, 'a probe of the space has its dimensions');
+    throwIfAborted(request.signal);
+    const threshold = request.threshold ?? ownThreshold;
+    // The runner-up decides between match and ambiguous, also when only one candidate is wanted.
+    const k = Math.max(2, request.k);
+    const { exact, ef } = request;
+    for (;;) {
+      const allow: OwnerSet | undefined = request.groups && this.#groups.setOf(request.groups, this.#record.nextOwner);
+      const erasedBefore = this.#erasedCount;
+      const query = { probes: request.probe, k, allow, exact, ef };
+      const answer = await this.#thread.call('search', { gallery: this.number, query });
+      throwIfAborted(request.signal);
+      const hits = answer.hits[0] ?? [];
+      const candidates = hits.flatMap((hit) => this.#candidate(hit) ?? []);
+      // Somebody was erased while the graph was searched: ask again, so that the answer is complete without them.
+      if (candidates.length < hits.length) {
+        assertInvariant(this.#erasedCount > erasedBefore, 'an owner in the graph is an identity in the store');
+        continue;
+      }
+      const ranked = rankCandidates(candidates);
+      return {
+        ...judge(ranked, threshold, margin),
+        candidates: ranked.slice(0, request.k),
+        threshold,
+        exact: answer.exact,
+      };
+    }
+  }
+
+  verify(request: {
+    space: string;
+    identity: string;
+    probe: UnitVector;
+    threshold?: number | undefined;
+  }): VerifyAnswer {
+    const { space, threshold: ownThreshold } = this.#record;
+    if (request.space !== space) throw spaceMismatch(this.name, space, request.space);
+    const record = findIdentity(this.#store, this.#record, request.identity);
+    if (!record) throw identityNotFound(this.name, request.identity);
+    const threshold = request.threshold ?? ownThreshold;
+    let nearest: { readonly template: number; readonly distance: number } | undefined;
+    for (const stored of templatesOf(this.#store, this.#record, record.owner)) {
+      const distance = squaredDistance(request.probe, stored.record.vector);
+      if (!nearest || distance < nearest.distance) nearest = { template: stored.template, distance };
+    }
+    if (!nearest) {
+      throw new HarmonidError(
+        'TEMPLATE_NOT_FOUND',
+        `identity "${request.identity}" of gallery "${this.name}" has no templates to verify against`,
+        { details: { gallery: this.name, identity: request.identity } },
+      );
+    }
+    return { decision: nearest.distance <= threshold ? 'match' : 'no-match', ...nearest, threshold };
+  }
+
+  /** Undefined when the owner was erased after the graph was asked. */
+  #candidate({ owner, label: template, distance }: GraphHit): Candidate | undefined {
+    const identity = findOwner(this.#store, this.#record, owner);
+    const record = identity === undefined ? undefined : findIdentity(this.#store, this.#record, identity);
+    if (identity === undefined || !record) return undefined;
+    return { identity, label: record.label, groups: record.groups, distance, template };
+  }
+
+  // ── Reads ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  getIdentity(identity: string): Identity {
+    const record = findIdentity(this.#store, this.#record, identity);
+    if (!record) throw identityNotFound(this.name, identity);
+    return asIdentity(this.name, identity, record, templatesOf(this.#store, this.#record, record.owner));
+  }
+
+  listIdentities(after: string | undefined, limit: number, groups: readonly string[] | undefined): readonly Identity[] {
+    const members = groups && this.#groups.membersOf(groups, gatherMax);
+    if (members) {
+      return members
+        .flatMap((owner) => findOwner(this.#store, this.#record, owner) ?? [])
+        .map((identity) => ({ identity, bytes: Buffer.from(identity) }))
+        .filter(({ bytes }) => after === undefined || Buffer.compare(bytes, Buffer.from(after)) > 0)
+        .toSorted((a, b) => Buffer.compare(a.bytes, b.bytes))
+        .slice(0, limit)
+        .map(({ identity }) => this.getIdentity(identity));
+    }
+    const page: Identity[] = [];
+    for (const { identity, record } of identitiesAfter(this.#store, this.#record, after)) {
+      if (page.length >= limit) break;
+      if (groups && !record.groups.some((group) => groups.includes(group))) continue;
+      page.push(asIdentity(this.name, identity, record, templatesOf(this.#store, this.#record, record.owner)));
+    }
+    return page;
+  }
+
+  exportTemplates(): Iterable<{ identity: Identity; template: Template; vector: UnitVector }> {
+    return exportFrom(this.#store, this.name, this.#record);
+  }
+
+  async stats(): Promise<GalleryStats> {
+    const { identityCount, templateCount, sequence } = this.#record;
+    const counts = await this.#thread.call('counts', { gallery: this.number });
+    return {
+      gallery: this.name,
+      identityCount,
+      templateCount,
+      sequence,
+      graph: {
+        ...counts,
+        checkpointSequence: this.#checkpoint?.sequence ?? null,
+        checkpointAt: this.#checkpoint ? new Date(this.#checkpoint.at) : null,
+        openedFrom: this.#openedFrom,
+      },
+    };
+  }
+
+  /** Resolves when the graph holds everything that was written before. */
+  async settle(): Promise<void> {
+    await this.#thread.call('settle', { gallery: this.number });
+  }
+
+  // ── Checkpoints ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Writes a checkpoint unless the newest one holds all that the graph does. One at a time; a second call waits for the first. */
+  async checkpoint(): Promise<void> {
+    while (this.#checkpointing) await this.#checkpointing.catch(() => undefined);
+    this.#checkpointing = this.#writeCheckpoint();
+    try {
+      await this.#checkpointing;
+    } finally {
+      this.#checkpointing = null;
+    }
+  }
+
+  #checkpointWhenDue(): void {
+    if (this.#record.sequence - this.#checkpointTriedAt < this.#options.checkpointEvery || this.#checkpointing) return;
+    void this.#checkpointOrWarn();
+  }
+
+  /** The graph is a cache, so that failing to save it never fails what set it off. */
+  async #checkpointOrWarn(): Promise<void> {
+    try {
+      await this.checkpoint();
+    } catch (error) {
+      this.#options.onWarning('a checkpoint failed; nothing is lost, the next opening takes longer', {
+        gallery: this.name,
+        error,
+      });
+    }
+  }
+
+  async checkpointAtClose(): Promise<void> {
+    await this.#checkpointOrWarn();
+  }
+
+  async #writeCheckpoint(): Promise<void> {
+    const { number, space } = this.#record;
+    const { path, clock } = this.#options;
+    this.#checkpointTriedAt = this.#record.sequence;
+    const before = this.#checkpoint;
+    const { indexedCount, removedCount, engine } = await this.#thread.call('counts', { gallery: number });
+    const held = engine === 'hnsw' ? indexedCount + removedCount : 0;
+    if (before?.sequence === this.#record.sequence && (before.file?.count ?? 0) >= held) return;
+    const name = `${number}-${this.#record.sequence}-${randomUUID().slice(0, 8)}.hnsw`;
+    const saved = await this.#thread.call('save', { gallery: number, path, name });
+    const record: CheckpointRecord = {
+      sequence: saved.sequence,
+      at: clock(),
+      file: saved.file && { ...saved.file, space },
+    };
+    const key = keys.checkpoint(number);
+    const { durable } = await this.#store.write((writer) => {
+      writer.put('checkpoints', key, checkpointCodec.encode(key, record));
+    });
+    await durable;
+    this.#checkpoint = record;
+    if (before?.file) await removeGraphFile(path, before.file.name);
+    await this.#pruneChanges(saved.sequence);
+  }
+
+  /** Drops change-log entries that the checkpoint includes, a few at a time. */
+  async #pruneChanges(sequence: number): Promise<void> {
+    for (let pruned = pruneBatch; pruned === pruneBatch;) {
+      const { value } = await this.#store.write((writer) => {
+        let count = 0;
+        for (const { key } of writer.range('changes', ...ranges.changesTo(this.number, sequence))) {
+          if (count === pruneBatch) break;
+          writer.remove('changes', key);
+          count++;
+        }
+        return count;
+      });
+      pruned = value;
+    }
+  }
+}
+
+function graphChange(edit: GalleryEdit, dimensions: number): GraphChange {
+  const { added, removed } = edit;
+  // A template that came and went within one transaction never reaches the graph.
+  const gone = new Set(removed);
+  const kept = added.filter(({ label }) => !gone.has(label));
+  const vectors = new Float32Array(kept.length * dimensions);
+  kept.forEach(({ vector }, i) => vectors.set(vector, i * dimensions));
+  return {
+    sequence: edit.record.sequence,
+    added: {
+      labels: Uint32Array.from(kept, ({ label }) => label),
+      owners: Uint32Array.from(kept, ({ owner }) => owner),
+      vectors,
+    },
+    removed: Uint32Array.from(removed),
+  };
+}

@@ -1,0 +1,162 @@
+/**
+ * What the identity index is asked and what it answers. Speaks in unit vectors; knows no images.
+ */
+import type { UnitVector } from '../vector.js';
+import type {
+  Candidate,
+  Decision,
+  DuplicatePolicy,
+  EraseAnswer,
+  Gallery,
+  GalleryStats,
+  Identity,
+  Template,
+  TemplateOrigin,
+} from './records.js';
+
+export interface IdentityIndexOptions {
+  /** The data directory; made when it is not there, unless `readOnly`. */
+  readonly path: string;
+  /** Nothing is written; the answers are those of the moment of opening. Default false. */
+  readonly readOnly?: boolean | undefined;
+  /** When a write is acknowledged: `flushed` (default) survives a power loss, `committed` only the death of the process, and is quicker. */
+  readonly durability?: 'flushed' | 'committed' | undefined;
+  /** Galleries of up to so many templates have no graph. Larger saves memory and costs search time. Default 2,000. */
+  readonly exactMax?: number | undefined;
+  /** Changes of a gallery after which its graph is saved. Smaller opens faster after a crash and writes more. Default 20,000. */
+  readonly checkpointEvery?: number | undefined;
+  /** Milliseconds since 1970. Default the system's clock. */
+  readonly clock?: (() => number) | undefined;
+  /** Told of what went wrong and was made good: an unusable graph file, a checkpoint that failed. Default: a process warning. */
+  readonly onWarning?: ((message: string, facts: object) => void) | undefined;
+}
+
+/** Everything that a gallery is made with; complete, already validated by the caller's parsing. */
+export interface GalleryDraft {
+  readonly gallery: string;
+  readonly space: string;
+  readonly dimensions: number;
+  readonly threshold: number;
+  readonly thresholdSource: string;
+  readonly margin: number;
+  readonly duplicates: DuplicatePolicy;
+  readonly refuseReasons: readonly string[];
+  readonly templatesPerIdentityMax: number;
+  readonly description: string;
+}
+
+/** The settings of a gallery that may change. */
+export type GalleryChange = Partial<Omit<GalleryDraft, 'gallery' | 'space' | 'dimensions'>>;
+
+/** A template to be. */
+export interface TemplateDraft {
+  readonly vector: UnitVector;
+  readonly space: string;
+  readonly origin: TemplateOrigin;
+  readonly quality: number | null;
+  readonly imageDigest: string | null;
+}
+
+export interface EnrollDraft {
+  readonly gallery: string;
+  readonly identity: string;
+  readonly label?: string | undefined;
+  readonly groups?: readonly string[] | undefined;
+  readonly attributes?: Readonly<Record<string, string>> | undefined;
+  /** At least one. */
+  readonly templates: readonly TemplateDraft[];
+  readonly duplicates?: DuplicatePolicy | undefined;
+  /** `digest` tells a retry of the same request from another request under the same key. */
+  readonly idempotency?: { readonly key: string; readonly digest: string } | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface Enrolment {
+  readonly created: boolean;
+  readonly templates: readonly Template[];
+  readonly duplicates: readonly Candidate[];
+  readonly sequence: number;
+  readonly replayed: boolean;
+}
+
+export interface SearchRequest {
+  readonly gallery: string;
+  readonly space: string;
+  readonly probe: UnitVector;
+  /** Identities wanted, 1 to 1000. */
+  readonly k: number;
+  readonly groups?: readonly string[] | undefined;
+  readonly threshold?: number | undefined;
+  readonly exact: boolean;
+  readonly ef: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface SearchAnswer {
+  readonly decision: Decision;
+  readonly candidates: readonly Candidate[];
+  readonly threshold: number;
+  readonly margin: number | null;
+  readonly exact: boolean;
+}
+
+export interface VerifyAnswer {
+  readonly decision: 'match' | 'no-match';
+  readonly distance: number;
+  readonly template: number;
+  readonly threshold: number;
+}
+
+export interface IdentityIndex {
+  createGallery(draft: GalleryDraft): Promise<Gallery>;
+  /** @throws GALLERY_NOT_FOUND */
+  getGallery(gallery: string): Gallery;
+  /** Undefined when there is none. */
+  findGallery(gallery: string): Gallery | undefined;
+  listGalleries(): readonly Gallery[];
+  updateGallery(gallery: string, change: GalleryChange): Promise<Gallery>;
+  deleteGallery(gallery: string): Promise<boolean>;
+
+  enroll(draft: EnrollDraft): Promise<Enrolment>;
+  /** An idempotent request that was answered before, so that its images need not be embedded again. @throws IDEMPOTENCY_CONFLICT */
+  findEnrolment(gallery: string, idempotency: { readonly key: string; readonly digest: string }): Enrolment | undefined;
+  search(request: SearchRequest): Promise<SearchAnswer>;
+  verify(request: {
+    gallery: string;
+    space: string;
+    identity: string;
+    probe: UnitVector;
+    threshold?: number | undefined;
+  }): VerifyAnswer;
+
+  /** @throws IDENTITY_NOT_FOUND, GALLERY_NOT_FOUND */
+  getIdentity(gallery: string, identity: string): Identity;
+  /** Ids in UTF-8 byte order, strictly after `after`, at most `limit`. */
+  listIdentities(request: {
+    gallery: string;
+    after?: string | undefined;
+    limit: number;
+    groups?: readonly string[] | undefined;
+  }): readonly Identity[];
+  updateIdentity(request: {
+    gallery: string;
+    identity: string;
+    label?: string | undefined;
+    groups?: readonly string[] | undefined;
+    attributes?: Readonly<Record<string, string>> | undefined;
+    expectedVersion?: number | undefined;
+  }): Promise<Identity>;
+  removeTemplate(gallery: string, identity: string, template: number): Promise<Identity>;
+  eraseIdentity(gallery: string, identity: string): Promise<EraseAnswer>;
+  /** Every template with its vector, identities in byte order; a consistent snapshot. */
+  exportTemplates(gallery: string): Iterable<{ identity: Identity; template: Template; vector: UnitVector }>;
+
+  stats(): Promise<readonly GalleryStats[]>;
+  storeBytes(): number;
+  /** Writes the graph of a gallery (of all without a name), so that the next opening need not build it. @throws DISK_FULL */
+  checkpoint(gallery?: string): Promise<void>;
+  /** Resolves when the graphs hold everything written so far; searches are complete before, too, only slower. */
+  settle(): Promise<void>;
+  /** Waits for writes under way, writes checkpoints, gives the directory free. Idempotent. */
+  close(): Promise<void>;
+}

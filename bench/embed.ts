@@ -32,8 +32,9 @@ interface PhotoSet {
   readonly calls: number;
 }
 
-export async function benchEmbed({ calls, rounds }: BenchOptions, progress: Progress): Promise<Workload> {
-  const embedder = await openOnnxEmbedder({ modelsPath, provider: 'cpu', mirrorAveraging: false });
+export async function benchEmbed(options: BenchOptions, progress: Progress): Promise<Workload> {
+  const { calls, rounds } = options;
+  const embedder = await openOnnxEmbedder({ modelsPath, provider: options.provider, mirrorAveraging: false });
   const faceApi = await openFaceApi();
   try {
     const samples = await readSamplePhotos();
@@ -58,7 +59,7 @@ export async function benchEmbed({ calls, rounds }: BenchOptions, progress: Prog
       notes: [
         `pack ${pack}, ${detector} detector, ${provider}, without mirror averaging`,
         faceApi
-          ? `face-api ${faceApi.version} on its WASM back end, ${faceApi.threads}`
+          ? `face-api ${faceApi.version} on its WASM back end, threads: ${faceApi.threads}`
           : 'face-api on WASM: not installed; `npm run bench -- peers install` adds it',
         'ratio: images (or chips) a second over the peer in the same round, median (min-max)',
       ],
@@ -78,14 +79,16 @@ async function benchPhotos(
   let faces = 0;
   const ours = (concurrency: number) => () =>
     runLoad(calls, concurrency, async (position) => {
-      faces += (await embedder.embedImage(at(position))).faces.length;
+      const found = await embedder.embedImage(at(position));
+      faces += found.faces.length;
     });
   // The peer is slow: one turn over fewer photos is enough, and every photo of a set is about as much work.
   const peerCalls = Math.min(calls, photos.length, 8);
   let peerFaces = 0;
   const theirs = () =>
     runLoad(peerCalls, 1, async (position) => {
-      peerFaces += (await faceApi?.describeFaces(await decodeRgb(at(position)))) ?? 0;
+      const found = await faceApi?.describeFaces(await decodeRgb(at(position)));
+      peerFaces += found ?? 0;
     });
   await ours(16)();
   if (faceApi) await theirs();
@@ -130,8 +133,11 @@ async function benchRecognition(
   );
   const chips = await Promise.all(crops.map(readChip));
   const model = await readPackFile(pack.embedding.packFile);
-  const session = await openSession(model, { provider: 'cpu', threads: 0 });
-  const bare = await InferenceSession.create(model, { executionProviders: ['cpu'] });
+  const { provider } = embedder.info;
+  const session = await openSession(model, { provider, threads: 0 });
+  const bare = await InferenceSession.create(model, {
+    executionProviders: [provider === 'directml' ? 'dml' : provider],
+  });
   try {
     const rows: Row[] = [];
     for (const batchSize of batchSizes) {

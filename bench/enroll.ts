@@ -61,13 +61,14 @@ interface Written {
   readonly callMs: readonly number[];
 }
 
-export async function benchEnroll({ calls, rounds, seed }: BenchOptions, progress: Progress): Promise<Workload> {
+export async function benchEnroll(options: BenchOptions, progress: Progress): Promise<Workload> {
+  const { calls, rounds, seed } = options;
   const path = await mkdtemp(join(tmpdir(), 'harmonid-bench-'));
   try {
     progress('enrolling by vector');
     const vectors = await benchVectors(path, calls, rounds, seed);
     progress('enrolling by image');
-    const images = await benchImages(path, Math.max(1, Math.round(calls / 10)), rounds);
+    const images = await benchImages(path, options);
     return {
       dataset: `synthetic gallery (bench/gallery-model), ${calls} enrolments a measurement, ${rounds} rounds, seed ${seed}`,
       tables: { 'by vector, durable': vectors, 'by image (250x250 portraits), durable': images },
@@ -122,8 +123,9 @@ async function benchVectors(path: string, calls: number, rounds: number, seed: n
   }
 }
 
-async function benchImages(path: string, calls: number, rounds: number): Promise<readonly Row[]> {
-  const embedder = await openOnnxEmbedder({ modelsPath });
+async function benchImages(path: string, options: BenchOptions): Promise<readonly Row[]> {
+  const embedder = await openOnnxEmbedder({ modelsPath, provider: options.provider });
+  const calls = Math.max(1, Math.round(options.calls / 10));
   const portraits = await cutPortraits(embedder, await readSamplePhotos());
   const supply = new Supply([]);
   const database = await openDatabase({ path: join(path, 'images'), embedder });
@@ -149,7 +151,7 @@ async function benchImages(path: string, calls: number, rounds: number): Promise
         engine: `harmonid (${embedder.info.provider})`,
         write: () => enroll(concurrency),
       })),
-      rounds,
+      options.rounds,
     );
   } finally {
     await database.close();
@@ -184,8 +186,8 @@ async function putEach(
   concurrency: number,
 ): Promise<Written> {
   const { perSecond, callMs } = await runLoad(calls, concurrency, async () => {
-    await bare.put(supply.name(), Buffer.alloc(recordBytes, 1));
-    await bare.flushed;
+    // In the same turn as the put: a moment later `flushed` may stand for another commit, or for none.
+    await Promise.all([bare.put(supply.name(), Buffer.alloc(recordBytes, 1)), bare.flushed]);
   });
   return { templatesPerSecond: perSecond, callMs };
 }
@@ -193,8 +195,7 @@ async function putEach(
 async function putBatch(bare: RootDatabase<Buffer>, supply: Supply): Promise<Written> {
   const { perSecond, callMs } = await runLoad(1, 1, async () => {
     for (let i = 1; i < batchSize; i++) void bare.put(supply.name(), Buffer.alloc(recordBytes, 1));
-    await bare.put(supply.name(), Buffer.alloc(recordBytes, 1));
-    await bare.flushed;
+    await Promise.all([bare.put(supply.name(), Buffer.alloc(recordBytes, 1)), bare.flushed]);
   });
   return { templatesPerSecond: perSecond * batchSize, callMs };
 }

@@ -1,5 +1,6 @@
 /** What a bench run is asked for, parsed once. */
 import { parseArgs } from 'node:util';
+import { executionProviders, type ExecutionProvider } from '../src/embedder/embedder.js';
 import { HarmonidError } from '../src/errors.js';
 
 export const benches = ['search', 'enroll', 'embed', 'server'] as const;
@@ -14,6 +15,8 @@ export interface BenchOptions {
   /** Every peer is measured once a round. */
   readonly rounds: number;
   readonly seed: number;
+  /** Where networks run. */
+  readonly provider: ExecutionProvider;
 }
 
 export type BenchCommand =
@@ -34,6 +37,7 @@ export const usage = `npm run bench -- <bench> [options]
   --calls N         searches, enrolments or calls a measurement (default 500)
   --rounds N        rounds in which all peers take their turn (default 3)
   --seed N          seed of gallery and probes (default 1)
+  --provider NAME   where networks run: cpu (default), auto, webgpu, cuda, ...
   --json            one JSON document instead of tables
 `;
 
@@ -57,6 +61,7 @@ export function parseCommand(words: readonly string[]): BenchCommand {
       calls: parseCount('--calls', values.calls),
       rounds: parseCount('--rounds', values.rounds),
       seed: parseCount('--seed', values.seed),
+      provider: parseProvider(values.provider),
     },
   };
 }
@@ -72,6 +77,7 @@ function parseWords(words: readonly string[]) {
         calls: { type: 'string', default: '500' },
         rounds: { type: 'string', default: '3' },
         seed: { type: 'string', default: '1' },
+        provider: { type: 'string', default: 'cpu' },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
       },
@@ -79,6 +85,12 @@ function parseWords(words: readonly string[]) {
   } catch (error) {
     throw new HarmonidError('INVALID_ARGUMENT', error instanceof Error ? error.message : String(error));
   }
+}
+
+function parseProvider(name: string): ExecutionProvider {
+  const provider = executionProviders.find((known) => known === name);
+  if (provider) return provider;
+  throw new HarmonidError('INVALID_ARGUMENT', `no provider "${name}"; there are ${executionProviders.join(', ')}`);
 }
 
 function parseCount(name: string, text: string): number {

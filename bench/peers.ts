@@ -19,7 +19,7 @@ export interface FaceApi {
   /** Number of faces. Pixels are raw RGB, upright. */
   describeFaces(image: { data: Buffer; width: number; height: number }): Promise<number>;
   readonly version: string;
-  readonly threads: string;
+  readonly threads: number;
 }
 
 /** What is used of face-api's and TensorFlow.js' interfaces. */
@@ -75,8 +75,8 @@ export async function openFaceApi(): Promise<FaceApi | undefined> {
   }
   const options = new faceApi.SsdMobilenetv1Options({ minConfidence: 0.5, maxResults: 100 });
   return {
-    version: String(faceApi.version),
-    threads: threadsText(wasm),
+    version: faceApi.version,
+    threads: wasm.getThreadsCount(),
     describeFaces: async ({ data, width, height }) => {
       const tensor = tf.tensor3d(Int32Array.from(data), [height, width, 3], 'int32');
       try {
@@ -86,13 +86,4 @@ export async function openFaceApi(): Promise<FaceApi | undefined> {
       }
     },
   };
-}
-
-function threadsText(wasm: WasmModule): string {
-  try {
-    return `${wasm.getThreadsCount()} threads`;
-  } catch {
-    // The back end has no such call before it started threads: Node has none of the browser's workers.
-    return 'one thread';
-  }
 }

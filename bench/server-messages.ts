@@ -1,11 +1,14 @@
 /** What the bench and its server process say to each other over the process channel. */
 
+import type { ExecutionProvider } from '../src/embedder/embedder.js';
+
 /** What a server process is to be; it is also its only command-line argument, as JSON. */
 export interface ServerSettings {
   readonly kind: 'harmonid' | 'echo';
   /** Data directory; the echo has none. */
   readonly path: string;
   readonly modelsPath: string;
+  readonly provider: ExecutionProvider;
 }
 
 export type ServerCommand =

@@ -19,8 +19,8 @@ interface Running {
 /** The timer that measures the delay fires once in this time; the histogram contains it. */
 const timerMs = 1;
 
-async function startHarmonid({ path, modelsPath }: ServerSettings): Promise<Running> {
-  const database = await openDatabase({ path, embedder: { modelsPath, provider: 'cpu' } });
+async function startHarmonid({ path, modelsPath, provider }: ServerSettings): Promise<Running> {
+  const database = await openDatabase({ path, embedder: { modelsPath, provider } });
   const server = await startServer({ database, address: '127.0.0.1:0' });
   return {
     address: server.address,

@@ -37,7 +37,7 @@ function plainLine(paint: Paint, line: string): string {
   const style = name === 'error' || name === 'fatal' ? 'red' : name === 'warn' ? 'yellow' : 'green';
   const clock = new Date(Number(time)).toISOString().slice(11, 19);
   const fields = Object.entries(rest).map(([key, value]) => {
-    const shown = typeof value === 'string' ? value : JSON.stringify(value);
+    const shown = typeof value === 'string' && !/\s/.test(value) ? value : JSON.stringify(value);
     return `${paint('dim', `${key}=`)}${printable(shown)}`;
   });
   return [paint('dim', clock), paint(style, name.padEnd(5)), printable(String(msg ?? '')), ...fields].join(' ');

@@ -54,7 +54,9 @@ export function targetOptions(command: Command): Command {
   return command
     .addOption(new Option('-d, --data <dir>', 'the data directory to work on').default(dataDefault))
     .addOption(
-      new Option('-s, --server <host:port>', 'the server to work on, in place of a data directory').conflicts('data'),
+      new Option('-s, --server <host:port>', 'the server to work on, in place of a data directory')
+        .argParser(hostAndPort)
+        .conflicts('data'),
     );
 }
 
@@ -92,6 +94,12 @@ export function duplicatesOption(command: Command): Command {
       'ignore',
     ]),
   );
+}
+
+/** The address of a server; whether there is one is seen when it is called. */
+function hostAndPort(value: string): string {
+  if (!/^\S+:\d{1,5}$/.test(value)) throw new InvalidArgumentError('HOST:PORT is wanted, e.g. localhost:50051.');
+  return value;
 }
 
 /** One value more of an option that may be repeated. */

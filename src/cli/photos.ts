@@ -20,6 +20,18 @@ export async function readPhoto(terminal: Terminal, path: string): Promise<Uint8
   }
 }
 
+/** Tells a name that cannot be read before models are loaded. @throws usage errors */
+export async function checkPhotos(paths: readonly string[]): Promise<void> {
+  if (paths.filter((path) => path === '-').length > 1) throw usageError('standard input (-) can be read only once');
+  for (const path of paths) {
+    if (path === '-') continue;
+    const found = await stat(path).catch((error: unknown) => {
+      throw usageError(`${unreadable(error)}: ${path}`);
+    });
+    if (found.isDirectory()) throw usageError(`this is a directory, a file is wanted: ${path}`);
+  }
+}
+
 async function readStdin({ stdin }: Terminal): Promise<Uint8Array> {
   if (stdin.isTTY) throw usageError('- reads a photo from standard input, but that is a terminal: pipe a file into it');
   const chunks: Buffer[] = [];

@@ -15,7 +15,7 @@ import {
   type ClientReadableStream,
 } from '@grpc/grpc-js';
 import type { CallOptions } from '../api.js';
-import { abortError, HarmonidError, throwIfAborted } from '../errors.js';
+import { abortError, asHarmonidError, HarmonidError, throwIfAborted } from '../errors.js';
 import { errorOfStatus } from '../wire/error-status.js';
 
 export interface ConnectionOptions {
@@ -146,8 +146,8 @@ export class Connection {
     throwIfAborted(signal);
   }
 
-  #errorOf(error: unknown, signal: AbortSignal | undefined): unknown {
-    if (!isFailedCall(error)) return error;
+  #errorOf(error: unknown, signal: AbortSignal | undefined): Error {
+    if (!isFailedCall(error)) return asHarmonidError(error);
     if (signal?.aborted && error.code === status.CANCELLED) return abortError(signal);
     return errorOfStatus(error, this.#address);
   }

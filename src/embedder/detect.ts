@@ -7,7 +7,7 @@
  */
 import type { Box } from './face.js';
 import type { RgbImage } from './image.js';
-import { applySimilarity, warpInto, type PlanarImage, type Similarity, type TargetArea } from './resample.js';
+import { applySimilarity, resizeInto, type PlanarImage, type Similarity, type TargetArea } from './resample.js';
 
 /** A box with the detector's score, 0 to 1. */
 export interface Detection {
@@ -29,6 +29,11 @@ export interface CanvasView {
   readonly area: TargetArea;
 }
 
+export interface CanvasViews {
+  readonly large: CanvasView;
+  readonly small: CanvasView;
+}
+
 /** Black columns or rows between the views, so that neither disturbs the other's faces. */
 const gapPx = 8;
 /** The small view's size as a share of the large one's: the first that leaves the large one as it is, else the last. */
@@ -39,7 +44,7 @@ const smallViewShares = [1 / 2, 1 / 3] as const;
  * in the strip that is left over, and shows those faces that are too large for the detector in the large view. An image that
  * leaves no strip, such as a square one, is drawn a quarter smaller to make one.
  */
-export function layOutViews(image: RgbImage, canvas: CanvasSize): CanvasView[] {
+export function layOutViews(image: RgbImage, canvas: CanvasSize): CanvasViews {
   // Across the strip: vertically when the image leaves rows free, else horizontally.
   const rowsFree = image.width / canvas.width >= image.height / canvas.height;
   const [across, canvasAcross] = rowsFree ? [image.height, canvas.height] : [image.width, canvas.width];
@@ -48,10 +53,10 @@ export function layOutViews(image: RgbImage, canvas: CanvasSize): CanvasView[] {
   const share = smallViewShares.find((candidate) => fitting(candidate) >= fit) ?? smallViewShares[1];
   const scale = Math.min(fit, fitting(share));
   const offset = across * scale + gapPx;
-  return [
-    viewAt(image, scale, 0, 0, canvas),
-    viewAt(image, scale * share, rowsFree ? 0 : offset, rowsFree ? offset : 0, canvas),
-  ];
+  return {
+    large: viewAt(image, scale, 0, 0, canvas),
+    small: viewAt(image, scale * share, rowsFree ? 0 : offset, rowsFree ? offset : 0, canvas),
+  };
 }
 
 function viewAt(image: RgbImage, scale: number, left: number, top: number, canvas: CanvasSize): CanvasView {
@@ -69,8 +74,73 @@ function viewAt(image: RgbImage, scale: number, left: number, top: number, canva
 }
 
 /** Draws what the detector sees on a black canvas: RGB planes, 0 to 255. */
-export function drawViews(canvas: PlanarImage, image: RgbImage, views: readonly CanvasView[]): void {
-  for (const { toImage, area } of views) warpInto(canvas, image, toImage, area);
+export function drawViews(canvas: PlanarImage, image: RgbImage, { large, small }: CanvasViews): void {
+  resizeInto(canvas, image, large.toImage, large.area);
+  // A whole number of the large view's pixels makes one of the small view's.
+  shrinkInto(canvas, large.area, small.area, Math.round(small.toImage.a / large.toImage.a));
+}
+
+/** Means of blocks of `block` x `block` pixels of one area of the canvas into another. */
+function shrinkInto({ width, height, data }: PlanarImage, from: TargetArea, to: TargetArea, block: number): void {
+  const columns = Math.min(to.width, Math.floor(from.width / block));
+  const rows = Math.min(to.height, Math.floor(from.height / block));
+  for (let plane = 0; plane < 3 * width * height; plane += width * height) {
+    for (let row = 0; row < rows; row++) {
+      for (let column = 0; column < columns; column++) {
+        let sum = 0;
+        for (let y = 0; y < block; y++) {
+          const at = plane + (from.top + row * block + y) * width + from.left + column * block;
+          for (let x = 0; x < block; x++) sum += data[at + x] as number;
+        }
+        data[plane + (to.top + row) * width + to.left + column] = sum / (block * block);
+      }
+    }
+  }
+}
+
+/** An image whose levels span less than this, of 255, is under- or overexposed or foggy. */
+const levelRangeMin = 128;
+/** Share of the pixels that may lie outside the span at either end: specular lights and dead pixels say nothing. */
+const outlierShare = 0.01;
+
+/**
+ * Spreads the levels of a dark, overexposed or foggy image over the full range, in all views; leaves others as they are.
+ * The detector hardly finds faces otherwise. Only it sees the result: recognition gets the pixels as they were.
+ */
+export function spreadLevels(canvas: PlanarImage, views: CanvasViews): void {
+  const histogram = new Uint32Array(256);
+  let count = 0;
+  forRows(canvas, views.large.area, (from, to) => {
+    // Every third value of every plane is sample enough.
+    for (let i = from; i < to; i += 3, count++) {
+      const level = Math.min(255, (canvas.data[i] as number) | 0);
+      histogram[level] = (histogram[level] as number) + 1;
+    }
+  });
+  const outliers = count * outlierShare;
+  let low = 0;
+  for (let below = 0; low < 255 && (below += histogram[low] as number) <= outliers; ) low++;
+  let high = 255;
+  for (let above = 0; high > 0 && (above += histogram[high] as number) <= outliers; ) high--;
+  if (high - low >= levelRangeMin || high <= low) return;
+  const gain = 255 / (high - low);
+  for (const { area } of [views.large, views.small]) {
+    forRows(canvas, area, (from, to) => {
+      for (let i = from; i < to; i++) {
+        canvas.data[i] = Math.min(255, Math.max(0, ((canvas.data[i] as number) - low) * gain));
+      }
+    });
+  }
+}
+
+/** Each row of the area in each plane, as a range of positions. */
+function forRows({ width, height }: PlanarImage, area: TargetArea, visit: (from: number, to: number) => void): void {
+  for (let plane = 0; plane < 3; plane++) {
+    for (let row = area.top; row < area.top + area.height; row++) {
+      const from = (plane * height + row) * width + area.left;
+      visit(from, from + area.width);
+    }
+  }
 }
 
 /** Boxes narrower than this are no faces to any network behind, image pixels. */
@@ -85,7 +155,7 @@ const sideMinPx = 4;
 export function readDetections(
   boxes: Float32Array,
   scores: Float32Array,
-  views: readonly CanvasView[],
+  views: CanvasViews,
   canvas: CanvasSize,
   scoreMin: number,
 ): Detection[] {
@@ -98,7 +168,7 @@ export function readDetections(
     const top = (boxes[4 * i + 1] as number) * canvas.height;
     const right = (boxes[4 * i + 2] as number) * canvas.width;
     const bottom = (boxes[4 * i + 3] as number) * canvas.height;
-    const view = views.find(({ area }) => contains(area, (left + right) / 2, (top + bottom) / 2));
+    const view = [views.large, views.small].find(({ area }) => contains(area, (left + right) / 2, (top + bottom) / 2));
     if (!view) continue;
     const leftTop = applySimilarity(view.toImage, left, top);
     const rightBottom = applySimilarity(view.toImage, right, bottom);
@@ -114,20 +184,37 @@ function contains({ left, top, width, height }: TargetArea, x: number, y: number
   return x >= left && x < left + width && y >= top && y < top + height;
 }
 
-/** Greedy non-maximum suppression: best score first, without those that overlap a kept box by more than `overlapMax`. */
+/** Of two boxes of which one holds more than this share of the other, one is a part of the same face. */
+const insideMax = 0.65;
+
+/**
+ * Greedy non-maximum suppression: best score first, without those that overlap a kept box by more than `overlapMax`, or lie
+ * in it or around it.
+ */
 export function suppressOverlaps(detections: readonly Detection[], overlapMax: number): Detection[] {
   const kept: Detection[] = [];
   for (const detection of detections.toSorted((one, other) => other.score - one.score)) {
-    if (kept.every(({ box }) => overlap(box, detection.box) <= overlapMax)) kept.push(detection);
+    const isNew = kept.every(
+      ({ box }) => overlap(box, detection.box) <= overlapMax && insideShare(box, detection.box) <= insideMax,
+    );
+    if (isNew) kept.push(detection);
   }
   return kept;
 }
 
 /** Intersection over union, 0 to 1. */
 export function overlap(one: Box, other: Box): number {
+  const shared = sharedArea(one, other);
+  return shared / (one.width * one.height + other.width * other.height - shared);
+}
+
+/** Share of the smaller box that lies in the other, 0 to 1. */
+function insideShare(one: Box, other: Box): number {
+  return sharedArea(one, other) / Math.min(one.width * one.height, other.width * other.height);
+}
+
+function sharedArea(one: Box, other: Box): number {
   const width = Math.min(one.left + one.width, other.left + other.width) - Math.max(one.left, other.left);
   const height = Math.min(one.top + one.height, other.top + other.height) - Math.max(one.top, other.top);
-  if (width <= 0 || height <= 0) return 0;
-  const shared = width * height;
-  return shared / (one.width * one.height + other.width * other.height - shared);
+  return Math.max(0, width) * Math.max(0, height);
 }

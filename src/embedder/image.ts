@@ -136,7 +136,8 @@ async function readMetadata(bytes: Uint8Array, format: ImageFormat): Promise<Met
 
 /** Grey that stayed on one or two channels becomes three; a fourth channel is dropped. */
 function asRgb(data: Uint8Array, pixels: number, channels: number): Uint8Array {
-  if (channels === 3) return data;
+  // A plain view: loops that meet both Buffers and Uint8Arrays are compiled for neither.
+  if (channels === 3) return new Uint8Array(data.buffer, data.byteOffset, data.length);
   const rgb = new Uint8Array(pixels * 3);
   const [green, blue] = channels < 3 ? [0, 0] : [1, 2];
   for (let i = 0, from = 0, to = 0; i < pixels; i++, from += channels, to += 3) {

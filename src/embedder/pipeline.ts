@@ -10,7 +10,7 @@ import { throwIfAborted, HarmonidError } from '../errors.js';
 import { parseVector, type UnitVector } from '../vector.js';
 import { chipToImage, templateEyeDistance, templatePoints } from './align.js';
 import { Batcher } from './batcher.js';
-import { drawViews, layOutViews, readDetections, suppressOverlaps, type Detection } from './detect.js';
+import { drawViews, layOutViews, readDetections, spreadLevels, suppressOverlaps, type Detection } from './detect.js';
 import type { EmbedCounts } from './embed-messages.js';
 import type { EmbeddedFace, EmbeddedImage, EmbedTimings, ExecutionProvider } from './embedder.js';
 import type { Face, Point, QualityMeasures } from './face.js';
@@ -235,6 +235,7 @@ async function detectFaces(
     const canvas = batch.images[i] as PlanarImage;
     const views = layOutViews(image, canvas);
     drawViews(canvas, image, views);
+    spreadLevels(canvas, views);
     normalise(canvas, model.input);
     return views;
   });

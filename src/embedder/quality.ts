@@ -13,7 +13,7 @@ import type { PlanarImage } from './resample.js';
 export interface QualityLimits {
   /** TOO_SMALL: least distance between the eye centres, pixels. Larger refuses distant faces, whose vectors are noisy. */
   readonly eyeDistanceMinPx: number;
-  /** TOO_BLURRY: least variance of the Laplacian. Larger refuses soft photos, also those of large smooth faces. */
+  /** TOO_BLURRY: least variance of the Laplacian, at a contrast of 30 levels. Larger refuses soft photos, also those of large smooth faces. */
   readonly sharpnessMin: number;
   /** TOO_DARK, TOO_BRIGHT: least and largest mean luminance, 0 to 255. */
   readonly brightnessMin: number;
@@ -30,10 +30,10 @@ export interface QualityLimits {
 
 export const defaultQualityLimits: QualityLimits = {
   eyeDistanceMinPx: 20,
-  sharpnessMin: 12,
+  sharpnessMin: 9,
   brightnessMin: 40,
   brightnessMax: 225,
-  contrastMin: 12,
+  contrastMin: 10,
   yawMaxDegrees: 45,
   detectionScoreMin: 0.6,
   insideShareMin: 0.85,
@@ -58,6 +58,9 @@ export function innerFace(templatePoints: readonly Point[], width: number, heigh
   const bottom = Math.min(height - 1, Math.ceil(Math.max(...ys)));
   return { left, top, width: Math.max(1, right - left), height: Math.max(1, bottom - top) };
 }
+
+/** Sharpness is given as if every chip had this contrast: a dark or foggy photo need not be a blurred one. */
+const referenceContrast = 30;
 
 /** Sharpness, brightness and contrast of the inner face; luminance after ITU-R BT.601. */
 export function measureLight(
@@ -95,10 +98,12 @@ export function measureLight(
   }
   const count = area.width * area.height;
   const brightness = sum / count;
+  const variance = Math.max(0, squares / count - brightness ** 2);
+  const laplacianVariance = Math.max(0, laplacianSquares / count - (laplacianSum / count) ** 2);
   return {
     brightness,
-    contrast: Math.sqrt(Math.max(0, squares / count - brightness ** 2)),
-    sharpness: Math.max(0, laplacianSquares / count - (laplacianSum / count) ** 2),
+    contrast: Math.sqrt(variance),
+    sharpness: variance < 1e-6 ? 0 : (laplacianVariance * referenceContrast ** 2) / variance,
   };
 }
 

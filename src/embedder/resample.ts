@@ -107,6 +107,57 @@ export function warpInto(
   );
 }
 
+/**
+ * `warpInto` for scale and shift without rotation, at a fraction of its cost; what lies beyond the image's edge shows the edge.
+ * The area must lie over the image.
+ */
+export function resizeInto(target: PlanarImage, image: RgbImage, toSource: Similarity, area: TargetArea): void {
+  const block = Math.max(1, Math.floor(toSource.a + 1e-6));
+  const source =
+    block < 2
+      ? image
+      : averageBlocks(
+          image,
+          { left: 0, top: 0, columns: Math.ceil(image.width / block), rows: Math.ceil(image.height / block) },
+          block,
+        );
+  const { width, height, data } = source;
+  const scale = toSource.a / block;
+  // For each column its left neighbour's position in a row, and how far it lies to the right of it.
+  const offsets = new Int32Array(area.width);
+  const shares = new Float32Array(area.width);
+  for (let column = 0; column < area.width; column++) {
+    const x = betweenCentres(scale * (area.left + column + 0.5) + toSource.tx / block, width);
+    offsets[column] = Math.floor(x) * 3;
+    shares[column] = x - Math.floor(x);
+  }
+  const step = width > 1 ? 3 : 0;
+  const plane = target.width * target.height;
+  const out = target.data;
+  for (let row = area.top; row < area.top + area.height; row++) {
+    const y = betweenCentres(scale * (row + 0.5) + toSource.ty / block, height);
+    const above = Math.floor(y) * width * 3;
+    const below = height > 1 ? above + width * 3 : above;
+    const share = y - Math.floor(y);
+    let to = row * target.width + area.left;
+    for (let column = 0; column < area.width; column++, to++) {
+      const fx = shares[column] as number;
+      let a = above + (offsets[column] as number);
+      let b = below + (offsets[column] as number);
+      for (let channel = to; channel < 3 * plane; channel += plane, a++, b++) {
+        const upper = (data[a] as number) + ((data[a + step] as number) - (data[a] as number)) * fx;
+        const lower = (data[b] as number) + ((data[b + step] as number) - (data[b] as number)) * fx;
+        out[channel] = upper + (lower - upper) * share;
+      }
+    }
+  }
+}
+
+/** A coordinate as a position between pixel centres, such that it and its right neighbour exist. */
+function betweenCentres(coordinate: number, length: number): number {
+  return Math.max(0, Math.min(coordinate - 0.5, length - 1 - 1e-6));
+}
+
 /** A planar image of the given size, warped from `image`. */
 export function warp(image: RgbImage, toSource: Similarity, width: number, height: number): PlanarImage {
   const target = { width, height, data: new Float32Array(3 * width * height) };

@@ -66,11 +66,15 @@ export class Gallery {
   readonly #groups: GroupSets;
   #record: GalleryRecord;
   #checkpoint: CheckpointRecord | null;
+  /** False when its file could not be used: then it is replaced, also when nothing has changed since. */
+  #checkpointIsSound: boolean;
   /** Sequence at which a checkpoint was last begun, so that a failing one is not tried again with every write. */
   #checkpointTriedAt: number;
   #checkpointing: Promise<void> | null = null;
   #erasedCount = 0;
   #isRetired = false;
+  /** The commit under way, settled when the graph has been told of it. */
+  #committing: Promise<void> | null = null;
 
   constructor(
     name: string,
@@ -86,6 +90,7 @@ export class Gallery {
     this.#checkpoint = checkpoint;
     this.#checkpointTriedAt = checkpoint?.sequence ?? 0;
     this.#openedFrom = opened.openedFrom;
+    this.#checkpointIsSound = opened.warning === null;
     this.#store = store;
     this.#thread = thread;
     this.#options = options;
@@ -167,6 +172,19 @@ export class Gallery {
 
   /** One transaction of the queue; when it resolves, reads and the graph have it. */
   async #commit(apply: (edit: GalleryEdit) => void): Promise<{ durable: Promise<void> }> {
+    const commit = this.#commitNow(apply);
+    this.#committing = commit.then(
+      () => undefined,
+      () => undefined,
+    );
+    try {
+      return await commit;
+    } finally {
+      this.#committing = null;
+    }
+  }
+
+  async #commitNow(apply: (edit: GalleryEdit) => void): Promise<{ durable: Promise<void> }> {
     if (this.#isRetired) {
       throw new HarmonidError('GALLERY_NOT_FOUND', `gallery "${this.name}" is being deleted`, {
         details: { gallery: this.name },
@@ -217,9 +235,15 @@ export class Gallery {
       throwIfAborted(request.signal);
       const hits = answer.hits[0] ?? [];
       const candidates = hits.flatMap((hit) => this.#candidate(hit) ?? []);
-      // Somebody was erased while the graph was searched: ask again, so that the answer is complete without them.
+      // Somebody was erased while the graph was searched: ask again, so that the answer is complete without them. A commit can be read
+      // a moment before the graph is told of it; then that moment is waited for.
       if (candidates.length < hits.length) {
-        assertInvariant(this.#erasedCount > erasedBefore, 'an owner in the graph is an identity in the store');
+        const committing = this.#committing;
+        assertInvariant(
+          committing !== null || this.#erasedCount > erasedBefore,
+          'an owner in the graph is an identity in the store',
+        );
+        await committing;
         continue;
       }
       const ranked = rankCandidates(candidates);
@@ -361,7 +385,8 @@ export class Gallery {
     const before = this.#checkpoint;
     const { indexedCount, removedCount, engine } = await this.#thread.call('counts', { gallery: number });
     const held = engine === 'hnsw' ? indexedCount + removedCount : 0;
-    if (before?.sequence === this.#record.sequence && (before.file?.count ?? 0) >= held) return;
+    const holdsAll = before?.sequence === this.#record.sequence && (before.file?.count ?? 0) >= held;
+    if (holdsAll && this.#checkpointIsSound) return;
     const name = `${number}-${this.#record.sequence}-${randomUUID().slice(0, 8)}.hnsw`;
     const saved = await this.#thread.call('save', { gallery: number, path, name });
     const record: CheckpointRecord = {
@@ -375,6 +400,7 @@ export class Gallery {
     });
     await durable;
     this.#checkpoint = record;
+    this.#checkpointIsSound = true;
     if (before?.file) await removeGraphFile(path, before.file.name);
     await this.#pruneChanges(saved.sequence);
   }

@@ -5,7 +5,7 @@
  * flush, and one that throws takes back only its own puts. (In lmdb-js an exception in a plain `transaction()` keeps the puts
  * made before it.) Several threads of one process may open the same directory; each gets its own handle on the same environment.
  */
-import { existsSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { open, type Database, type RootDatabase } from 'lmdb';
 import { HarmonidError, isHarmonidError } from '../errors.js';
@@ -27,6 +27,12 @@ export interface LmdbStore extends Store {
   writeNow<T>(change: (writer: StoreWriter) => T): T;
 }
 
+/** Beginning of a meta page of 64-bit LMDB: a page header of 24 bytes, then the magic number; the page size is within. */
+const metaBytes = 52;
+const metaMagicOffset = 24;
+const metaMagic = 0xbeefc0de;
+const metaPageBytesOffset = 48;
+
 /** The file of the environment; its `-lock` file lies beside it. */
 export function dataFile(path: string): string {
   return join(path, 'data.lmdb');
@@ -36,8 +42,28 @@ export function dataFile(path: string): string {
 export function openLmdbStore({ path, readOnly }: LmdbStoreOptions): LmdbStore {
   const file = dataFile(path);
   if (readOnly && !existsSync(file)) throw new HarmonidError('DATA_NOT_FOUND', `there is no data file in ${path}`);
+  refuseForeignFile(file);
   const { root, tables } = openTables(file, readOnly, path);
   return makeStore(root, tables, path, file, readOnly);
+}
+
+/** LMDB itself crashes on a file that is not its own: the two meta pages are looked at before it is. */
+function refuseForeignFile(file: string): void {
+  if (!existsSync(file) || statSync(file).size === 0) return;
+  const handle = openSync(file, 'r');
+  try {
+    const page = Buffer.alloc(metaBytes);
+    const hasMeta = (position: number): boolean =>
+      readSync(handle, page, 0, metaBytes, position) === metaBytes && page.readUInt32LE(metaMagicOffset) === metaMagic;
+    const pageBytes = hasMeta(0) ? page.readUInt32LE(metaPageBytesOffset) : 0;
+    if (pageBytes === 0 || !hasMeta(pageBytes)) {
+      throw new HarmonidError('DATA_CORRUPT', `${file} is not an LMDB file, or its beginning is damaged`, {
+        details: { file },
+      });
+    }
+  } finally {
+    closeSync(handle);
+  }
 }
 
 function openTables(

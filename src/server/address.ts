@@ -28,9 +28,17 @@ export function formatAddress({ host, port }: Address): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-/** Listens once more, alone, to learn the system's reason: grpc-js tells it in words only. */
-export async function listenError(address: Address, cause: unknown): Promise<HarmonidError> {
-  const reason = await systemReason(address);
+/** Why nothing can listen there now, told by the system itself: grpc-js tells it in words only. Undefined when it can. */
+export function whyNotListening({ host, port }: Address): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.once('error', (error) => resolve('code' in error ? String(error.code) : error.message));
+    probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve(undefined)));
+  });
+}
+
+/** `reason` is the system's, e.g. EADDRINUSE. */
+export function listenError(address: Address, reason: string, cause?: unknown): HarmonidError {
   const at = formatAddress(address);
   if (reason === 'EADDRINUSE') {
     return new HarmonidError('ADDRESS_IN_USE', `address ${at} is in use by another process`, {
@@ -38,16 +46,8 @@ export async function listenError(address: Address, cause: unknown): Promise<Har
       cause,
     });
   }
-  return new HarmonidError('INVALID_ARGUMENT', `cannot listen on ${at}: ${reason ?? String(cause)}`, {
-    details: { argument: 'address', address: at, reason: reason ?? null },
+  return new HarmonidError('INVALID_ARGUMENT', `cannot listen on ${at}: ${reason}`, {
+    details: { argument: 'address', address: at, reason },
     cause,
-  });
-}
-
-function systemReason({ host, port }: Address): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    const probe = createServer();
-    probe.once('error', (error) => resolve('code' in error ? String(error.code) : error.message));
-    probe.listen({ host, port, exclusive: true }, () => probe.close(() => resolve(undefined)));
   });
 }

@@ -202,19 +202,31 @@ async function send<Q, A>(answers: AsyncIterable<A>, grpcCall: AnswerStream<Q, A
   call.finish(() => grpcCall.end());
 }
 
-/** The requests of a stream; reads on only when the next one is asked for. The call itself stays open for answers. */
+/**
+ * The requests of a stream; reads on only when the next one is asked for. Not the stream's own iterator: that one destroys the stream
+ * when a refusal passes through it, before the refusal has been sent.
+ */
 async function* receive<Q, A>(grpcCall: ServerDuplexStream<Q, A>, signal: AbortSignal): AsyncIterable<Q> {
-  const requests: AsyncIterator<Q, unknown> = grpcCall.iterator({ destroyOnReturn: false });
+  let wake: (() => void) | undefined;
+  const onChange = (): void => wake?.();
+  const changes = ['readable', 'end', 'close'] as const;
+  for (const change of changes) grpcCall.on(change, onChange);
   try {
     for (;;) {
-      const next = await requests.next();
-      if (next.done) return;
-      yield next.value;
+      // grpc-js destroys the stream of a call that is over.
+      if (grpcCall.destroyed) throw abortError(signal);
+      const request: Q | null = grpcCall.read();
+      if (request !== null) {
+        yield request;
+        continue;
+      }
+      if (grpcCall.readableEnded) return;
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
     }
-  } catch (error) {
-    // grpc-js destroys the stream of a call that is over.
-    throwIfAborted(signal);
-    throw error;
+  } finally {
+    for (const change of changes) grpcCall.off(change, onChange);
   }
 }
 

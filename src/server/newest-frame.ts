@@ -8,7 +8,7 @@ export class NewestFrame<T> {
   #waiting: { readonly frame: T } | undefined;
   #dropped = 0;
   #ended = false;
-  #failure: unknown;
+  #failure: Error | undefined;
   #wake: (() => void) | undefined;
 
   /** Frames replaced so far. */
@@ -24,7 +24,7 @@ export class NewestFrame<T> {
   }
 
   /** No more will come; `failure` is thrown to the taker after what still waits. */
-  end(failure?: unknown): void {
+  end(failure?: Error): void {
     if (this.#ended) return;
     this.#ended = true;
     this.#failure = failure;
@@ -40,7 +40,7 @@ export class NewestFrame<T> {
       }
       this.end();
     } catch (error) {
-      this.end(error);
+      this.end(error instanceof Error ? error : new Error(String(error)));
     }
   }
 
@@ -54,7 +54,7 @@ export class NewestFrame<T> {
     const waiting = this.#waiting;
     this.#waiting = undefined;
     if (waiting) return waiting.frame;
-    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#failure) throw this.#failure;
     return undefined;
   }
 }

@@ -9,7 +9,7 @@ import type { Database } from '../api.js';
 import { HarmonidError } from '../errors.js';
 import { AdminServiceService } from '../wire/harmonid/v1/admin.js';
 import { IdentityServiceService } from '../wire/harmonid/v1/identity.js';
-import { formatAddress, listenError, parseAddress, type Address } from './address.js';
+import { formatAddress, listenError, parseAddress, whyNotListening, type Address } from './address.js';
 import { adminService } from './admin-service.js';
 import { Calls, type ServerLogger } from './calls.js';
 import { identityService } from './identity-service.js';
@@ -80,12 +80,16 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 }
 
 async function bind(grpc: GrpcServer, address: Address, credentials: ServerCredentials): Promise<number> {
+  // Asked first, since grpc-js writes what fails to bind to the standard error itself.
+  const reason = await whyNotListening(address);
+  if (reason !== undefined) throw listenError(address, reason);
   try {
     return await new Promise<number>((resolve, reject) => {
       grpc.bindAsync(formatAddress(address), credentials, (error, port) => (error ? reject(error) : resolve(port)));
     });
   } catch (error) {
-    throw await listenError(address, error);
+    // Taken in between.
+    throw listenError(address, (await whyNotListening(address)) ?? String(error), error);
   }
 }
 

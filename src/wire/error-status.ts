@@ -96,29 +96,23 @@ export function errorOfStatus(failed: Partial<StatusObject> & { readonly message
   const code = parseCode(failed.metadata?.get(codeKey)[0]?.toString());
   const message = failed.details || failed.message || 'the call failed';
   if (code === undefined) {
-    return new HarmonidError(transportCode(failed.code), `server ${peer}: ${message}`, { cause: failed });
+    return new HarmonidError(transportCodes[failed.code ?? status.UNKNOWN] ?? 'INTERNAL', `server ${peer}: ${message}`, {
+      cause: failed,
+    });
   }
   return new HarmonidError(code, message, { details: richDetails(failed.metadata) });
 }
 
-/** What a status means that harmonid's server did not write: the transport's own, a proxy's. */
-function transportCode(code: status | undefined): ErrorCode {
-  switch (code) {
-    case status.CANCELLED:
-      return 'CANCELLED';
-    case status.DEADLINE_EXCEEDED:
-      return 'DEADLINE_EXCEEDED';
-    case status.UNAVAILABLE:
-      return 'UNAVAILABLE';
-    case status.RESOURCE_EXHAUSTED:
-      return 'LIMIT_EXCEEDED'; // a message larger than the server takes
-    case status.INVALID_ARGUMENT:
-    case status.OUT_OF_RANGE:
-      return 'INVALID_ARGUMENT';
-    default:
-      return 'INTERNAL';
-  }
-}
+/** What a status means that harmonid's server did not write: the transport's own, a proxy's. All others are INTERNAL. */
+const transportCodes: Readonly<Partial<Record<status, ErrorCode>>> = {
+  [status.CANCELLED]: 'CANCELLED',
+  [status.DEADLINE_EXCEEDED]: 'DEADLINE_EXCEEDED',
+  [status.UNAVAILABLE]: 'UNAVAILABLE',
+  // A message larger than the other side takes.
+  [status.RESOURCE_EXHAUSTED]: 'LIMIT_EXCEEDED',
+  [status.INVALID_ARGUMENT]: 'INVALID_ARGUMENT',
+  [status.OUT_OF_RANGE]: 'INVALID_ARGUMENT',
+};
 
 function richDetails(metadata: Metadata | undefined): ErrorDetails {
   const encoded = metadata?.get(detailsKey)[0];

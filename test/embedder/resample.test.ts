@@ -8,6 +8,7 @@ import {
   composeSimilarities,
   insideShare,
   invertSimilarity,
+  resizeInto,
   warp,
   type Similarity,
 } from '../../src/embedder/resample.js';
@@ -84,6 +85,34 @@ describe('resample', () => {
     }
     const farAway = warp(white, { a: 3, b: 0, tx: 500, ty: 500 }, 8, 8);
     assert.ok(farAway.data.every((value) => value === 0));
+  });
+
+  it('resizes linear ramps exactly up to the rim, and shows the edge beyond it', () => {
+    const colour = (x: number, y: number): [number, number, number] => [x * 0.5, y * 0.5, 200 - x * 0.25 - y * 0.25];
+    const image = draw(400, 360, colour);
+    for (const scale of [0.7, 1, 1.6, 2.5, 4]) {
+      const [width, height] = [Math.floor(400 / scale), Math.floor(360 / scale)];
+      const target = { width: width + 7, height: height + 3, data: new Float32Array(3 * (width + 7) * (height + 3)).fill(-1) };
+      resizeInto(target, image, { a: scale, b: 0, tx: -5 * scale, ty: -2 * scale }, { left: 5, top: 2, width, height });
+      const at = (channel: number, x: number, y: number): number =>
+        target.data[(channel * target.height + y) * target.width + x] as number;
+      for (let y = 0; y < height; y++) {
+        for (let x = 0; x < width; x++) {
+          colour((x + 0.5) * scale, (y + 0.5) * scale).forEach((value, channel) => {
+            // Rounding as above; at the rim, half a source pixel or a partial block of a slope of a half.
+            const rim = x === 0 || y === 0 || x === width - 1 || y === height - 1 ? scale / 2 : 0;
+            assert.ok(Math.abs(at(channel, x + 5, y + 2) - value) <= 1.01 + rim, `scale ${scale} at ${x},${y}`);
+          });
+        }
+      }
+      assert.equal(at(0, 4, 2), -1, 'what is not the area is not touched');
+      assert.equal(at(2, 5 + width, 2), -1);
+      assert.equal(at(1, 5, 2 + height), -1);
+    }
+    const dot = draw(1, 1, () => [9, 90, 200]);
+    const target = { width: 4, height: 4, data: new Float32Array(48) };
+    resizeInto(target, dot, { a: 0.25, b: 0, tx: 0, ty: 0 }, { left: 0, top: 0, width: 4, height: 4 });
+    assert.ok(target.data.subarray(16, 32).every((value) => value === 90));
   });
 
   it('averages whole blocks, and partial ones at the edge over the pixels that exist', () => {

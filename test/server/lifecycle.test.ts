@@ -13,6 +13,9 @@ import {
   type ClientDuplexStream,
   type ClientReadableStream,
 } from '@grpc/grpc-js';
+import { create, createFileRegistry, fromBinary } from '@bufbuild/protobuf';
+import { FileDescriptorProtoSchema, FileDescriptorSetSchema, type FileDescriptorProto } from '@bufbuild/protobuf/wkt';
+import { BinaryReader } from '@bufbuild/protobuf/wire';
 import { service as healthService } from 'grpc-health-check';
 import { describe, it } from 'mocha';
 import type { Database } from '../../src/api.js';
@@ -75,41 +78,84 @@ describe('health', () => {
     }));
 });
 
-describe('reflection', () => {
-  // One message of field 7 (list_services) or 4 (file_containing_symbol), and the answers' texts: enough of the protocol by hand.
-  const ask = (address: string, version: string, request: Buffer): Promise<Buffer> => {
-    const client = new Client(address, credentials.createInsecure());
-    const call: ClientDuplexStream<Buffer, Buffer> = client.makeBidiStreamRequest(
-      `/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`,
-      (bytes: Buffer) => bytes,
-      (bytes: Buffer) => bytes,
-      new Metadata(),
-    );
-    return new Promise<Buffer>((resolve, reject) => {
-      call.on('data', (answer: Buffer) => {
-        resolve(answer);
-        call.end();
-      });
-      call.on('error', reject);
-      call.write(request);
-    }).finally(() => client.close());
-  };
+/** One question to a reflection service and its answer, both as bytes. */
+function reflect(address: string, version: string, question: Buffer): Promise<Buffer> {
+  const client = new Client(address, credentials.createInsecure());
+  const call: ClientDuplexStream<Buffer, Buffer> = client.makeBidiStreamRequest(
+    `/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`,
+    (bytes: Buffer) => bytes,
+    (bytes: Buffer) => bytes,
+    new Metadata(),
+  );
+  return new Promise<Buffer>((resolve, reject) => {
+    call.on('data', (answer: Buffer) => {
+      resolve(answer);
+      call.end();
+    });
+    call.on('error', reject);
+    call.write(question);
+  }).finally(() => client.close());
+}
 
+/** The length-delimited values of one field of a message: all that the reflection protocol needs here. */
+function fields(message: Uint8Array, wanted: number): Uint8Array[] {
+  const reader = new BinaryReader(message);
+  const values: Uint8Array[] = [];
+  while (reader.pos < reader.len) {
+    const [field, wireType] = reader.tag();
+    if (field === wanted) values.push(reader.bytes());
+    else reader.skip(wireType, field);
+  }
+  return values;
+}
+
+function field(message: Uint8Array, wanted: number): Uint8Array {
+  const [value] = fields(message, wanted);
+  assert.ok(value, `no field ${wanted}`);
+  return value;
+}
+
+describe('reflection', () => {
+  // Field numbers from grpc/reflection/v1/reflection.proto.
   for (const version of ['v1', 'v1alpha']) {
-    it(`lists the services and describes them with their comments (${version})`, () =>
+    it(`lists the services (${version})`, () =>
       withServer({}, async ({ server }) => {
-        const list = (await ask(server.address, version, Buffer.from([0x3a, 1, 0x2a]))).toString('latin1');
-        for (const name of ['harmonid.v1.IdentityService', 'harmonid.v1.AdminService', 'grpc.health.v1.Health']) {
-          assert.ok(list.includes(name), name);
-        }
-        const symbol = Buffer.from('harmonid.v1.IdentityService');
-        const files = await ask(server.address, version, Buffer.concat([Buffer.from([0x22, symbol.length]), symbol]));
-        for (const text of ['IdentifyStreamRequest', 'google/protobuf/timestamp.proto', 'Is this that person?']) {
-          assert.ok(files.includes(text), text);
+        const listServices = Buffer.from([(7 << 3) | 2, 1, 0x2a]);
+        const answer = await reflect(server.address, version, listServices);
+        const names = fields(field(answer, 6), 1).map((service) => Buffer.from(field(service, 1)).toString());
+        assert.deepEqual(names.toSorted(), [
+          'grpc.health.v1.Health',
+          'harmonid.v1.AdminService',
+          'harmonid.v1.IdentityService',
+        ]);
+      }));
+
+    it(`describes them with all that they import, and with their comments (${version})`, () =>
+      withServer({}, async ({ server }) => {
+        const methods = { 'harmonid.v1.IdentityService': 11, 'harmonid.v1.AdminService': 9 };
+        for (const [name, count] of Object.entries(methods)) {
+          const containingSymbol = Buffer.concat([Buffer.from([(4 << 3) | 2, name.length]), Buffer.from(name)]);
+          const answer = await reflect(server.address, version, containingSymbol);
+          const files = fields(field(answer, 4), 1).map((bytes) => fromBinary(FileDescriptorProtoSchema, bytes));
+          // Throws when a file or a type is missing.
+          const registry = createFileRegistry(create(FileDescriptorSetSchema, { file: sorted(files) }));
+          assert.equal(registry.getService(name)?.methods.length, count);
+          assert.ok(files.some(({ sourceCodeInfo }) => sourceCodeInfo?.location.some((at) => at.leadingComments)));
         }
       }));
   }
 });
+
+/** Dependencies first, as a descriptor set wants them. */
+function sorted(files: readonly FileDescriptorProto[]): FileDescriptorProto[] {
+  const done = new Set<FileDescriptorProto>();
+  const visit = (file: FileDescriptorProto): void => {
+    for (const each of files) if (!done.has(each) && file.dependency.includes(each.name)) visit(each);
+    done.add(file);
+  };
+  for (const file of files) visit(file);
+  return [...done];
+}
 
 describe('the address', () => {
   it('in use is ADDRESS_IN_USE and names it', () =>
@@ -224,6 +270,27 @@ describe('draining', () => {
       gate.open();
     });
   });
+
+  it('ends an import that stands still when the time is over', () =>
+    withServer({}, async ({ server, remote, logged }) => {
+      const gallery = await makeVectorGallery(remote);
+      async function* items() {
+        yield { gallery, identity: 'anna', embeddings: [axis(0)] };
+        await new Promise(() => {});
+      }
+      let closed: Promise<void> | undefined;
+      await assert.rejects(
+        async () => {
+          for await (const { answer } of remote.importAll(items())) {
+            assert.equal(answer?.created, true);
+            closed = server.close({ drainMs: 50 });
+          }
+        },
+        { code: 'UNAVAILABLE', message: /the server stopped/ },
+      );
+      await closed;
+      assert.deepEqual(logged, []);
+    }));
 
   it('ends camera streams after the frame in work', async () => {
     const gate = new Gate();

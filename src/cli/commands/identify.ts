@@ -20,7 +20,7 @@ import {
   type GalleryOption,
   type TargetOptions,
 } from '../options.js';
-import { photoName, readPhoto } from '../photos.js';
+import { checkPhotos, photoName, readPhoto } from '../photos.js';
 import type { Run } from '../run.js';
 import { note, painter, printJson, printLine, type Terminal } from '../terminal.js';
 import { decisionText, distanceText, identityText, nothing, printable, table, type Row } from '../wording.js';
@@ -70,6 +70,7 @@ export function identifyCommand(run: Run): Command {
   embedderOptions(command);
   return command.action((photos: string[], options: IdentifyOptions) =>
     run(command, async (terminal) => {
+      await checkPhotos(photos);
       const drawing = await parseDrawing(photos, options.annotate);
       return withDatabase(options, { images: true, create: false }, (database) =>
         identifyPhotos(terminal, database, photos, drawing, options),
@@ -177,10 +178,8 @@ function candidateRows(identification: Identification): readonly Row[] {
     '',
     '',
     '',
-    `  ${rank + 1}. ${candidate.identity}`,
+    `  ${rank + 1}. ${nameText(candidate)}`,
     distanceText(candidate.distance),
-    '',
-    nameText(candidate),
   ]);
 }
 

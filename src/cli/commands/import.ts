@@ -269,7 +269,8 @@ function printReport(terminal: Terminal, report: ImportReport, show: number): vo
     ...(report.alreadyThere > 0 ? [`${report.alreadyThere} already there`] : []),
     refused.length > 0 ? paint('red', `${refused.length} refused`) : 'none refused',
   ];
-  const rate = report.seconds > 0 ? `, ${(report.photos / report.seconds).toFixed(1)} a second` : '';
+  const done = report.enrolled + report.alreadyThere + refused.length;
+  const rate = report.seconds > 0 ? `, ${(done / report.seconds).toFixed(1)} a second` : '';
   printLine(
     terminal,
     `${counted(report.photos, 'photo')} of ${counted(report.people, 'person', 'people')}: ${parts.join(', ')} (${report.seconds.toFixed(1)} s${rate})`,

@@ -1,0 +1,61 @@
+/**
+ * Method: the real worker. It is brought down by a change for a gallery that it does not have, which it must not survive; whoever waits,
+ * and whoever comes later, must be told.
+ */
+import assert from 'node:assert/strict';
+import { EventEmitter, once } from 'node:events';
+import { describe, it } from 'mocha';
+import { startGraphThread, type GraphChange } from '../../src/index/graph-thread.js';
+import { makeFaces, randomFrom } from './faces.js';
+
+const faces = makeFaces(randomFrom(61));
+
+function change(label: number): GraphChange {
+  return {
+    sequence: label,
+    added: {
+      labels: Uint32Array.of(label),
+      owners: Uint32Array.of(label),
+      vectors: Float32Array.from(faces.face(label)),
+    },
+    removed: new Uint32Array(0),
+  };
+}
+
+const opening = { gallery: 1, dimensions: faces.dimensions, exactMax: 10, sequence: 0, load: null, file: null };
+
+describe('graph thread', () => {
+  it('answers a search with every change posted before it', async () => {
+    const thread = startGraphThread(() => assert.fail('it must not die'));
+    await thread.call('open', opening);
+    for (let label = 1; label <= 30; label++) {
+      thread.change(1, change(label));
+      const query = { probes: faces.face(label), k: 1, exact: false, ef: 32 };
+      const { hits } = await thread.call('search', { gallery: 1, query });
+      assert.equal(hits[0]?.[0]?.label, label);
+    }
+    await thread.call('settle', { gallery: 1 });
+    assert.equal((await thread.call('counts', { gallery: 1 })).indexedCount, 30);
+    await thread.close();
+  });
+
+  it('rejects what waits and what comes when the worker dies, once telling why', async () => {
+    const deaths = new EventEmitter();
+    const thread = startGraphThread((cause) => deaths.emit('death', cause));
+    await thread.call('open', opening);
+    const died = once(deaths, 'death');
+    thread.change(2, change(1));
+    const query = { probes: faces.face(1), k: 1, exact: true, ef: 32 };
+    const [cause] = (
+      await Promise.all([
+        died,
+        assert.rejects(thread.call('settle', { gallery: 2 }), { code: 'INTERNAL' }),
+        assert.rejects(thread.call('search', { gallery: 1, query }), { code: 'INTERNAL' }),
+      ])
+    )[0] as [Error];
+    assert.match(cause.message, /a graph is open before it is used/);
+    await assert.rejects(thread.call('counts', { gallery: 1 }), { code: 'INTERNAL' });
+    thread.change(1, change(2));
+    await thread.close();
+  });
+});

@@ -8,6 +8,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { open, type RootDatabase } from 'lmdb';
 import type { Database, DuplicatePolicy, EnrollRequest } from '../src/api.js';
 import { openDatabase } from '../src/database.js';
@@ -116,7 +117,7 @@ async function benchVectors(path: string, calls: number, rounds: number, seed: n
         write: () => importBatch(database, supply),
       },
     ];
-    return await measure(writers, rounds);
+    return await measure(writers, rounds, () => settle(database));
   } finally {
     await bare.close();
     await database.close();
@@ -152,16 +153,20 @@ async function benchImages(path: string, options: BenchOptions): Promise<readonl
         write: () => enroll(concurrency),
       })),
       options.rounds,
+      () => settle(database),
     );
   } finally {
     await database.close();
   }
 }
 
-async function measure(writers: readonly Writer[], rounds: number): Promise<readonly Row[]> {
+async function measure(writers: readonly Writer[], rounds: number, rest: () => Promise<void>): Promise<readonly Row[]> {
   const results = await interleave(
     rounds,
-    writers.map(({ write }) => write),
+    writers.map(({ write }) => async () => {
+      await rest();
+      return write();
+    }),
   );
   const rates = results.map((writes) => writes.map(({ templatesPerSecond }) => templatesPerSecond));
   return writers.map(({ mode, engine, peerMode = mode }, position): Row => {
@@ -177,6 +182,15 @@ async function measure(writers: readonly Writer[], rounds: number): Promise<read
       ratio: peer < 0 || peer === position ? null : spreadText(ratioSpread(ours, theirs)),
     };
   });
+}
+
+/** Waits until the graph has taken in what was enrolled before, so that nobody is measured with another's work behind him. */
+async function settle(database: Database): Promise<void> {
+  for (;;) {
+    const { galleries } = await database.stats();
+    if (galleries.every(({ graph }) => graph.engine === 'exact' || graph.pendingCount === 0)) return;
+    await pause(20);
+  }
 }
 
 async function putEach(

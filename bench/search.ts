@@ -68,11 +68,11 @@ async function benchSize(
   const path = await mkdtemp(join(tmpdir(), 'harmonid-bench-'));
   try {
     progress('building the plain graph');
-    const plain = await measureBuild(async () => buildPlain(model));
+    const plain = await measureBuild(size, async () => buildPlain(model));
     progress('enrolling');
     const index = await openIdentityIndex({ path, onWarning: (message) => progress(message) });
     try {
-      const ours = await measureBuild(() => buildIndex(index, model));
+      const ours = await measureBuild(size, () => buildIndex(index, model));
       const build = [
         { engine: 'hnswlib-node', ...plain.row },
         { engine: 'harmonid (LMDB, graph, vectors)', ...ours.row, enrolledPerSecond: rounded(size / ours.result, 0) },
@@ -154,13 +154,18 @@ async function pendingCount(index: IdentityIndex): Promise<number> {
   return stats && stats.graph.engine !== 'exact' ? stats.graph.pendingCount : 0;
 }
 
-async function measureBuild<T>(work: () => Promise<T>): Promise<{ result: T; row: Row }> {
+/** Time until ready, and what the process grew by: the allocator keeps some of what is freed, so small sizes say little. */
+async function measureBuild<T>(size: number, work: () => Promise<T>): Promise<{ result: T; row: Row }> {
   const [startedAt, before] = [performance.now(), memoryUsage().rss];
   const result = await work();
-  const grownMiB = (memoryUsage().rss - before) / 2 ** 20;
+  const grown = memoryUsage().rss - before;
   return {
     result,
-    row: { readyS: rounded((performance.now() - startedAt) / 1000), residentGrowthMiB: rounded(grownMiB) },
+    row: {
+      readyS: rounded((performance.now() - startedAt) / 1000),
+      residentGrowthMiB: rounded(grown / 2 ** 20),
+      bytesPerTemplate: rounded(grown / size, 0),
+    },
   };
 }
 

@@ -40,5 +40,10 @@ function plainLine(paint: Paint, line: string): string {
     const shown = typeof value === 'string' && !/\s/.test(value) ? value : JSON.stringify(value);
     return `${paint('dim', `${key}=`)}${printable(shown)}`;
   });
-  return [paint('dim', clock), paint(style, name.padEnd(5)), printable(String(msg ?? '')), ...fields].join(' ');
+  return [
+    paint('dim', clock),
+    paint(style, name.padEnd(5)),
+    printable(typeof msg === 'string' ? msg : ''),
+    ...fields,
+  ].join(' ');
 }

@@ -117,11 +117,8 @@ export function spreadLevels(canvas: PlanarImage, views: CanvasViews): void {
       histogram[level] = (histogram[level] as number) + 1;
     }
   });
-  const outliers = count * outlierShare;
-  let low = 0;
-  for (let below = 0; low < 255 && (below += histogram[low] as number) <= outliers; ) low++;
-  let high = 255;
-  for (let above = 0; high > 0 && (above += histogram[high] as number) <= outliers; ) high--;
+  const low = levelAtShare(histogram, count * outlierShare);
+  const high = levelAtShare(histogram, count * (1 - outlierShare));
   if (high - low >= levelRangeMin || high <= low) return;
   const gain = 255 / (high - low);
   for (const { area } of [views.large, views.small]) {
@@ -131,6 +128,13 @@ export function spreadLevels(canvas: PlanarImage, views: CanvasViews): void {
       }
     });
   }
+}
+
+/** The level up to which more than `share` values lie. */
+function levelAtShare(histogram: Uint32Array, share: number): number {
+  let below = 0;
+  const level = histogram.findIndex((values) => (below += values) > share);
+  return level === -1 ? 255 : level;
 }
 
 /** Each row of the area in each plane, as a range of positions. */

@@ -4,7 +4,7 @@
 import { HarmonidError, type ErrorCode, type ErrorDetails } from '../errors.js';
 import type { EmbeddedImage } from './embedder.js';
 import type { ChosenProvider } from './onnx-session.js';
-import type { PipelineOptions } from './pipeline.js';
+import type { EmbedCounts, PipelineOptions } from './pipeline.js';
 
 export type WorkerSettings = PipelineOptions;
 
@@ -20,15 +20,6 @@ export type WorkerRequest =
   | { readonly kind: 'abort'; readonly id: number }
   /** Finish what has begun, refuse the rest, free the sessions, end. */
   | { readonly kind: 'close' };
-
-/** Totals since start. */
-export interface EmbedCounts {
-  readonly images: number;
-  readonly faces: number;
-  /** Recognition batches, and the faces in them. */
-  readonly batches: number;
-  readonly batchedFaces: number;
-}
 
 export type WorkerReply =
   | { readonly kind: 'opened'; readonly chosen: ChosenProvider }
@@ -46,8 +37,7 @@ export interface FrozenError {
 }
 
 export function freezeError({ code, message, details, cause }: HarmonidError): FrozenError {
-  const words = cause instanceof Error ? (cause.stack ?? cause.message) : cause === undefined ? null : String(cause);
-  return { code, message, details, cause: words };
+  return { code, message, details, cause: cause instanceof Error ? (cause.stack ?? cause.message) : null };
 }
 
 export function thawError({ code, message, details, cause }: FrozenError): HarmonidError {

@@ -84,7 +84,10 @@ const wholeMax = 256;
 
 function parseWhole(name: string, value: number, least: number): number {
   if (Number.isInteger(value) && value >= least && value <= wholeMax) return value;
-  throw new HarmonidError('INVALID_ARGUMENT', `${name} is ${value}, a whole number from ${least} to ${wholeMax} is wanted`);
+  throw new HarmonidError(
+    'INVALID_ARGUMENT',
+    `${name} is ${value}, a whole number from ${least} to ${wholeMax} is wanted`,
+  );
 }
 
 /** The provider once the thread's sessions are ready, or what kept them from it. */
@@ -93,7 +96,10 @@ async function opened(worker: Worker): Promise<ChosenProvider> {
   // What ends first counts; the other two are let go of.
   const message = once(worker, 'message', { signal: abort.signal }).then(([reply]) => reply as WorkerReply);
   const exit = once(worker, 'exit', { signal: abort.signal }).then(([code]) => {
-    throw new HarmonidError('INTERNAL', `the embedding thread ended with exit code ${String(code)} before it was ready`);
+    throw new HarmonidError(
+      'INTERNAL',
+      `the embedding thread ended with exit code ${String(code)} before it was ready`,
+    );
   });
   let first: WorkerReply;
   try {
@@ -171,7 +177,11 @@ export class OnnxEmbedder implements Embedder {
     await this.#exited;
   }
 
-  async #embed(bytes: Uint8Array, aligned: boolean, { signal, largestOnly = false }: EmbedOptions): Promise<EmbeddedImage> {
+  async #embed(
+    bytes: Uint8Array,
+    aligned: boolean,
+    { signal, largestOnly = false }: EmbedOptions,
+  ): Promise<EmbeddedImage> {
     if (this.#refusal) throw this.#refusal;
     throwIfAborted(signal);
     const id = this.#nextId++;
@@ -186,7 +196,9 @@ export class OnnxEmbedder implements Embedder {
       return await new Promise<EmbeddedImage>((resolve, reject) => {
         this.#pending.set(id, { resolve, reject });
         signal?.addEventListener('abort', abort, { once: true });
-        this.#post({ kind: 'embed', id, bytes, aligned, largestOnly });
+        // One copy of just these bytes: the caller keeps its own, and a view would drag its whole buffer along.
+        const copy = new Uint8Array(bytes);
+        this.#post({ kind: 'embed', id, bytes: copy, aligned, largestOnly }, [copy.buffer]);
       });
     } finally {
       this.#pending.delete(id);
@@ -194,8 +206,8 @@ export class OnnxEmbedder implements Embedder {
     }
   }
 
-  #post(request: WorkerRequest): void {
-    this.#worker.postMessage(request);
+  #post(request: WorkerRequest, transfer: readonly ArrayBuffer[] = []): void {
+    this.#worker.postMessage(request, transfer);
   }
 
   #receive(reply: WorkerReply): void {

@@ -11,7 +11,6 @@ import { parseVector, type UnitVector } from '../vector.js';
 import { chipToImage, templateEyeDistance, templatePoints } from './align.js';
 import { Batcher } from './batcher.js';
 import { drawViews, layOutViews, readDetections, spreadLevels, suppressOverlaps, type Detection } from './detect.js';
-import type { EmbedCounts } from './embed-messages.js';
 import type { EmbeddedFace, EmbeddedImage, EmbedTimings, ExecutionProvider } from './embedder.js';
 import type { Face, Point, QualityMeasures } from './face.js';
 import { blackBatch, drawMirrored, normalise } from './graph-input.js';
@@ -36,6 +35,15 @@ export interface PipelineOptions {
   readonly batchMax: number;
   readonly qualityLimits: QualityLimits;
   readonly imageLimits: ImageLimits;
+}
+
+/** Totals since start. */
+export interface EmbedCounts {
+  readonly images: number;
+  readonly faces: number;
+  /** Recognition batches, and the faces in them. */
+  readonly batches: number;
+  readonly batchedFaces: number;
 }
 
 interface CallSettings {
@@ -149,13 +157,18 @@ export class Pipeline {
       const started = performance.now();
       const chip = warp(image, { a: 1, b: 0, tx: 0, ty: 0 }, input.width, input.height);
       // What only a detector or landmarks could tell takes the value of a face that is as it should be.
-      const face = this.#describe(chip, [], {
-        eyeDistancePx: templateEyeDistance(pack.manifest.alignment),
-        yawDegrees: 0,
-        rollDegrees: 0,
-        detectionScore: 1,
-        insideShare: 1,
-      }, { left: 0, top: 0, width: input.width, height: input.height });
+      const face = this.#describe(
+        chip,
+        [],
+        {
+          eyeDistancePx: templateEyeDistance(pack.manifest.alignment),
+          yawDegrees: 0,
+          rollDegrees: 0,
+          detectionScore: 1,
+          insideShare: 1,
+        },
+        { left: 0, top: 0, width: input.width, height: input.height },
+      );
       const alignedAt = performance.now();
       this.#faces++;
       const vector = await this.#embed.submit(chip, signal);
@@ -199,7 +212,11 @@ export class Pipeline {
     }
   }
 
-  async #align(image: RgbImage, { box, score }: Detection, signal?: AbortSignal): Promise<{ face: Face; chip: PlanarImage }> {
+  async #align(
+    image: RgbImage,
+    { box, score }: Detection,
+    signal?: AbortSignal,
+  ): Promise<{ face: Face; chip: PlanarImage }> {
     const { landmarks: model, manifest, embedding } = this.#options.pack;
     const firstLook = await this.#locate.submit({ image, frame: boxFrame(box, model.input) }, signal);
     const landmarks = await this.#locate.submit({ image, frame: landmarkFrame(firstLook, model.input) }, signal);

@@ -75,12 +75,7 @@ export function insideShare(image: RgbImage, toSource: Similarity, width: number
  * Fills the target rectangle [left, left + width) x [top, top + height) of a planar target from the image; the rest of the
  * target is not touched. `toSource` maps coordinates of the target.
  */
-export function warpInto(
-  target: PlanarImage,
-  image: RgbImage,
-  toSource: Similarity,
-  area: TargetArea,
-): void {
+export function warpInto(target: PlanarImage, image: RgbImage, toSource: Similarity, area: TargetArea): void {
   const scale = Math.hypot(toSource.a, toSource.b);
   // A hair below 2 must not fall back to bilinear alone because of rounding.
   const block = Math.floor(scale + 1e-6);
@@ -174,12 +169,7 @@ interface Region {
 }
 
 /** Bounding rectangle of the area in the source, with one block to spare for interpolation; null when all outside. */
-function sourceRegion(
-  image: RgbImage,
-  toSource: Similarity,
-  area: TargetArea,
-  block: number,
-): Region | null {
+function sourceRegion(image: RgbImage, toSource: Similarity, area: TargetArea, block: number): Region | null {
   let [minX, minY, maxX, maxY] = [Infinity, Infinity, -Infinity, -Infinity];
   for (const dx of [0, area.width]) {
     for (const dy of [0, area.height]) {
@@ -249,12 +239,7 @@ function blacken(target: PlanarImage, area: TargetArea): void {
 }
 
 /** Bilinear interpolation; neighbours outside the image count as black. */
-function interpolateInto(
-  target: PlanarImage,
-  image: RgbImage,
-  toSource: Similarity,
-  area: TargetArea,
-): void {
+function interpolateInto(target: PlanarImage, image: RgbImage, toSource: Similarity, area: TargetArea): void {
   const { a, b, tx, ty } = toSource;
   const { width, height, data } = image;
   const out = target.data;

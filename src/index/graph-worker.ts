@@ -37,10 +37,18 @@ function serve(port: NonNullable<typeof parentPort>): void {
   };
   const reply = (message: GraphReply): void => port.postMessage(message);
 
-  async function answer(message: Exclude<GraphMessage, { kind: 'change' }>): Promise<unknown> {
+  function search({ id, request }: Extract<GraphMessage, { kind: 'search' }>): void {
+    try {
+      const { graph } = opened(request.gallery);
+      reply({ id, answer: graph.searchNow(request.query) });
+      graph.catchUp();
+    } catch (error) {
+      reply(errorReply(id, error));
+    }
+  }
+
+  async function answer(message: Exclude<GraphMessage, { kind: 'change' | 'search' }>): Promise<unknown> {
     switch (message.kind) {
-      case 'search':
-        return opened(message.request.gallery).graph.searchNow(message.request.query);
       case 'counts':
         return opened(message.request.gallery).graph.countsNow();
       case 'settle':
@@ -69,6 +77,10 @@ function serve(port: NonNullable<typeof parentPort>): void {
   port.on('message', (message: GraphMessage) => {
     if (message.kind === 'change') {
       apply(opened(message.request.gallery), message.request.change);
+      return;
+    }
+    if (message.kind === 'search') {
+      search(message);
       return;
     }
     const { id } = message;

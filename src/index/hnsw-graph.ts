@@ -38,6 +38,8 @@ export interface HnswOptions {
 
 /** How long the background may insert before searches get their turn. */
 const sliceMs = 2;
+/** Most of the time owed to the background that is paid back at once. */
+const catchUpMsMax = 25;
 /** A filter that leaves fewer than this share of the templates is scanned: the walk would mostly meet others. */
 const filteredShareMin = 0.1;
 /** Share of removed entries beyond which the graph is built anew. */
@@ -55,6 +57,11 @@ export interface HnswGraph extends Graph {
   readonly table: TemplateTable;
   /** As `search`, at once. */
   searchNow(query: GraphQuery): GraphAnswer;
+  /**
+   * To be called after answers: gives the background as much time as searches have just lost by scanning a long queue. Without it
+   * steady searching would starve the graph, and every search would scan an ever longer queue.
+   */
+  catchUp(): void;
   addNow(entries: GraphEntries): void;
   removeNow(labels: Uint32Array): void;
   countsNow(): GraphCounts;
@@ -83,6 +90,7 @@ export function openHnswGraph({ dimensions, exactMax }: HnswOptions): HnswGraph 
   let closed = false;
   let failure: unknown = null;
   let settled: (() => void)[] = [];
+  let owedMs = 0;
 
   const isSettled = (): boolean => closed || failure !== null || (pending.size === 0 && next === null);
 
@@ -94,9 +102,13 @@ export function openHnswGraph({ dimensions, exactMax }: HnswOptions): HnswGraph 
 
   function runSlice(): void {
     scheduled = false;
+    insertFor(sliceMs);
+  }
+
+  function insertFor(durationMs: number): void {
     if (closed || saving) return;
     try {
-      const untilMs = performance.now() + sliceMs;
+      const untilMs = performance.now() + durationMs;
       while (!isSettled() && performance.now() < untilMs) insertOne();
     } catch (error) {
       // The table goes on answering; whoever waits for the graph is told.
@@ -104,6 +116,12 @@ export function openHnswGraph({ dimensions, exactMax }: HnswOptions): HnswGraph 
     }
     if (isSettled()) for (const resolve of settled.splice(0)) resolve();
     else schedule();
+  }
+
+  function catchUp(): void {
+    if (owedMs === 0) return;
+    insertFor(Math.min(owedMs, catchUpMsMax));
+    owedMs = 0;
   }
 
   function insertOne(): void {
@@ -174,6 +192,14 @@ export function openHnswGraph({ dimensions, exactMax }: HnswOptions): HnswGraph 
   }
 
   function searchNow(query: GraphQuery): GraphAnswer {
+    if (query.exact || pending.size <= exactMax) return searchTable(query);
+    const startedMs = performance.now();
+    const answer = searchTable(query);
+    owedMs += performance.now() - startedMs;
+    return answer;
+  }
+
+  function searchTable(query: GraphQuery): GraphAnswer {
     const { probes, k, ef, allow } = query;
     if (!built || query.exact || table.count <= exactMax) return searchExactly(table, query);
     if (allow && allowedShare(allow) < filteredShareMin) return searchExactly(table, query);
@@ -214,6 +240,7 @@ export function openHnswGraph({ dimensions, exactMax }: HnswOptions): HnswGraph 
     addNow,
     removeNow,
     searchNow,
+    catchUp,
     countsNow,
     add: async (entries) => addNow(entries),
     remove: async (labels) => removeNow(labels),

@@ -124,8 +124,8 @@ function makeStore(
     if (readOnly) throw new HarmonidError('DATA_READ_ONLY', `the data directory ${path} was opened read-only`);
   };
   return {
-    get: writer.get,
-    range: writer.range,
+    get: (name, key) => writer.get(name, key),
+    range: (name, start, end) => writer.range(name, start, end),
     async write<T>(change: (writer: StoreWriter) => T): Promise<Written<T>> {
       refuseReadOnly();
       const meta = table('meta');

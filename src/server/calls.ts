@@ -6,7 +6,7 @@
  * unexpected to the log, once and with its cause. Streams are written no faster than the client reads and read no faster than
  * the handler takes.
  */
-import { once } from 'node:events';
+import { once, setMaxListeners } from 'node:events';
 import {
   type handleBidiStreamingCall,
   type handleServerStreamingCall,
@@ -50,6 +50,8 @@ export class Calls {
 
   constructor(log: ServerLogger | undefined) {
     this.#log = log;
+    // One listener for every open stream is no leak.
+    setMaxListeners(0, this.#draining.signal);
   }
 
   get draining(): AbortSignal {
@@ -128,6 +130,8 @@ class Call implements CallContext {
 
   constructor(parts: CallParts) {
     this.#parts = parts;
+    // Nor is one for every item of an import, or face of a photo, in work.
+    setMaxListeners(0, this.#controller.signal);
   }
 
   get signal(): AbortSignal {

@@ -2,12 +2,10 @@
 import assert from 'node:assert/strict';
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import sharp from 'sharp';
+import { groupPhoto } from '../support/photos.js';
 
 const main = fileURLToPath(new URL('../../src/cli/main.js', import.meta.url));
 
@@ -89,13 +87,6 @@ export async function serve(args: readonly string[]): Promise<Serving> {
   };
 }
 
-const photosFolder = join(dirname(createRequire(import.meta.url).resolve('@vladmandic/face-api/package.json')), 'demo');
-
-/** A group photo, 1 to 6. */
-export async function groupPhoto(photo: number): Promise<Buffer> {
-  return readFile(join(photosFolder, `sample${photo}.jpg`));
-}
-
 /**
  * People of the group photos, by the place of their face (looked up by eye, pixels). Four different women; the names are
  * made up. They were chosen because the default model, too, tells them apart by far at its threshold, which it does not
@@ -122,7 +113,7 @@ export async function portrait(
   { halfWidth = 180, brightness = 1, quality = 90 }: Cut = {},
 ): Promise<Buffer> {
   const { photo, x, y } = people[person];
-  return sharp(await groupPhoto(photo))
+  return sharp(groupPhoto(photo))
     .extract({ left: x - halfWidth, top: y - halfWidth, width: 2 * halfWidth, height: 2 * halfWidth })
     .modulate({ brightness })
     .jpeg({ quality })

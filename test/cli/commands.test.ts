@@ -10,7 +10,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'mocha';
 import sharp from 'sharp';
-import { groupPhoto, harmonid, json, portrait, serve, type Outcome, type Serving } from './command-line.js';
+import { modelsPath } from '../support/database.js';
+import { groupPhoto } from '../support/photos.js';
+import { harmonid, json, portrait, serve, type Outcome, type Serving } from './command-line.js';
 
 type Json = Record<string, unknown>;
 
@@ -264,7 +266,7 @@ describe('commands on a data directory and on a server', function () {
       'junk.jpg': Buffer.from('this is not an image'),
     };
     for (const [name, bytes] of Object.entries(photos)) await writeFile(join(folder, name), bytes);
-    serving = await serve(['--data', join(folder, 'served'), '--models', join(folder, 'models'), '--provider', 'cpu']);
+    serving = await serve(['--data', join(folder, 'served'), '--models', modelsPath, '--provider', 'cpu']);
   });
   after(async () => {
     await serving?.stop();
@@ -285,7 +287,7 @@ describe('commands on a data directory and on a server', function () {
     const imaging = ['enroll', 'identify', 'verify', 'embed'].includes(words[0] ?? '') || words[1] === 'create';
     return [
       ...(words[0] === 'embed' ? [] : ['--data', 'embedded']),
-      ...(imaging ? ['--models', 'models', '--provider', 'cpu'] : []),
+      ...(imaging ? ['--models', modelsPath, '--provider', 'cpu'] : []),
     ];
   }
 
@@ -332,7 +334,7 @@ describe('commands on a data directory and on a server', function () {
   });
 
   it('harmonid identify - reads standard input, and --annotate draws', async () => {
-    const photo = await groupPhoto(6);
+    const photo = groupPhoto(6);
     const args = ['identify', '-', '--annotate', 'who.png', '--server', serving?.address ?? ''];
     const outcome = await harmonid(args, { cwd: folder, stdin: photo });
     assert.equal(outcome.code, 3, outcome.stderr);
@@ -363,7 +365,7 @@ describe('commands on a data directory and on a server', function () {
 
   it('a provider that cannot start is refused, never replaced', async () => {
     const { code, stderr } = await harmonid(
-      ['identify', 'anna3.jpg', '--data', 'embedded', '--provider', 'coreml', '--models', 'models', '--json'],
+      ['identify', 'anna3.jpg', '--data', 'embedded', '--provider', 'coreml', '--models', modelsPath, '--json'],
       { cwd: folder },
     );
     if (process.platform === 'darwin') return;
@@ -379,7 +381,7 @@ describe('commands on a data directory and on a server', function () {
       await writeFile(join(folder, 'lfw', person, `${person}_0002.jpg`), await portrait(person, { brightness: 0.9 }));
     }
     await writeFile(join(folder, 'pairs.txt'), `${pairs.join('\n')}\n`);
-    const args = ['--images', 'lfw', '--pairs', 'pairs.txt', '--models', 'models', '--provider', 'cpu', '--json'];
+    const args = ['--images', 'lfw', '--pairs', 'pairs.txt', '--models', modelsPath, '--provider', 'cpu', '--json'];
     const report = json(await harmonid(['evaluate', 'verification', ...args], { cwd: folder }));
     assert.deepEqual([report['photos'], (report['facesNotFound'] as Json)['count'], report['folds']], [4, 0, 2]);
     assert.equal((report['accuracy'] as Json)['mean'], 1);
@@ -387,11 +389,11 @@ describe('commands on a data directory and on a server', function () {
   });
 
   it('models list and show: the default pack is there', async () => {
-    const listed = json(await harmonid(['models', 'list', '--models', 'models', '--json'], { cwd: folder }));
+    const listed = json(await harmonid(['models', 'list', '--models', modelsPath, '--json'], { cwd: folder }));
     assert.equal((list(listed['models'])[0] as Json)['problem'], null);
-    const shown = json(await harmonid(['models', 'show', '--models', 'models', '--json'], { cwd: folder }));
+    const shown = json(await harmonid(['models', 'show', '--models', modelsPath, '--json'], { cwd: folder }));
     assert.deepEqual([shown['id'], typeof shown['manifest']], ['dlib-resnet-v1', 'object']);
-    const added = await harmonid(['models', 'add', 'nowhere', '--models', 'models', '--json'], { cwd: folder });
+    const added = await harmonid(['models', 'add', 'nowhere', '--models', modelsPath, '--json'], { cwd: folder });
     assert.deepEqual([added.code, (JSON.parse(added.stderr) as { error: Json }).error['code']], [1, 'MODEL_NOT_FOUND']);
   });
 

@@ -6,7 +6,9 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, describe, it } from 'mocha';
-import { groupPhoto, harmonid, json, portrait, serve, type Serving } from './command-line.js';
+import { modelsPath } from '../support/database.js';
+import { groupPhoto } from '../support/photos.js';
+import { harmonid, json, portrait, serve, type Serving } from './command-line.js';
 
 /** The documented fields of `harmonid import --json`. */
 interface Report {
@@ -43,13 +45,13 @@ describe('import', function () {
       'cara/empty.jpg': Buffer.alloc(0),
       'cara/text.jpg': Buffer.from('this is not an image'),
       'dora/1.jpg': await portrait('dora'),
-      'dora/party.jpg': await groupPhoto(6),
+      'dora/party.jpg': groupPhoto(6),
       'dora/notes.txt': Buffer.from('met at the party'),
       'loose.jpg': anna,
     };
     for (const [name, bytes] of Object.entries(files)) await put(`people/${name}`, bytes);
     await put('impostors/eve/1.jpg', await portrait('anna', { halfWidth: 165, brightness: 1.1 }));
-    serving = await serve(['--data', join(folder, 'served'), '--models', join(folder, 'models'), '--provider', 'cpu']);
+    serving = await serve(['--data', join(folder, 'served'), '--models', modelsPath, '--provider', 'cpu']);
   });
   after(async () => {
     await serving?.stop();
@@ -63,7 +65,7 @@ describe('import', function () {
 
   function modes(): readonly { readonly name: string; readonly target: readonly string[] }[] {
     return [
-      { name: 'a data directory', target: ['--data', 'embedded', '--models', 'models', '--provider', 'cpu'] },
+      { name: 'a data directory', target: ['--data', 'embedded', '--models', modelsPath, '--provider', 'cpu'] },
       { name: 'a server', target: ['--server', serving?.address ?? ''] },
     ];
   }

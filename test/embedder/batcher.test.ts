@@ -5,7 +5,11 @@ import { Batcher } from '../../src/embedder/batcher.js';
 import { HarmonidError, isHarmonidError } from '../../src/errors.js';
 
 /** A model that doubles numbers, and stays busy with each batch until it is released. */
-function heldModel(): { batches: number[][]; release: () => void; run: (items: readonly number[]) => Promise<number[]> } {
+function heldModel(): {
+  batches: number[][];
+  release: () => void;
+  run: (items: readonly number[]) => Promise<number[]>;
+} {
   const batches: number[][] = [];
   const held: (() => void)[] = [];
   let open = 0;

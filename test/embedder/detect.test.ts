@@ -186,7 +186,7 @@ describe('detect', () => {
     const canvas = { width: 64, height: 64, data: new Float32Array(3 * 64 * 64) };
     // A ramp from 20 to 60, as in a photo that is far too dark.
     const ramp = (x: number): number => 20 + (40 * x) / 79;
-    const image = { width: 80, height: 40, data: new Uint8Array(80 * 40 * 3).map((_, i) => ramp((i / 3) % 80 | 0)) };
+    const image = { width: 80, height: 40, data: new Uint8Array(80 * 40 * 3).map((_, i) => ramp(((i / 3) % 80) | 0)) };
     const views = layOutViews(image, canvas);
     drawViews(canvas, image, views);
     const before = canvas.data.slice();
@@ -205,6 +205,9 @@ describe('detect', () => {
     const flat = { ...image, data: image.data.fill(90) };
     drawViews(canvas, flat, views);
     spreadLevels(canvas, views);
-    assert.ok(canvas.data.every((level) => level <= 90), 'a flat image has nothing to spread');
+    assert.ok(
+      canvas.data.every((level) => level <= 90),
+      'a flat image has nothing to spread',
+    );
   });
 });

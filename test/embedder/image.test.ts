@@ -61,7 +61,10 @@ describe('image', () => {
       const image = await open(bytes);
       assert.deepEqual([image.width, image.height, image.data.length], [width, height, width * height * 3], name);
       const difference = meanDifference(image, paint);
-      assert.ok(difference < (name === 'png' || name === 'png16' || name === 'tiff' ? 0.01 : 4), `${name}: ${difference}`);
+      assert.ok(
+        difference < (name === 'png' || name === 'png16' || name === 'tiff' ? 0.01 : 4),
+        `${name}: ${difference}`,
+      );
     }
   });
 

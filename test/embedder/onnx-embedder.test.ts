@@ -3,10 +3,8 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { after, before, describe, it } from 'mocha';
 import sharp from 'sharp';
@@ -15,26 +13,17 @@ import type { QualityReason } from '../../src/embedder/face.js';
 import { OnnxEmbedder, openOnnxEmbedder } from '../../src/embedder/onnx-embedder.js';
 import { HarmonidError, isHarmonidError, type ErrorCode } from '../../src/errors.js';
 import { squaredDistance } from '../../src/vector.js';
+import { samplePhotoPath, sharedPath } from '../support/paths.js';
 
-const photoFolder = join(
-  dirname(createRequire(import.meta.url).resolve('@vladmandic/face-api/package.json')),
-  'demo',
-);
 /** People in sample1.jpg to sample6.jpg, counted by eye. */
-const peopleCounts = [3, 3, 3, 4, 5, 4];
+const peopleCounts = { 1: 3, 2: 3, 3: 3, 4: 4, 5: 5, 6: 4 } as const;
+const photoNumbers = [1, 2, 3, 4, 5, 6] as const;
 
 const code = (wanted: ErrorCode) => (error: unknown) => {
   assert.ok(isHarmonidError(error), String(error));
   assert.equal(error.code, wanted, error.message);
   return true;
 };
-
-/** The repository's root, from the compiled test or from its source. */
-function repositoryRoot(): string {
-  let folder = dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(join(folder, 'package.json'))) folder = dirname(folder);
-  return folder;
-}
 
 /** The only face of an image. */
 function onlyFace({ faces }: EmbeddedImage): EmbeddedFace {
@@ -55,7 +44,7 @@ describe('onnx embedder', function () {
   before(async () => {
     modelsPath = await mkdtemp(join(tmpdir(), 'harmonid-embedder-'));
     embedder = await openOnnxEmbedder({ modelsPath, provider: 'cpu' });
-    photos = await Promise.all(peopleCounts.map((_, i) => readFile(join(photoFolder, `sample${i + 1}.jpg`))));
+    photos = await Promise.all(photoNumbers.map((number) => readFile(samplePhotoPath(number))));
     embedded = await Promise.all(photos.map((photo) => embedder.embedImage(photo)));
     portrait = await sharp(photos[2]).extract({ left: 1010, top: 120, width: 360, height: 480 }).png().toBuffer();
     portraitFace = onlyFace(await embedder.embedImage(portrait));
@@ -67,11 +56,15 @@ describe('onnx embedder', function () {
   });
 
   it('finds every face in the group photos, largest first, with landmarks inside it', () => {
-    embedded.forEach((image, i) => {
-      assert.equal(image.faces.length, peopleCounts[i], `photo ${i + 1}`);
+    for (const number of photoNumbers) {
+      const image = embedded[number - 1] as EmbeddedImage;
+      assert.equal(image.faces.length, peopleCounts[number], `photo ${number}`);
       assert.equal(image.width, 1920);
       const areas = image.faces.map(({ face: { box } }) => box.width * box.height);
-      assert.deepEqual(areas, areas.toSorted((one, other) => other - one));
+      assert.deepEqual(
+        areas,
+        areas.toSorted((one, other) => other - one),
+      );
       for (const { face, vector } of image.faces) {
         assert.equal(face.landmarks.length, 68);
         const nose = face.landmarks[30];
@@ -80,7 +73,7 @@ describe('onnx embedder', function () {
         assert.equal(vector.length, embedder.info.dimensions);
         assert.ok(Math.abs(Math.hypot(...vector) - 1) < 1e-5);
       }
-    });
+    }
   });
 
   it('calls all but the profile in the group photos good enough', () => {
@@ -121,9 +114,24 @@ describe('onnx embedder', function () {
       tiff: await upright.clone().tiff().toBuffer(),
       'png, 16 bits': await upright.clone().toColourspace('rgb16').png().toBuffer(),
       'png with alpha': await upright.clone().ensureAlpha(1).png().toBuffer(),
-      'EXIF orientation 3': await upright.clone().rotate(180).withMetadata({ orientation: 3 }).jpeg({ quality: 95 }).toBuffer(),
-      'EXIF orientation 6': await upright.clone().rotate(270).withMetadata({ orientation: 6 }).jpeg({ quality: 95 }).toBuffer(),
-      'EXIF orientation 8': await upright.clone().rotate(90).withMetadata({ orientation: 8 }).jpeg({ quality: 95 }).toBuffer(),
+      'EXIF orientation 3': await upright
+        .clone()
+        .rotate(180)
+        .withMetadata({ orientation: 3 })
+        .jpeg({ quality: 95 })
+        .toBuffer(),
+      'EXIF orientation 6': await upright
+        .clone()
+        .rotate(270)
+        .withMetadata({ orientation: 6 })
+        .jpeg({ quality: 95 })
+        .toBuffer(),
+      'EXIF orientation 8': await upright
+        .clone()
+        .rotate(90)
+        .withMetadata({ orientation: 8 })
+        .jpeg({ quality: 95 })
+        .toBuffer(),
       'twice the size': await upright.clone().resize(720).jpeg({ quality: 95 }).toBuffer(),
     };
     for (const [name, bytes] of Object.entries(stored)) {
@@ -152,10 +160,10 @@ describe('onnx embedder', function () {
   });
 
   it('finds faces that fill the frame and faces that are far away', async () => {
-    const tight = await sharp(portrait).extract({ left: 90, top: 110, width: 180, height: 260 }).jpeg().toBuffer();
+    const tight = await sharp(portrait).extract({ left: 57, top: 104, width: 217, height: 287 }).jpeg().toBuffer();
     onlyFace(await embedder.embedImage(tight));
     const far = await sharp(portrait)
-      .resize(150)
+      .resize(180)
       .extend({ top: 400, bottom: 400, left: 600, right: 600, background: '#888' })
       .jpeg()
       .toBuffer();
@@ -168,21 +176,31 @@ describe('onnx embedder', function () {
       ['TOO_DARK', await sharp(portrait).linear(0.15, 0).png().toBuffer()],
       ['TOO_BRIGHT', await sharp(portrait).linear(0.35, 200).png().toBuffer()],
       ['LOW_CONTRAST', await sharp(portrait).linear(0.2, 100).png().toBuffer()],
-      ['TOO_SMALL', await sharp(portrait).resize(60).extend({ left: 60, right: 60, top: 30, bottom: 30 }).png().toBuffer()],
+      [
+        'TOO_SMALL',
+        await sharp(portrait).resize(60).extend({ left: 60, right: 60, top: 30, bottom: 30 }).png().toBuffer(),
+      ],
       ['CUT_OFF', await sharp(portrait).extract({ left: 0, top: 200, width: 360, height: 280 }).png().toBuffer()],
     ];
     assert.deepEqual(portraitFace.face.quality.reasons, []);
     for (const [reason, bytes] of spoiled) {
       const { quality } = onlyFace(await embedder.embedImage(bytes)).face;
-      assert.ok(quality.reasons.includes(reason), `${reason}: got ${quality.reasons.join()} ${JSON.stringify(quality.measures)}`);
+      assert.ok(
+        quality.reasons.includes(reason),
+        `${reason}: got ${quality.reasons.join()} ${JSON.stringify(quality.measures)}`,
+      );
       assert.ok(quality.score < portraitFace.face.quality.score);
     }
   });
 
   it('finds nobody where nobody is', async () => {
-    const wall = await sharp({ create: { width: 300, height: 200, channels: 3, background: '#a0522d' } }).jpeg().toBuffer();
+    const wall = await sharp({ create: { width: 300, height: 200, channels: 3, background: '#a0522d' } })
+      .jpeg()
+      .toBuffer();
     assert.deepEqual((await embedder.embedImage(wall)).faces, []);
-    const dot = await sharp({ create: { width: 1, height: 1, channels: 3, background: 'white' } }).png().toBuffer();
+    const dot = await sharp({ create: { width: 1, height: 1, channels: 3, background: 'white' } })
+      .png()
+      .toBuffer();
     assert.deepEqual((await embedder.embedImage(dot)).faces, []);
   });
 
@@ -196,7 +214,14 @@ describe('onnx embedder', function () {
 
   it('answers concurrent calls like single ones, each with its own result or error', async () => {
     const before = embedder.stats();
-    const calls = [photos[0], Buffer.from('nonsense'), photos[1], new Uint8Array(0), photos[2], photos[0]] as Uint8Array[];
+    const calls = [
+      photos[0],
+      Buffer.from('nonsense'),
+      photos[1],
+      new Uint8Array(0),
+      photos[2],
+      photos[0],
+    ] as Uint8Array[];
     const settled = await Promise.allSettled(calls.map((bytes) => embedder.embedImage(bytes)));
     const wanted = [0, 'IMAGE_UNREADABLE', 1, 'IMAGE_EMPTY', 2, 0] as const;
     settled.forEach((outcome, i) => {
@@ -256,7 +281,7 @@ describe('onnx embedder', function () {
   });
 
   it('agrees with the reference descriptors on aligned crops', async function () {
-    const reference = join(repositoryRoot(), '..', 'shared', 'reference', 'dlib-resnet');
+    const reference = join(sharedPath, 'reference', 'dlib-resnet');
     if (!existsSync(reference)) {
       console.log(`      skipped: ${reference} is absent`);
       this.skip();
@@ -279,6 +304,20 @@ describe('onnx embedder', function () {
     }
   });
 
+  it('holds images to the limits that were set, and keeps what an error knows across the thread', async () => {
+    const strict = await openOnnxEmbedder({ modelsPath, provider: 'cpu', imageLimits: { pixelsMax: 1000 } });
+    try {
+      await assert.rejects(strict.embedImage(portrait), (error) => {
+        assert.ok(code('IMAGE_TOO_LARGE')(error) && isHarmonidError(error));
+        assert.deepEqual(error.details, { width: 360, height: 480, pixels: 360 * 480, pixelsMax: 1000 });
+        return true;
+      });
+    } finally {
+      await strict.close();
+    }
+    assert.ok(portrait.length > 0, 'the bytes stay the caller’s');
+  });
+
   it('finishes what has begun when it is closed, refuses what comes later, and closes twice', async () => {
     const brief = await openOnnxEmbedder({ modelsPath, provider: 'cpu', detector: 'tiny', threads: 1 });
     assert.equal(brief.info.detector, 'tiny');
@@ -293,7 +332,10 @@ describe('onnx embedder', function () {
   });
 
   it('refuses options that make no sense, also those that only the thread can judge', async () => {
-    await assert.rejects(openOnnxEmbedder({ modelsPath, provider: 'cpu', detector: 'radar' }), code('INVALID_ARGUMENT'));
+    await assert.rejects(
+      openOnnxEmbedder({ modelsPath, provider: 'cpu', detector: 'radar' }),
+      code('INVALID_ARGUMENT'),
+    );
     await assert.rejects(openOnnxEmbedder({ modelsPath, provider: 'cpu', batchMax: 0 }), code('INVALID_ARGUMENT'));
     await assert.rejects(openOnnxEmbedder({ modelsPath, provider: 'cpu', threads: 1.5 }), code('INVALID_ARGUMENT'));
     await assert.rejects(openOnnxEmbedder({ modelsPath, provider: 'cpu', pack: 'nobodys' }), code('MODEL_NOT_FOUND'));

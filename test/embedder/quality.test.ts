@@ -47,21 +47,33 @@ const good: QualityMeasures = {
 
 describe('quality', () => {
   it('measures brightness, contrast and sharpness of drawn chips', () => {
-    const flat = measureLight(grey(60, 60, () => 77), area);
+    const flat = measureLight(
+      grey(60, 60, () => 77),
+      area,
+    );
     near(flat.brightness, 77);
     near(flat.contrast, 0);
     near(flat.sharpness, 0);
     // A ramp has a mean and a deviation, and no curvature at all.
-    const ramp = measureLight(grey(60, 60, (x) => 2 * x), area);
+    const ramp = measureLight(
+      grey(60, 60, (x) => 2 * x),
+      area,
+    );
     near(ramp.brightness, 2 * 29.5);
     near(ramp.contrast, 2 * Math.sqrt((40 ** 2 - 1) / 12));
     near(ramp.sharpness, 0);
     // A chessboard of 100 ± 20: the Laplacian is ∓160 everywhere, so its variance is 160², at a contrast of 30 that is 240².
-    const chessboard = measureLight(grey(60, 60, (x, y) => 100 + ((x + y) % 2 === 0 ? 20 : -20)), area);
+    const chessboard = measureLight(
+      grey(60, 60, (x, y) => 100 + ((x + y) % 2 === 0 ? 20 : -20)),
+      area,
+    );
     near(chessboard.contrast, 20);
     near(chessboard.sharpness, 240 ** 2, 1);
     // The same board in the dark is as sharp.
-    const dark = measureLight(grey(60, 60, (x, y) => 10 + ((x + y) % 2 === 0 ? 2 : -2)), area);
+    const dark = measureLight(
+      grey(60, 60, (x, y) => 10 + ((x + y) % 2 === 0 ? 2 : -2)),
+      area,
+    );
     near(dark.sharpness, 240 ** 2, 1);
   });
 

@@ -130,7 +130,7 @@ describe('data directory', function () {
         'DATA_LOCKED',
         'ready',
       ]);
-      await Promise.all(rivals.map((rival) => (rival.exitCode === null ? kill(rival) : undefined)));
+      for (const rival of rivals) if (rival.exitCode === null) await kill(rival);
     });
   });
 

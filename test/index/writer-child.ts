@@ -50,19 +50,6 @@ async function openAndTell(readOnly: boolean): Promise<void> {
   }
 }
 
-switch (role) {
-  case 'write':
-    await write();
-    break;
-  case 'hold':
-    await openAndTell(false);
-    break;
-  case 'open-unprivileged':
-    if (getuid?.() === 0) setuid?.(65_534);
-    await openAndTell(false);
-    break;
-  case 'read-unprivileged':
-    if (getuid?.() === 0) setuid?.(65_534);
-    await openAndTell(true);
-    break;
-}
+if (role?.endsWith('unprivileged') && getuid?.() === 0) setuid?.(65_534);
+if (role === 'write') await write();
+else await openAndTell(role === 'read-unprivileged');

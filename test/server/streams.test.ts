@@ -216,6 +216,30 @@ describe('IdentifyStream', () => {
       assert.deepEqual(logged, []);
     }));
 
+  it('serves twenty cameras at a time without a warning of the process', () =>
+    withServer({}, async ({ remote }) => {
+      const gallery = await makeVectorGallery(remote);
+      const warnings: Error[] = [];
+      const onWarning = (warning: Error): void => void warnings.push(warning);
+      process.on('warning', onWarning);
+      const gate = new Gate();
+      async function* camera(): AsyncGenerator<Frame> {
+        yield { sequence: 1, gallery, embedding: axis(0) };
+        await gate.pass();
+      }
+      const streams = Array.from({ length: 20 }, () => collect(remote.identifyStream(camera())));
+      await gate.arrivals(20);
+      await settle(remote);
+      gate.open();
+      const answers = await Promise.all(streams);
+      process.off('warning', onWarning);
+      assert.deepEqual(
+        answers.map((each) => each.length),
+        streams.map(() => 1),
+      );
+      assert.deepEqual(warnings, []);
+    }));
+
   it('ends with its signal', () =>
     withServer({}, async ({ remote }) => {
       const gallery = await makeVectorGallery(remote);

@@ -2,7 +2,7 @@
 import { Command } from 'commander';
 import { withDatabase } from '../connection.js';
 import { exitCodes } from '../failure.js';
-import { describe, galleryOption, targetOptions, type GalleryOption, type TargetOptions } from '../options.js';
+import { describe, targetOptions, type GalleryOption, type TargetOptions } from '../options.js';
 import type { Run } from '../run.js';
 import { printJson, printLine } from '../terminal.js';
 

@@ -3,14 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { Command, Option } from 'commander';
 import { isDirectory, withEmbedder } from '../connection.js';
 import { exitCodes, usageError, type ExitCode } from '../failure.js';
-import {
-  dataDefault,
-  describe,
-  embedderOptions,
-  wholeNumber,
-  type EmbedderOptions,
-  type OutputOptions,
-} from '../options.js';
+import { dataDefault, describe, embedderOptions, type EmbedderOptions, type OutputOptions } from '../options.js';
 import { startProgress } from '../progress.js';
 import type { Run } from '../run.js';
 import { printJson, printLine, type Terminal } from '../terminal.js';

@@ -1,6 +1,6 @@
 /** `harmonid identify`: who is in these photos? */
 import { mkdir, writeFile } from 'node:fs/promises';
-import { basename, extname, join } from 'node:path';
+import { basename, dirname, extname, join } from 'node:path';
 import { Command } from 'commander';
 import type { Database, Identification } from '../../api.js';
 import type { Mark } from '../annotate.js';
@@ -70,8 +70,8 @@ export function identifyCommand(run: Run): Command {
   embedderOptions(command);
   return command.action((photos: string[], options: IdentifyOptions) =>
     run(command, async (terminal) => {
-      await checkPhotos(photos);
       const drawing = await parseDrawing(photos, options.annotate);
+      await checkPhotos(photos);
       return withDatabase(options, { images: true, create: false }, (database) =>
         identifyPhotos(terminal, database, photos, drawing, options),
       );
@@ -209,7 +209,6 @@ async function parseDrawing(photos: readonly string[], target: string | undefine
   const repeated = names.find((name, i) => names.indexOf(name) !== i);
   if (repeated)
     throw usageError(`two photos would be drawn to ${join(target, repeated)}: identify them one after the other`);
-  await mkdir(target, { recursive: true });
   return (photo) => join(target, annotatedName(photo));
 }
 
@@ -219,6 +218,7 @@ function annotatedName(photo: string): string {
 
 async function draw(photo: Uint8Array, identifications: readonly Identification[], path: string): Promise<void> {
   const { annotatePhoto } = await import('../annotate.js');
+  await mkdir(dirname(path), { recursive: true });
   await writeFile(path, await annotatePhoto(photo, identifications.flatMap(markOf)));
 }
 

@@ -8,7 +8,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import { defaultGallery, type Database, type DuplicatePolicy, type EnrollRequest } from '../../api.js';
-import { HarmonidError, isHarmonidError } from '../../errors.js';
+import { asHarmonidError, HarmonidError, isHarmonidError } from '../../errors.js';
 import { sha256 } from '../../requests.js';
 import { withDatabase } from '../connection.js';
 import { exitCodes, failureJson, type ExitCode, type FailureJson } from '../failure.js';
@@ -118,7 +118,7 @@ async function importFolder(
 
   const startedMs = performance.now();
   const tally = new Tally();
-  let failure: unknown;
+  let failure: HarmonidError | undefined;
   const progress = startProgress(terminal, folder.photos.length, 'photos');
   try {
     const requests = enrollmentsOf(database, folder.photos, tally, options);
@@ -131,7 +131,7 @@ async function importFolder(
       progress.reach(tally.done);
     }
   } catch (error) {
-    failure = error;
+    failure = asHarmonidError(error);
   } finally {
     progress.stop();
   }
@@ -142,7 +142,7 @@ async function importFolder(
     ...tally.counts(),
     ignored: folder.ignored,
     seconds: Number(((performance.now() - startedMs) / 1000).toFixed(3)),
-    complete: failure === undefined && !terminal.interrupt.aborted,
+    complete: !failure && !terminal.interrupt.aborted,
   };
   if (options.report !== undefined) await writeFile(options.report, `${JSON.stringify(report, null, 2)}\n`);
   if (options.json) printJson(terminal, report);
@@ -151,7 +151,7 @@ async function importFolder(
     note(terminal, 'interrupted: what was enrolled stays; repeat the import to go on');
     return exitCodes.interrupted;
   }
-  if (failure !== undefined) throw failure;
+  if (failure) throw failure;
   return report.refused.length > 0 && !options.allowRefused ? exitCodes.refused : exitCodes.done;
 }
 

@@ -14,7 +14,9 @@ import { Timestamp } from "../../google/protobuf/timestamp.js";
  * Errors: every refusal carries its code of harmonid's table twice in the trailing metadata: as text in `harmonid-code`, and
  * as google.rpc.ErrorInfo (domain "harmonid", reason = the code) inside the google.rpc.Status of `grpc-status-details-bin`.
  * The values of ErrorInfo.metadata are JSON text. What the transport itself refuses (a message over the limit:
- * RESOURCE_EXHAUSTED; an unknown method: UNIMPLEMENTED) carries the gRPC status only.
+ * RESOURCE_EXHAUSTED; an unknown method: UNIMPLEMENTED; bytes that are no such message: INTERNAL) carries the gRPC status only.
+ *
+ * Whole numbers stay below 2^53, and times are to the millisecond.
  */
 
 /** What to do when an image shows several faces. */

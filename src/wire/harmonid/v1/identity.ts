@@ -173,9 +173,9 @@ export interface Identification {
 }
 
 export interface IdentifyStreamRequest {
-  /** Chosen by the client, normally growing by one with every frame; comes back in the answer. */
+  /** Chosen by the client, normally growing by one with every frame; comes back in the answer. Below 2^53. */
   sequence: number;
-  /** Comes back in the answer, so that a client can tell how old it is. */
+  /** Comes back in the answer, to the millisecond, so that a client can tell how old it is. */
   capturedAt: Date | undefined;
   frame: IdentifyRequest | undefined;
 }

@@ -5,11 +5,13 @@
  * is a bare HNSW graph (M = 16, efConstruction = 200) called on this thread: nearest templates, nothing around it. Recall is
  * held against a scan of all templates: of identities for ours, of templates for the peer. `k` is 10 for both.
  */
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { memoryUsage } from 'node:process';
 import { setTimeout as pause } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
 import hnswlib from 'hnswlib-node';
 import { openIdentityIndex, type IdentityIndex } from '../src/index/identity-index.js';
 import { drawGallery, modelDimensions, scanGallery, type ExactAnswer, type ModelGallery } from './gallery-model.js';
@@ -103,6 +105,7 @@ async function benchSize(
       const few = { ...model, probes: model.probes.slice(0, 50) };
       const [exact = []] = await interleave<Searched>(1, [() => searchIndex(index, few, 'exact', 1)]);
       rows.push({ ef: null, engine: 'harmonid, exact', ...figures(exact, truth, 'identities') });
+      rows.push(await measureCrossing(model));
       return { build, rows, exactRankOne };
     } finally {
       await index.close();
@@ -181,6 +184,29 @@ function searchPlain(graph: hnswlib.HierarchicalNSW, { probes }: ModelGallery, e
     return neighbors;
   });
   return { load: { perSecond: (probes.length / (performance.now() - startedAt)) * 1000, callMs }, answers };
+}
+
+/** A probe to a thread and back, with nothing done to it. */
+async function measureCrossing({ probes }: ModelGallery): Promise<Row> {
+  const thread = new Worker(new URL('./echo-thread.js', import.meta.url));
+  try {
+    const cross = (position: number): Promise<unknown> => {
+      const echoed = once(thread, 'message');
+      thread.postMessage({ probe: probes[position]?.vector });
+      return echoed;
+    };
+    await runLoad(probes.length, 1, cross);
+    const { callMs } = await runLoad(probes.length, 1, cross);
+    const callUs = callMs.map((ms) => ms * 1000);
+    return {
+      ef: null,
+      engine: 'bare thread, there and back',
+      p50Us: rounded(percentile(callUs, 0.5), 0),
+      p99Us: rounded(percentile(callUs, 0.99), 0),
+    };
+  } finally {
+    await thread.terminate();
+  }
 }
 
 async function searchIndex(

@@ -81,7 +81,7 @@ function scaleMarks(marks: readonly Mark[], factor: number): readonly Mark[] {
 
 /** The overlay as SVG, of the picture's size. */
 export function drawMarks(marks: readonly Mark[], width: number, height: number): string {
-  const linePx = Math.max(2, Math.max(width, height) / 520);
+  const linePx = Math.max(2, Math.max(width, height) / 420);
   const labels = placeLabels(marks, width, height);
   const boxes = marks.map(({ box, tone }) => {
     const frame = `x="${box.left.toFixed(1)}" y="${box.top.toFixed(1)}" width="${box.width.toFixed(1)}" height="${box.height.toFixed(1)}" rx="${(linePx * 2).toFixed(1)}" fill="none"`;

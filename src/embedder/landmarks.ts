@@ -3,7 +3,8 @@
  *
  * The network looks at a square image and answers with 68 points as shares of it (order of iBUG 300-W). It looks twice:
  * first at the detector's box, whose framing varies from face to face; then at the face that the first answer found,
- * turned upright and framed as the network knows faces best.
+ * turned upright and framed as the network knows faces best. Each look is at the image and at its mirror image, and the mean
+ * of both counts: the network's errors are not symmetric, so half of them go.
  */
 import { fitSimilarity } from './align.js';
 import type { Box, Point } from './face.js';
@@ -29,6 +30,45 @@ export function landmarkFrame(landmarks: readonly Point[], input: InputSize): Si
     meanLandmarks.map(([x, y]) => ({ x: x * input.width, y: y * input.height })),
     landmarks,
   );
+}
+
+/** The mean of what the network says of an image and, turned back, of its mirror image. */
+export function averageWithMirror(shares: Float32Array, mirroredShares: Float32Array): Float32Array {
+  const mean = new Float32Array(2 * landmarkCount);
+  for (let i = 0; i < landmarkCount; i++) {
+    const twin = 2 * mirrorTwin(i);
+    mean[2 * i] = ((shares[2 * i] as number) + 1 - (mirroredShares[twin] as number)) / 2;
+    mean[2 * i + 1] = ((shares[2 * i + 1] as number) + (mirroredShares[twin + 1] as number)) / 2;
+  }
+  return mean;
+}
+
+/**
+ * Features of iBUG 300-W that are numbered from one side to the other, so that first and last are twins. Some run along an
+ * outline: upper and lower half of a lip each for itself; an eye's halves run towards the other eye's.
+ */
+const symmetricRuns = [
+  [0, 16],
+  [17, 26],
+  [31, 35],
+  [36, 45],
+  [37, 44],
+  [38, 43],
+  [39, 42],
+  [40, 47],
+  [41, 46],
+  [48, 54],
+  [55, 59],
+  [60, 64],
+  [65, 67],
+] as const;
+
+/** The landmark that takes the place of landmark `i` in a mirror image; those on the bridge of the nose keep theirs. */
+export function mirrorTwin(i: number): number {
+  // An eye's twins are pairs: only the two ends of such a run are meant, not what lies between them.
+  const eye = i >= 36 && i < 48;
+  const run = symmetricRuns.find(([first, last]) => (eye ? i === first || i === last : i >= first && i <= last));
+  return run ? run[0] + run[1] - i : i;
 }
 
 /** The network's 68 pairs of shares, in image coordinates. */

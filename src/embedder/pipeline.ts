@@ -15,7 +15,7 @@ import type { EmbeddedFace, EmbeddedImage, EmbedTimings, ExecutionProvider } fro
 import type { Face, Point, QualityMeasures } from './face.js';
 import { blackBatch, drawMirrored, normalise } from './graph-input.js';
 import { decodeImage, inspectImage, type ImageLimits, type RgbImage } from './image.js';
-import { boxFrame, landmarkCount, landmarkFrame, readLandmarks } from './landmarks.js';
+import { averageWithMirror, boxFrame, landmarkCount, landmarkFrame, readLandmarks } from './landmarks.js';
 import { readPackFile, type DetectorModel, type ModelPack, type PackFile } from './model-pack.js';
 import { chooseProvider, openSession, type ChosenProvider, type OnnxSession, type Tensor } from './onnx-session.js';
 import { PixelBudget } from './pixel-budget.js';
@@ -273,15 +273,18 @@ async function locateLandmarks(
   faces: readonly FramedFace[],
 ): Promise<(readonly Point[])[]> {
   const { input } = model;
-  const batch = blackBatch(input, faces.length);
+  const batch = blackBatch(input, 2 * faces.length);
   faces.forEach(({ image, frame }, i) => {
     const planes = batch.images[i] as PlanarImage;
     warpInto(planes, image, frame, { left: 0, top: 0, width: input.width, height: input.height });
-    normalise(planes, input);
+    drawMirrored(batch.images[faces.length + i] as PlanarImage, planes);
   });
+  for (const image of batch.images) normalise(image, input);
   const outputs = await session.run({ [input.name]: batch.tensor });
-  const rows = rowsOf(outputs, model.output, faces.length, 2 * landmarkCount);
-  return faces.map(({ frame }, i) => readLandmarks(rows[i] as Float32Array, frame, input));
+  const rows = rowsOf(outputs, model.output, batch.images.length, 2 * landmarkCount);
+  return faces.map(({ frame }, i) =>
+    readLandmarks(averageWithMirror(rows[i] as Float32Array, rows[faces.length + i] as Float32Array), frame, input),
+  );
 }
 
 /** Unit vectors of chips; with mirror averaging, of the sum of a chip's embedding and that of its mirror image. */

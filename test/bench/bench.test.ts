@@ -39,7 +39,7 @@ describe('bench', () => {
     for (const name of ['cpu', 'node', 'commit'] as const) assert.ok(report.machine[name].length > 0, name);
     assert.ok(report.machine.cores > 0 && report.peakMemoryMiB > 0);
     const rows = rowsOf(report, 'search, 2500 templates');
-    for (const row of rows) for (const name of ['p50Us', 'p99Us', 'perSecond']) assertFigure(row, name);
+    for (const row of rows) for (const name of ['p50Us', 'p99Us']) assertFigure(row, name);
     for (const engine of ['hnswlib-node', 'harmonid', 'harmonid, 16 at once']) {
       const row = rows.find((one) => one['engine'] === engine && one['ef'] === 256);
       assert.ok(row && Number(row['recall1']) > 0.9 && Number(row['recall10']) > 0.9, JSON.stringify(row));

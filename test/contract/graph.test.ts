@@ -261,6 +261,19 @@ describe('hnsw graph', () => {
     await graph.close();
   });
 
+  it('is not starved by searches that never let the event loop turn', async () => {
+    const faces = makeFaces(randomFrom(9), { dimensions });
+    const graph = openHnswGraph({ dimensions, exactMax: 40 });
+    graph.addNow(entriesOf(people(faces, 0, 600, () => 1, 1)));
+    for (let round = 0; round < 300; round++) {
+      graph.searchNow({ probes: faces.face(round), k: 2, exact: false, ef: 32 });
+      graph.catchUp();
+    }
+    const { indexedCount } = graph.countsNow();
+    assert.ok(indexedCount >= 300, `${indexedCount} of 600 are in the graph`);
+    await graph.close();
+  });
+
   it('goes back to scanning when the gallery has become small', async () => {
     const faces = makeFaces(randomFrom(8), { dimensions });
     const graph = openHnswGraph({ dimensions, exactMax: 40 });

@@ -110,7 +110,7 @@ describe('onnx embedder', function () {
     const stored: Record<string, Buffer> = {
       jpeg: await upright.clone().jpeg({ quality: 95 }).toBuffer(),
       webp: await upright.clone().webp({ quality: 95 }).toBuffer(),
-      avif: await upright.clone().avif({ quality: 80 }).toBuffer(),
+      avif: await upright.clone().avif({ quality: 80, effort: 0 }).toBuffer(),
       tiff: await upright.clone().tiff().toBuffer(),
       'png, 16 bits': await upright.clone().toColourspace('rgb16').png().toBuffer(),
       'png with alpha': await upright.clone().ensureAlpha(1).png().toBuffer(),

@@ -151,7 +151,10 @@ async function importFolder(
     note(terminal, 'interrupted: what was enrolled stays; repeat the import to go on');
     return exitCodes.interrupted;
   }
-  if (failure) throw failure;
+  if (failure) {
+    note(terminal, 'stopped: what was enrolled stays; repeat the import to go on');
+    throw failure;
+  }
   return report.refused.length > 0 && !options.allowRefused ? exitCodes.refused : exitCodes.done;
 }
 
@@ -298,5 +301,7 @@ function refusalText(paint: Paint, refused: readonly RefusedPhoto[], show: numbe
     refused.length > show
       ? `\n… and ${refused.length - show} more: --show ${refused.length}, --json or --report FILE`
       : '';
-  return `refused: ${summary.join(', ')}${rows.length > 0 ? `\n${table(paint, ['code', 'photo', 'why'], rows)}` : ''}${rest}`;
+  const hints = new Map(refused.flatMap(({ error }) => (error.next === undefined ? [] : [[error.code, error.next]])));
+  const advice = [...hints].map(([code, next]) => `\n${paint('dim', `${code}:`)} ${next}`).join('');
+  return `refused: ${summary.join(', ')}${rows.length > 0 ? `\n${table(paint, ['code', 'photo', 'why'], rows)}` : ''}${rest}${advice}`;
 }

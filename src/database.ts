@@ -38,7 +38,7 @@ import {
 } from './api.js';
 import type { Embedder } from './embedder/embedder.js';
 import { qualityReasons } from './embedder/face.js';
-import { openOnnxEmbedder, type OnnxEmbedderOptions } from './embedder/onnx-embedder.js';
+import type { OnnxEmbedderOptions } from './embedder/onnx-embedder.js';
 import { asHarmonidError, HarmonidError, isHarmonidError, throwIfAborted } from './errors.js';
 import {
   openIdentityIndex,
@@ -100,6 +100,8 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
 async function openEmbedder({ embedder, path }: DatabaseOptions): Promise<Embedder | null> {
   if (embedder === false) return null;
   if (embedder !== undefined && 'embedImage' in embedder) return embedder;
+  // Loaded when it is wanted: a database of vectors needs no inference engine.
+  const { openOnnxEmbedder } = await import('./embedder/onnx-embedder.js');
   return openOnnxEmbedder({ modelsPath: join(path, 'models'), ...embedder });
 }
 

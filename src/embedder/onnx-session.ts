@@ -96,6 +96,8 @@ export async function chooseProvider(asked: ExecutionProvider): Promise<ChosenPr
     await probe(asked);
     return { provider: asked, reason: 'asked for by name' };
   }
+  if (!(await showsGpu()))
+    return { provider: 'cpu', reason: `auto: this machine shows no GPU (${gpuDevices.join(', ')})` };
   const refused: string[] = [];
   for (const candidate of autoOrder) {
     // What this platform's package does not have at all is no news.
@@ -114,6 +116,23 @@ export async function chooseProvider(asked: ExecutionProvider): Promise<ChosenPr
   }
   const why = refused.length > 0 ? refused.join('; ') : `this platform's package has no other`;
   return { provider: 'cpu', reason: `auto: ${why}` };
+}
+
+/** Where Linux shows GPUs: Mesa's and NVIDIA's drivers, WSL. */
+const gpuDevices = ['/dev/dri', '/dev/nvidia0', '/dev/dxg'] as const;
+
+/** Whether trying GPU providers can succeed at all. Without one, Dawn would print a warning of its own to the terminal. */
+async function showsGpu(): Promise<boolean> {
+  if (platform() !== 'linux') return true;
+  const found = await Promise.all(
+    gpuDevices.map((path) =>
+      access(path).then(
+        () => true,
+        () => false,
+      ),
+    ),
+  );
+  return found.includes(true);
 }
 
 async function create(model: Uint8Array, options: SessionOptions, onlyThere: boolean): Promise<InferenceSession> {

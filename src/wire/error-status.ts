@@ -92,13 +92,17 @@ export function errorOfWire({ code, message, details }: WireError): HarmonidErro
 }
 
 /** Back from a failed call; `peer` names the server where the transport itself failed. */
-export function errorOfStatus(failed: Partial<StatusObject> & { readonly message?: string }, peer: string): HarmonidError {
+export function errorOfStatus(
+  failed: Partial<StatusObject> & { readonly message?: string },
+  peer: string,
+): HarmonidError {
   const code = parseCode(failed.metadata?.get(codeKey)[0]?.toString());
   const message = failed.details || failed.message || 'the call failed';
   if (code === undefined) {
-    return new HarmonidError(transportCodes[failed.code ?? status.UNKNOWN] ?? 'INTERNAL', `server ${peer}: ${message}`, {
-      cause: failed,
-    });
+    const transportCode = transportCodes[failed.code ?? status.UNKNOWN] ?? 'INTERNAL';
+    // The transport's own words for this are long and speak of name resolution; they stay in the cause.
+    const text = transportCode === 'UNAVAILABLE' ? `no server at ${peer} answers` : `server ${peer}: ${message}`;
+    return new HarmonidError(transportCode, text, { cause: failed });
   }
   return new HarmonidError(code, message, { details: richDetails(failed.metadata) });
 }

@@ -51,7 +51,7 @@ export async function benchEmbed(options: BenchOptions, progress: Progress): Pro
       whole.push(...(await benchPhotos(set, embedder, faceApi, rounds)));
     }
     progress('recognition alone');
-    const alone = await benchRecognition(embedder, portraits, Math.max(16, Math.round(calls / 10)), rounds);
+    const alone = await benchRecognition(embedder, portraits, Math.max(64, calls), rounds);
     const { pack, detector, provider } = embedder.info;
     return {
       dataset: `${samples.length} sample photos of face-api, ${portraits.length} portraits cut from them${lfw ? `, ${lfw.length} photos of LFW` : ''}; ${rounds} rounds`,

@@ -26,6 +26,8 @@ export interface LoopReport {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly maxMs: number;
+  /** The longest delay by the loop's own work, without waiting for a core; null where the system does not tell. */
+  readonly ownMaxMs: number | null;
   readonly peakMemoryMiB: number;
 }
 

@@ -9,6 +9,7 @@ import { Server, ServerCredentials, type handleUnaryCall } from '@grpc/grpc-js';
 import { openDatabase } from '../src/database.js';
 import { startServer } from '../src/server/server.js';
 import { peakMemoryBytes } from './machine.js';
+import { watchOwnDelay } from './own-delay.js';
 import { echoPath, type ServerCommand, type ServerReply, type ServerSettings } from './server-messages.js';
 
 interface Running {
@@ -65,9 +66,11 @@ function say(reply: ServerReply): void {
 const settings = JSON.parse(process.argv[2] ?? '{}') as ServerSettings;
 const running = settings.kind === 'echo' ? await startEcho() : await startHarmonid(settings);
 const delay = monitorEventLoopDelay({ resolution: timerMs });
+const ownDelay = watchOwnDelay();
 
 async function stop(): Promise<void> {
   delay.disable();
+  ownDelay.close();
   await running.stop();
   if (process.connected) process.disconnect();
 }
@@ -75,6 +78,7 @@ async function stop(): Promise<void> {
 process.on('message', (command: ServerCommand) => {
   if (command.kind === 'watch') {
     delay.reset();
+    ownDelay.reset();
     delay.enable();
   } else if (command.kind === 'report') {
     const beyondTimer = (nanoseconds: number): number => Math.max(0, nanoseconds / 1e6 - timerMs);
@@ -83,6 +87,7 @@ process.on('message', (command: ServerCommand) => {
       p50Ms: beyondTimer(delay.percentile(50)),
       p99Ms: beyondTimer(delay.percentile(99)),
       maxMs: beyondTimer(delay.max),
+      ownMaxMs: ownDelay.longestMs(),
       peakMemoryMiB: Math.round(peakMemoryBytes() / 2 ** 20),
     });
   } else void stop();

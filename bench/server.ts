@@ -85,9 +85,9 @@ export async function benchServer(options: BenchOptions, progress: Progress): Pr
         },
         notes: [
           'ratio: calls a second over those of the echo at the same concurrency, median of the rounds (min-max)',
+          'delayOwnMaxMs: the longest delay by work of the event loop itself, without its waiting for a core (Linux)',
           'idleProcessMaxMs: the longest delay of a process that did nothing in the same time: what the machine itself adds',
-          `event loop of the server: target is a longest delay below ${delayTargetMs} ms, ` +
-            (Number(mixed['delayMaxMs']) < delayTargetMs ? 'met' : 'MISSED'),
+          `event loop of the server, longest delay below ${delayTargetMs} ms: ${judgeDelay(mixed)}`,
         ],
       };
     } finally {
@@ -214,7 +214,10 @@ async function benchMixed(
       });
     }),
   );
-  const [{ p50Ms, p99Ms, maxMs, peakMemoryMiB }, { maxMs: idleMaxMs }] = [await harmonid.report(), await idle.report()];
+  const [{ p50Ms, p99Ms, maxMs, ownMaxMs, peakMemoryMiB }, { maxMs: idleMaxMs }] = [
+    await harmonid.report(),
+    await idle.report(),
+  ];
   await Promise.all(clients.map((database) => database.close()));
   return {
     calls: loads.reduce((sum, { callMs }) => sum + callMs.length, 0),
@@ -223,9 +226,17 @@ async function benchMixed(
     delayP50Ms: rounded(p50Ms, 2),
     delayP99Ms: rounded(p99Ms, 2),
     delayMaxMs: rounded(maxMs, 2),
+    delayOwnMaxMs: ownMaxMs === null ? null : rounded(ownMaxMs, 2),
     idleProcessMaxMs: rounded(idleMaxMs, 2),
     serverPeakMemoryMiB: peakMemoryMiB,
   };
+}
+
+/** What the loop itself did counts where the system tells; elsewhere the whole delay, unless an idle process had the same. */
+function judgeDelay({ delayMaxMs, delayOwnMaxMs, idleProcessMaxMs }: Row): string {
+  if (Number(delayOwnMaxMs ?? delayMaxMs) < delayTargetMs) return 'met';
+  if (typeof delayOwnMaxMs === 'number' || Number(idleProcessMaxMs) < delayTargetMs) return 'MISSED';
+  return 'not decidable, the machine is so busy that an idle process was held up as long';
 }
 
 function sumOf(loads: readonly Load[]): number {

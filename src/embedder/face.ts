@@ -35,7 +35,7 @@ export type QualityReason = (typeof qualityReasons)[number];
 export interface QualityMeasures {
   /** Distance between the eye centres in the image as given, pixels. */
   readonly eyeDistancePx: number;
-  /** Variance of the Laplacian of the aligned chip's luminance; larger is sharper. */
+  /** Variance of the Laplacian of the inner face's luminance, scaled to a contrast of 30 levels; larger is sharper. */
   readonly sharpness: number;
   /** Mean luminance of the inner face, 0 (black) to 255. */
   readonly brightness: number;

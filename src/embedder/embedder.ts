@@ -77,12 +77,12 @@ export interface Embedder {
   readonly info: EmbedderInfo;
   /**
    * Finds, aligns and embeds every face of an encoded image.
-   * @throws IMAGE_EMPTY, IMAGE_UNREADABLE, IMAGE_TOO_LARGE, CANCELLED, CLOSED
+   * @throws IMAGE_EMPTY, IMAGE_UNREADABLE, IMAGE_TOO_LARGE, OVERLOADED, CANCELLED, CLOSED
    */
   embedImage(image: Uint8Array, options?: EmbedOptions): Promise<EmbeddedImage>;
   /**
    * Embeds an encoded image that is already aligned to the pack's chip (e.g. 150x150), with no detection.
-   * @throws IMAGE_EMPTY, IMAGE_UNREADABLE, IMAGE_WRONG_SIZE, CANCELLED, CLOSED
+   * @throws IMAGE_EMPTY, IMAGE_UNREADABLE, IMAGE_WRONG_SIZE, OVERLOADED, CANCELLED, CLOSED
    */
   embedAlignedCrop(crop: Uint8Array, options?: EmbedOptions): Promise<EmbeddedImage>;
   stats(): EmbedderStats;

@@ -42,6 +42,11 @@ export interface OnnxEmbedderOptions {
   readonly mirrorAveraging?: boolean | undefined;
   /** Most faces in a batch, 1 to 256. Larger suits GPUs; on CPUs 16 is past the gain. Default 16. */
   readonly batchMax?: number | undefined;
+  /**
+   * Images waiting or in work beyond which more are refused with OVERLOADED, 1 to 65,536. Larger queues more, holds their bytes,
+   * and answers later. Default 512.
+   */
+  readonly inFlightMax?: number | undefined;
   readonly qualityLimits?: Partial<QualityLimits> | undefined;
   readonly imageLimits?: Partial<ImageLimits> | undefined;
 }
@@ -55,16 +60,17 @@ export async function openOnnxEmbedder(options: OnnxEmbedderOptions): Promise<Em
   const settings: WorkerSettings = {
     pack,
     provider: options.provider ?? 'auto',
-    threads: parseWhole('threads', options.threads ?? 0, 0),
+    threads: parseWhole('threads', options.threads ?? 0, 0, 256),
     detector: options.detector ?? pack.detection.default,
     mirrorAveraging: options.mirrorAveraging ?? pack.embedding.mirrorAveraging,
-    batchMax: parseWhole('batchMax', options.batchMax ?? 16, 1),
+    batchMax: parseWhole('batchMax', options.batchMax ?? 16, 1, 256),
     qualityLimits: { ...defaultQualityLimits, ...options.qualityLimits },
     imageLimits: { ...defaultImageLimits, ...options.imageLimits },
   };
+  const inFlightMax = parseWhole('inFlightMax', options.inFlightMax ?? 512, 1, 65_536);
   const worker = new Worker(new URL('./embed-worker.js', import.meta.url), { workerData: settings });
   const { provider, reason } = await opened(worker);
-  return new OnnxEmbedder(worker, {
+  const info: EmbedderInfo = {
     pack: pack.manifest.id,
     space: spaceName(pack.manifest, settings.mirrorAveraging),
     dimensions: pack.embedding.dimensions,
@@ -76,18 +82,13 @@ export async function openOnnxEmbedder(options: OnnxEmbedderOptions): Promise<Em
     detector: settings.detector,
     mirrorAveraging: settings.mirrorAveraging,
     licence: pack.manifest.licence.spdx,
-  });
+  };
+  return new OnnxEmbedder(worker, info, inFlightMax);
 }
 
-/** Most threads, and most faces in a batch, that an option may ask for. */
-const wholeMax = 256;
-
-function parseWhole(name: string, value: number, least: number): number {
-  if (Number.isInteger(value) && value >= least && value <= wholeMax) return value;
-  throw new HarmonidError(
-    'INVALID_ARGUMENT',
-    `${name} is ${value}, a whole number from ${least} to ${wholeMax} is wanted`,
-  );
+function parseWhole(name: string, value: number, least: number, most: number): number {
+  if (Number.isInteger(value) && value >= least && value <= most) return value;
+  throw new HarmonidError('INVALID_ARGUMENT', `${name} is ${value}, a whole number from ${least} to ${most} is wanted`);
 }
 
 /** The provider once the thread's sessions are ready, or what kept them from it. */
@@ -125,6 +126,7 @@ interface Pending {
 export class OnnxEmbedder implements Embedder {
   readonly info: EmbedderInfo;
   readonly #worker: Worker;
+  readonly #inFlightMax: number;
   readonly #pending = new Map<number, Pending>();
   readonly #exited: Promise<void>;
   #nextId = 1;
@@ -132,8 +134,9 @@ export class OnnxEmbedder implements Embedder {
   /** Why calls are refused from now on; null while open. */
   #refusal: HarmonidError | null = null;
 
-  constructor(worker: Worker, info: EmbedderInfo) {
+  constructor(worker: Worker, info: EmbedderInfo, inFlightMax: number) {
     this.info = info;
+    this.#inFlightMax = inFlightMax;
     this.#worker = worker;
     let cause: unknown;
     worker.on('message', (reply: WorkerReply) => this.#receive(reply));
@@ -184,6 +187,15 @@ export class OnnxEmbedder implements Embedder {
   ): Promise<EmbeddedImage> {
     if (this.#refusal) throw this.#refusal;
     throwIfAborted(signal);
+    if (this.#pending.size >= this.#inFlightMax) {
+      throw new HarmonidError(
+        'OVERLOADED',
+        `${this.#pending.size} images are waiting, the limit is ${this.#inFlightMax}; try again later`,
+        {
+          details: { inFlight: this.#pending.size, inFlightMax: this.#inFlightMax },
+        },
+      );
+    }
     const id = this.#nextId++;
     const abort = (): void => {
       const pending = this.#pending.get(id);

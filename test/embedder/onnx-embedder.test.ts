@@ -318,6 +318,18 @@ describe('onnx embedder', function () {
     assert.ok(portrait.length > 0, 'the bytes stay the caller’s');
   });
 
+  it('refuses at once what is more than may wait, and takes more when there is room again', async () => {
+    const narrow = await openOnnxEmbedder({ modelsPath, provider: 'cpu', inFlightMax: 2 });
+    try {
+      const taken = [narrow.embedImage(portrait), narrow.embedImage(portrait)];
+      await assert.rejects(narrow.embedImage(portrait), code('OVERLOADED'));
+      await Promise.all(taken);
+      onlyFace(await narrow.embedImage(portrait));
+    } finally {
+      await narrow.close();
+    }
+  });
+
   it('finishes what has begun when it is closed, refuses what comes later, and closes twice', async () => {
     const brief = await openOnnxEmbedder({ modelsPath, provider: 'cpu', detector: 'tiny', threads: 1 });
     assert.equal(brief.info.detector, 'tiny');
@@ -346,7 +358,7 @@ describe('onnx embedder', function () {
       `require('node:worker_threads').parentPort.once('message', () => { throw new Error('struck by lightning'); })`,
       { eval: true },
     );
-    const orphan = new OnnxEmbedder(dying, embedder.info);
+    const orphan = new OnnxEmbedder(dying, embedder.info, 8);
     const calls = [orphan.embedImage(portrait), orphan.embedImage(portrait), orphan.embedAlignedCrop(portrait)];
     for (const call of calls) await assert.rejects(call, code('INTERNAL'));
     await assert.rejects(orphan.embedImage(portrait), code('INTERNAL'));

@@ -60,7 +60,6 @@ describe('errors on the wire', () => {
 
   it('names the server where the transport failed', () => {
     const expected: [status, ErrorCode][] = [
-      [status.UNAVAILABLE, 'UNAVAILABLE'],
       [status.DEADLINE_EXCEEDED, 'DEADLINE_EXCEEDED'],
       [status.CANCELLED, 'CANCELLED'],
       [status.RESOURCE_EXHAUSTED, 'LIMIT_EXCEEDED'],
@@ -70,5 +69,7 @@ describe('errors on the wire', () => {
       const error = errorOfStatus({ code, details: 'it broke', metadata: new Metadata() }, 'door:7700');
       assert.deepEqual([error.code, error.message], [ours, 'server door:7700: it broke']);
     }
+    const absent = errorOfStatus({ code: status.UNAVAILABLE, details: 'Name resolution …' }, 'door:7700');
+    assert.deepEqual([absent.code, absent.message], ['UNAVAILABLE', 'no server at door:7700 answers']);
   });
 });

@@ -68,7 +68,12 @@ const running = settings.kind === 'echo' ? await startEcho() : await startHarmon
 const delay = monitorEventLoopDelay({ resolution: timerMs });
 const ownDelay = watchOwnDelay();
 
+let stopping = false;
+
+/** Asked to, or when the parent is gone; disconnecting tells of itself once more. */
 async function stop(): Promise<void> {
+  if (stopping) return;
+  stopping = true;
   delay.disable();
   ownDelay.close();
   await running.stop();

@@ -2,8 +2,9 @@
  * Embeddings of photos that were computed before, in one append-only file, so that a long evaluation resumes.
  *
  * One JSON document a line: key and vector (base64 of little-endian float32), or null where no face was found. A key names the
- * image's bytes and everything that the vector depends on, so entries never go stale; another model adds its own. A line that
- * was cut short by a crash is skipped and computed anew. Not for two processes at once.
+ * image's bytes, the space, and the choices of the run, so another model adds entries of its own; code that changes the pipeline
+ * without changing the space's name needs a new file. A line that was cut short by a crash is skipped and computed anew. Not for
+ * two processes at once.
  */
 import { appendFile, readFile } from 'node:fs/promises';
 import { trustUnitVector, type UnitVector } from '../vector.js';

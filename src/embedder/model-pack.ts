@@ -344,6 +344,12 @@ export async function loadModelPack(folder: string, lend?: () => Promise<ModelPa
   };
 }
 
+/**
+ * Version of the code between a photo and the network's input (landmark looks, fit, resampling). Raise it with every change that
+ * moves vectors: what was enrolled before is then another space, and compared only after a migration.
+ */
+export const pipelineVersion = 1;
+
 /** JSON with sorted keys and no white space, so that equal values have equal text. */
 function canonicalJson(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
@@ -356,7 +362,7 @@ function canonicalJson(value: unknown): string {
 
 /**
  * The name of the space in which the vectors of a pack may be compared: `<id>:<16 hex digits>`, over the digest of the
- * embedding network and all that decides which pixels it sees.
+ * embedding network and all that decides which pixels it sees, the version of our own code included.
  *
  * Detector and landmark network are not part of it: they only propose where the points are. Alignment says where the
  * points belong, and the same face found by another detector gives the same chip up to noise that the threshold absorbs.
@@ -371,6 +377,7 @@ export function spaceName(manifest: PackManifest, mirrorAveraging = manifest.emb
     height: input.height,
     mirrorAveraging,
     normalisation: input.normalisation,
+    pipelineVersion,
     width: input.width,
   });
   const digest = createHash('sha256').update(model).update('\n').update(preprocessing).digest('hex');

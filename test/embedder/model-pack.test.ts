@@ -136,7 +136,7 @@ describe('model pack', () => {
       '{"alignment":{"kind":"five-points","leftEye":{"x":38.29,"y":51.7},"mouthLeft":{"x":41.55,"y":92.37},' +
       '"mouthRight":{"x":70.73,"y":92.2},"nose":{"x":56.03,"y":71.74},"rightEye":{"x":73.53,"y":51.5}},' +
       `"channels":"bgr","dimensions":${writtenDimensions},"height":112,"mirrorAveraging":false,` +
-      '"normalisation":{"mean":[127.5,127.5,127.5],"scale":0.0078125},"width":112}';
+      '"normalisation":{"mean":[127.5,127.5,127.5],"scale":0.0078125},"pipelineVersion":1,"width":112}';
     const digest = createHash('sha256').update(`${manifest.embedding.sha256}\n${preprocessing}`).digest('hex');
     assert.equal(spaceName(manifest), `mean-colour:${digest.slice(0, 16)}`);
   });

@@ -33,7 +33,7 @@ const pinned = {
   'tiny-yolo-v2.onnx': 'e5e73c2614b6e73dfc32de6c31ae4685e9a4759a5bcf434a9e3ef19ef35f8c6b',
   'landmarks68.onnx': 'c497c40cf5565cb6d6a8ef2021c5847671aea370f168a2fe1ae8d6778f35f8cb',
 } as const;
-const pinnedSpace = 'dlib-resnet-v1:59d2ca3f8af3b0e0';
+const pinnedSpace = 'dlib-resnet-v1:2d778df7edc9d436';
 
 function digestOf(path: string): string {
   return createHash('sha256').update(readFileSync(path)).digest('hex');

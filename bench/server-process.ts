@@ -7,6 +7,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks';
 import process from 'node:process';
 import { Server, ServerCredentials, type handleUnaryCall } from '@grpc/grpc-js';
 import { openDatabase } from '../src/database.js';
+import { keepPausesShort } from '../src/cli/short-pauses.js';
 import { startServer } from '../src/server/server.js';
 import { peakMemoryBytes } from './machine.js';
 import { watchOwnDelay } from './own-delay.js';
@@ -63,6 +64,8 @@ function say(reply: ServerReply): void {
   process.send?.(reply);
 }
 
+// As `harmonid serve` does.
+keepPausesShort();
 const settings = JSON.parse(process.argv[2] ?? '{}') as ServerSettings;
 const running = settings.kind === 'echo' ? await startEcho() : await startHarmonid(settings);
 const delay = monitorEventLoopDelay({ resolution: timerMs });

@@ -13,6 +13,7 @@ import {
   type OutputOptions,
 } from '../options.js';
 import type { Run } from '../run.js';
+import { keepPausesShort } from '../short-pauses.js';
 import type { Terminal } from '../terminal.js';
 
 interface ServeOptions extends OutputOptions, EmbedderOptions {
@@ -55,6 +56,7 @@ export function serveCommand(run: Run): Command {
 }
 
 async function serve(terminal: Terminal, options: ServeOptions): Promise<ExitCode> {
+  keepPausesShort();
   const log = openLog(terminal, { level: options.logLevel, ...(options.log && { format: options.log }) });
   const { startServer } = await import('../../server/server.js');
   const database = await openEmbedded(options, { images: !options.vectorsOnly, create: true });

@@ -9,7 +9,7 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import sharp from 'sharp';
 import type { Embedder } from '../src/embedder/embedder.js';
-import { blackBatch, normalise } from '../src/embedder/graph-input.js';
+import { InputMemory, normalise } from '../src/embedder/graph-input.js';
 import { readPackFile, type ModelPack } from '../src/embedder/model-pack.js';
 import { openOnnxEmbedder } from '../src/embedder/onnx-embedder.js';
 import { openSession } from '../src/embedder/onnx-session.js';
@@ -135,6 +135,7 @@ async function benchRecognition(
   const model = await readPackFile(pack.embedding.packFile);
   const { provider } = embedder.info;
   const session = await openSession(model, { provider, threads: 0 });
+  const memory = new InputMemory(input);
   const executionProviders = [provider === 'directml' ? 'dml' : provider];
   const bareDefault = await InferenceSession.create(model, { executionProviders });
   // As the embedder's own sessions are set: idle threads that spin would make the peer slower, and the ratio flattering.
@@ -153,7 +154,7 @@ async function benchRecognition(
       const ways = {
         'bare onnxruntime-node, no spinning': () => runLoad(batches, 1, () => bare.run(feeds)),
         'bare onnxruntime-node, its defaults': () => runLoad(batches, 1, () => bareDefault.run(feeds)),
-        'harmonid, recognition stage': () => runLoad(batches, 1, () => embedChips(session, pack, batch, false)),
+        'harmonid, recognition stage': () => runLoad(batches, 1, () => embedChips(session, pack, memory, batch, false)),
         'harmonid, aligned crops through the embedder': () =>
           runLoad(batches, 1, () =>
             Promise.all(batch.map((_, i) => embedder.embedAlignedCrop(crops[i % crops.length] ?? Buffer.alloc(0)))),
@@ -183,7 +184,7 @@ async function benchRecognition(
 
 /** The very values that the recognition stage feeds, so that the peer does the same inference. */
 function tensorOf(chips: readonly PlanarImage[], { embedding: { input } }: ModelPack): Tensor {
-  const { tensor, images } = blackBatch(input, chips.length);
+  const { tensor, images } = new InputMemory(input).blackBatch(chips.length);
   for (const [i, image] of images.entries()) {
     const chip = chips[i];
     if (chip) image.data.set(chip.data);

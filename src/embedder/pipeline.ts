@@ -13,7 +13,7 @@ import { Batcher } from './batcher.js';
 import { drawViews, layOutViews, readDetections, spreadLevels, suppressOverlaps, type Detection } from './detect.js';
 import type { EmbeddedFace, EmbeddedImage, EmbedTimings, ExecutionProvider } from './embedder.js';
 import type { Face, Point, QualityMeasures } from './face.js';
-import { blackBatch, drawMirrored, normalise } from './graph-input.js';
+import { drawMirrored, InputMemory, normalise } from './graph-input.js';
 import { decodeImage, inspectImage, type ImageLimits, type RgbImage } from './image.js';
 import { averageWithMirror, boxFrame, landmarkCount, landmarkFrame, readLandmarks } from './landmarks.js';
 import { readPackFile, type DetectorModel, type ModelPack, type PackFile } from './model-pack.js';
@@ -104,14 +104,22 @@ export class Pipeline {
     this.#sessions = sessions;
     // Twice the largest image: one is decoded while another is in work.
     this.#budget = new PixelBudget(2 * options.imageLimits.pixelsMax);
-    this.#detect = new Batcher(Math.min(batchMax, detectionBatchMax), (images) =>
-      detectFaces(sessions.detector, detector, images),
-    );
-    this.#locate = new Batcher(batchMax, (faces) => locateLandmarks(sessions.landmarks, pack, faces));
-    this.#embed = new Batcher(batchMax, (chips) =>
-      embedChips(sessions.embedding, pack, chips, options.mirrorAveraging),
-    );
     const { input } = pack.embedding;
+    // A batcher runs one batch at a time, so each stage has one memory.
+    const memories = {
+      detector: new InputMemory(detector.input),
+      landmarks: new InputMemory(pack.landmarks.input),
+      embedding: new InputMemory(input),
+    };
+    this.#detect = new Batcher(Math.min(batchMax, detectionBatchMax), (images) =>
+      detectFaces(sessions.detector, detector, memories.detector, images),
+    );
+    this.#locate = new Batcher(batchMax, (faces) =>
+      locateLandmarks(sessions.landmarks, pack, memories.landmarks, faces),
+    );
+    this.#embed = new Batcher(batchMax, (chips) =>
+      embedChips(sessions.embedding, pack, memories.embedding, chips, options.mirrorAveraging),
+    );
     this.#innerFace = innerFace(templatePoints(pack.manifest.alignment), input.width, input.height);
   }
 
@@ -245,9 +253,10 @@ export class Pipeline {
 async function detectFaces(
   session: OnnxSession,
   model: DetectorModel,
+  memory: InputMemory,
   images: readonly RgbImage[],
 ): Promise<(readonly Detection[])[]> {
-  const batch = blackBatch(model.input, images.length);
+  const batch = memory.blackBatch(images.length);
   const layouts = images.map((image, i) => {
     const canvas = batch.images[i] as PlanarImage;
     const views = layOutViews(image, canvas);
@@ -270,10 +279,11 @@ async function detectFaces(
 async function locateLandmarks(
   session: OnnxSession,
   { landmarks: model }: ModelPack,
+  memory: InputMemory,
   faces: readonly FramedFace[],
 ): Promise<(readonly Point[])[]> {
   const { input } = model;
-  const batch = blackBatch(input, 2 * faces.length);
+  const batch = memory.blackBatch(2 * faces.length);
   faces.forEach(({ image, frame }, i) => {
     const planes = batch.images[i] as PlanarImage;
     warpInto(planes, image, frame, { left: 0, top: 0, width: input.width, height: input.height });
@@ -291,11 +301,12 @@ async function locateLandmarks(
 export async function embedChips(
   session: OnnxSession,
   { embedding: model }: ModelPack,
+  memory: InputMemory,
   chips: readonly PlanarImage[],
   mirrorAveraging: boolean,
 ): Promise<UnitVector[]> {
   const { input, dimensions } = model;
-  const batch = blackBatch(input, mirrorAveraging ? 2 * chips.length : chips.length);
+  const batch = memory.blackBatch(mirrorAveraging ? 2 * chips.length : chips.length);
   chips.forEach((chip, i) => {
     (batch.images[i] as PlanarImage).data.set(chip.data);
     if (mirrorAveraging) drawMirrored(batch.images[chips.length + i] as PlanarImage, chip);

@@ -30,6 +30,7 @@ export const errorCodes = {
   GALLERY_EXISTS: 'A gallery of that name exists already, with other settings.',
   IDENTITY_NOT_FOUND: 'The gallery has no identity of that name.',
   TEMPLATE_NOT_FOUND: 'The identity has no template of that number.',
+  IDENTITY_ERASED: 'The person was erased, and is kept from coming back by an import or by a retry.',
   DUPLICATE_FACE: 'The face is already enrolled under another identity; details.candidates names it.',
   IDEMPOTENCY_CONFLICT: 'The idempotency key was used before for a different request.',
   VERSION_CONFLICT: 'The identity was changed since the version that the caller named.',
@@ -46,6 +47,10 @@ export const errorCodes = {
   DATA_READ_ONLY: 'The data directory cannot be written.',
   DATA_CORRUPT: 'A stored record does not match its checksum or its schema.',
   DISK_FULL: 'The disk is full; nothing was written.',
+  KEY_REQUIRED: 'The data directory is encrypted, and no key was given.',
+  KEY_WRONG: 'The key is not the one with which the data directory is sealed, or it is no key.',
+  BACKUP_INVALID: 'The backup is incomplete or damaged, or it is no backup.',
+  DATA_EXISTS: 'There is data where something new was to be written.',
   ADDRESS_IN_USE: 'The address to listen on is in use.',
   // The call
   CANCELLED: 'The caller cancelled the request.',

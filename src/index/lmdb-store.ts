@@ -7,10 +7,10 @@
  */
 import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { open, type Database, type RootDatabase } from 'lmdb';
+import { open, type Database, type RootDatabase, type Transaction } from 'lmdb';
 import { HarmonidError, isHarmonidError } from '../errors.js';
 import { diskError } from './disk-errors.js';
-import { tableNames, type Store, type StoreEntry, type StoreWriter, type TableName, type Written } from './store.js';
+import { tableNames, type Store, type StoreReader, type StoreWriter, type TableName, type Written } from './store.js';
 
 export interface LmdbStoreOptions {
   /** The data directory; it exists. */
@@ -115,8 +115,7 @@ function makeStore(
     return tables.get(name) as Bytes;
   };
   const writer: StoreWriter = {
-    get: (name, key) => table(name).get(asBuffer(key)),
-    range: (name, start, end) => rangeOf(table(name), start, end),
+    ...readerOf(table),
     put: (name, key, value) => table(name).putSync(asBuffer(key), asBuffer(value)),
     remove: (name, key) => void table(name).removeSync(asBuffer(key)),
   };
@@ -124,8 +123,12 @@ function makeStore(
     if (readOnly) throw new HarmonidError('DATA_READ_ONLY', `the data directory ${path} was opened read-only`);
   };
   return {
-    get: (name, key) => writer.get(name, key),
-    range: (name, start, end) => writer.range(name, start, end),
+    ...readerOf(table),
+    snapshot() {
+      table('meta');
+      const transaction = root.useReadTransaction();
+      return { ...readerOf(table, transaction), release: () => transaction.done() };
+    },
     async write<T>(change: (writer: StoreWriter) => T): Promise<Written<T>> {
       refuseReadOnly();
       const meta = table('meta');
@@ -177,8 +180,17 @@ function asBuffer(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-function rangeOf(table: Bytes, start: Uint8Array, end: Uint8Array): Iterable<StoreEntry> {
-  return table.getRange({ start: asBuffer(start), end: asBuffer(end) }).map(({ key, value }) => ({ key, value }));
+/** Reads in the transaction under way; in the given one, when there is one. */
+function readerOf(table: (name: TableName) => Bytes, transaction?: Transaction): StoreReader {
+  const within = transaction && { transaction };
+  return {
+    get: (name, key) => table(name).get(asBuffer(key), within),
+    range: (name, start, end) =>
+      table(name)
+        .getRange({ start: asBuffer(start), end: asBuffer(end), ...within })
+        .map(({ key, value }) => ({ key, value })),
+    keys: (name, start, end) => table(name).getKeys({ start: asBuffer(start), end: asBuffer(end), ...within }),
+  };
 }
 
 /** lmdb-js rejects with a general error whose `commitError` tells the cause a little later. */

@@ -30,10 +30,7 @@ export function openMemoryStore(): Store {
     if (closed) throw new HarmonidError('CLOSED', 'the store is closed');
     return tables.get(name) as Table;
   };
-  const reader: StoreReader = {
-    get: (name, key) => copyOf(table(name).values.get(text(key))),
-    range: (name, start, end) => snapshot(table(name), start, end),
-  };
+  const reader = readerOf(table);
   return {
     ...reader,
     async write<T>(change: (writer: StoreWriter) => T): Promise<Written<T>> {
@@ -51,6 +48,16 @@ export function openMemoryStore(): Store {
         throw error;
       }
     },
+    snapshot() {
+      const frozen = new Map<TableName, Table>(
+        Array.from(tables, ([name, { keys, values }]) => [name, { keys: [...keys], values: new Map(values) }]),
+      );
+      const frozenTable = (name: TableName): Table => {
+        table(name);
+        return frozen.get(name) as Table;
+      };
+      return { ...readerOf(frozenTable), release: () => undefined };
+    },
     bytes() {
       let sum = 0;
       for (const { values } of tables.values()) for (const [key, value] of values) sum += key.length + value.length;
@@ -59,6 +66,14 @@ export function openMemoryStore(): Store {
     async close() {
       closed = true;
     },
+  };
+}
+
+function readerOf(table: (name: TableName) => Table): StoreReader {
+  return {
+    get: (name, key) => copyOf(table(name).values.get(text(key))),
+    range: (name, start, end) => entriesOf(table(name), start, end),
+    keys: (name, start, end) => entriesOf(table(name), start, end).map(({ key }) => key),
   };
 }
 
@@ -95,7 +110,7 @@ function set(table: Table, key: Buffer, value: Buffer | undefined): Undo {
   return () => void set(table, key, before);
 }
 
-function snapshot(table: Table, start: Uint8Array, end: Uint8Array): StoreEntry[] {
+function entriesOf(table: Table, start: Uint8Array, end: Uint8Array): StoreEntry[] {
   return table.keys
     .slice(lowerBound(table.keys, start), lowerBound(table.keys, end))
     .map((key) => ({ key: Buffer.from(key), value: Buffer.from(table.values.get(text(key)) as Buffer) }));

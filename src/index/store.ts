@@ -18,6 +18,8 @@ export const tableNames = [
   'idempotency',
   'expiries',
   'checkpoints',
+  'receipts',
+  'suppressions',
 ] as const;
 export type TableName = (typeof tableNames)[number];
 
@@ -34,6 +36,13 @@ export interface StoreReader {
   get(table: TableName, key: Uint8Array): Buffer | undefined;
   /** Entries with start <= key < end in key order, as a consistent snapshot; key and value are the caller's own. */
   range(table: TableName, start: Uint8Array, end: Uint8Array): Iterable<StoreEntry>;
+  /** As `range`, the keys alone. */
+  keys(table: TableName, start: Uint8Array, end: Uint8Array): Iterable<Buffer>;
+}
+
+/** All tables as they were at one moment. It keeps the pages that it sees from being used again: release it soon. */
+export interface StoreSnapshot extends StoreReader {
+  release(): void;
 }
 
 /** Valid only inside the callback of `Store.write`; sees the writes made before in the same callback. */
@@ -56,6 +65,7 @@ export interface Store extends StoreReader {
    * @throws DISK_FULL, DATA_READ_ONLY, CLOSED
    */
   write<T>(change: (writer: StoreWriter) => T): Promise<Written<T>>;
+  snapshot(): StoreSnapshot;
   /** Size on disk (or in memory), bytes. */
   bytes(): number;
   close(): Promise<void>;

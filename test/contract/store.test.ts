@@ -156,6 +156,39 @@ for (const [name, withStore] of Object.entries(stores)) {
       });
     });
 
+    it('lists keys alone, in the order of their entries', async () => {
+      await withStore(async (store) => {
+        await store.write((writer) => {
+          for (const name of ['c', 'a', 'b', 'd']) writer.put('templates', key(name), Buffer.alloc(3_000, 1));
+        });
+        assert.deepEqual(
+          Array.from(store.keys('templates', key('a'), key('d')), (each) => each.toString()),
+          ['a', 'b', 'c'],
+        );
+      });
+    });
+
+    it('shows a snapshot as it was, over all tables, whatever is written after', async () => {
+      await withStore(async (store) => {
+        await store.write((writer) => {
+          writer.put('meta', key('a'), key('1'));
+          writer.put('owners', key('b'), key('2'));
+        });
+        const snapshot = store.snapshot();
+        const before = dump(snapshot);
+        await store.write((writer) => {
+          writer.put('meta', key('a'), key('changed'));
+          writer.remove('owners', key('b'));
+          writer.put('templates', key('c'), key('new'));
+        });
+        assert.deepEqual(dump(snapshot), before);
+        assert.equal(snapshot.get('meta', key('a'))?.toString(), '1');
+        assert.deepEqual(Array.from(snapshot.keys('templates', low, high)), []);
+        snapshot.release();
+        assert.notDeepEqual(dump(store), before);
+      });
+    });
+
     it('takes keys of the longest length and leaves a loop early', async () => {
       await withStore(async (store) => {
         const long = Buffer.alloc(keyBytesMax, 0x61);

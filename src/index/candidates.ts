@@ -8,9 +8,12 @@ import type { Candidate, Decision } from './records.js';
 
 /** Nearest first; ties by the identity's id in UTF-8 byte order, so that an answer never depends on the order of enrolment. */
 export function rankCandidates(candidates: readonly Candidate[]): readonly Candidate[] {
-  return candidates.toSorted(
-    (a, b) => a.distance - b.distance || Buffer.compare(Buffer.from(a.identity), Buffer.from(b.identity)),
-  );
+  return candidates.toSorted(byDistance);
+}
+
+/** The order of `rankCandidates`. */
+export function byDistance(a: Candidate, b: Candidate): number {
+  return a.distance - b.distance || Buffer.compare(Buffer.from(a.identity), Buffer.from(b.identity));
 }
 
 export interface Judgement {

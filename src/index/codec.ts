@@ -7,37 +7,46 @@
 import { crc32 } from 'node:zlib';
 import { assertInvariant, HarmonidError } from '../errors.js';
 import { trustUnitVector, type UnitVector } from '../vector.js';
-import type { Candidate, DuplicatePolicy, Template, TemplateOrigin } from './records.js';
+import type { DuplicatePolicy, TemplateOrigin } from './records.js';
 
-/** Version of the data directory; a directory with a larger one is refused as DATA_FORMAT_NEWER. */
-export const formatVersion = 1;
+/** Version of the data directory; a larger one is refused as DATA_FORMAT_NEWER, a smaller one upgraded (format-upgrade.ts). */
+export const formatVersion = 2;
 
 /** A retry with the same idempotency key gets the first answer for this long. */
 export const expireAfterMs = 24 * 60 * 60 * 1000;
 
 const magic = 0x6448; // 'Hd' little-endian
+const recordVersion = 1;
 const headerBytes = 12;
 
-/** Record types; numbers are part of the format and never reused. */
+/** Record types; numbers are part of the format and never reused. 3, 4 and 7 were of format 1 only (format-upgrade.ts). */
 const recordTypes = {
   format: 1,
   gallery: 2,
-  identity: 3,
-  owner: 4,
+  'identity of format 1': 3,
+  'owner of format 1': 4,
   template: 5,
   change: 6,
-  idempotency: 7,
+  'answer of format 1': 7,
   checkpoint: 8,
   mark: 9,
   holder: 10,
+  identity: 11,
+  pointer: 12,
+  answer: 13,
+  receipt: 14,
+  suppression: 15,
+  sealed: 16,
 } as const;
-type RecordType = keyof typeof recordTypes;
+export type RecordType = keyof typeof recordTypes;
 
 // ── Records as they are stored ───────────────────────────────────────────────────────────────────────────────────────
 
 export interface FormatRecord {
   readonly format: number;
   readonly nextGalleryNumber: number;
+  /** While an upgrade is under way: the format that the directory had. */
+  readonly upgradingFrom?: number;
 }
 
 /** A gallery's settings, counters and next numbers. `number` stands for the gallery in every key; never reused. */
@@ -61,9 +70,9 @@ export interface GalleryRecord {
   readonly createdAt: number;
 }
 
-/** `owner` is the identity's ordinal in its gallery; never reused. */
+/** Stands under its owner, the identity's ordinal in its gallery; never reused. */
 export interface IdentityRecord {
-  readonly owner: number;
+  readonly identity: string;
   readonly label: string;
   readonly groups: readonly string[];
   readonly attributes: Readonly<Record<string, string>>;
@@ -72,8 +81,9 @@ export interface IdentityRecord {
   readonly updatedAt: number;
 }
 
-export interface OwnerRecord {
-  readonly identity: string;
+/** From an identity's id to its owner. */
+export interface PointerRecord {
+  readonly owner: number;
 }
 
 export interface TemplateRecord {
@@ -94,15 +104,34 @@ export interface ChangeRecord {
   readonly at: number;
 }
 
-export interface IdempotencyRecord {
+/** What an idempotent enrolment answered. Numbers only: what they stand for is read where it may since have been erased. */
+export interface AnswerRecord {
   readonly digest: string;
   readonly at: number;
-  readonly answer: {
-    readonly created: boolean;
-    readonly templates: readonly (Omit<Template, 'enrolledAt'> & { readonly enrolledAt: number })[];
-    readonly duplicates: readonly Candidate[];
-    readonly sequence: number;
-  };
+  readonly owner: number;
+  readonly created: boolean;
+  readonly templates: readonly number[];
+  readonly duplicates: readonly { readonly owner: number; readonly template: number; readonly distance: number }[];
+  readonly sequence: number;
+}
+
+/** An erasure that was done; see erasure-receipt.ts. Names nobody. */
+export interface ReceiptRecord {
+  readonly at: number;
+  readonly gallery: number;
+  /** SHA-256, hex, as in the suppression list. */
+  readonly identityDigest: string;
+  readonly templateCount: number;
+  readonly sequence: number;
+  /** Digest of the receipt before; 64 zeros in the first. */
+  readonly previous: string;
+  readonly digest: string;
+}
+
+/** Somebody, or an image of somebody, who must not come back with an import; `receipt` is the number of the erasure. */
+export interface SuppressionRecord {
+  readonly kind: 'identity' | 'image';
+  readonly receipt: number;
 }
 
 /** A graph file that was verified after writing; `file` is null while the gallery is scanned exactly. */
@@ -135,7 +164,7 @@ function frame(type: RecordType, key: Uint8Array, payload: Uint8Array): Buffer {
   const bytes = Buffer.alloc(headerBytes + payload.length);
   bytes.writeUInt16LE(magic, 0);
   bytes.writeUInt8(recordTypes[type], 2);
-  bytes.writeUInt8(formatVersion, 3);
+  bytes.writeUInt8(recordVersion, 3);
   bytes.writeUInt32LE(payload.length, 4);
   bytes.set(payload, headerBytes);
   bytes.writeUInt32LE(checksum(key, bytes), 8);
@@ -164,7 +193,7 @@ function unframe(type: RecordType, key: Uint8Array, bytes: Buffer): Buffer {
   if (bytes.readUInt16LE(0) !== magic) throw corrupt(`magic ${hex(bytes.readUInt16LE(0))}, expected ${hex(magic)}`);
   if (bytes[2] !== recordTypes[type]) throw corrupt(`record type ${bytes[2]}, expected ${recordTypes[type]}`);
   // The format record tells a newer directory by its content, so that it must be readable whatever its version.
-  if (bytes[3] !== formatVersion && type !== 'format') throw corrupt(`version ${bytes[3]}, expected ${formatVersion}`);
+  if (bytes[3] !== recordVersion && type !== 'format') throw corrupt(`version ${bytes[3]}, expected ${recordVersion}`);
   if (bytes.readUInt32LE(4) !== bytes.length - headerBytes) {
     throw corrupt(`payload of ${bytes.length - headerBytes} bytes, header says ${bytes.readUInt32LE(4)}`);
   }
@@ -180,13 +209,13 @@ function printKey(key: Uint8Array): string {
   return Buffer.from(key).toString('hex');
 }
 
-interface JsonCodec<T> {
+export interface JsonCodec<T> {
   encode(key: Uint8Array, record: T): Buffer;
   decode(key: Uint8Array, bytes: Buffer): T;
 }
 
 /** Codec of a record whose payload is JSON with at least the named fields. */
-function jsonCodec<T extends object>(type: RecordType, fields: readonly (keyof T & string)[]): JsonCodec<T> {
+export function jsonCodec<T extends object>(type: RecordType, fields: readonly (keyof T & string)[]): JsonCodec<T> {
   return {
     encode(key, record) {
       assertInvariant(
@@ -236,7 +265,7 @@ export const galleryCodec = jsonCodec<GalleryRecord>('gallery', [
   'createdAt',
 ]);
 export const identityCodec = jsonCodec<IdentityRecord>('identity', [
-  'owner',
+  'identity',
   'label',
   'groups',
   'attributes',
@@ -244,9 +273,27 @@ export const identityCodec = jsonCodec<IdentityRecord>('identity', [
   'createdAt',
   'updatedAt',
 ]);
-export const ownerCodec = jsonCodec<OwnerRecord>('owner', ['identity']);
+export const pointerCodec = jsonCodec<PointerRecord>('pointer', ['owner']);
 export const changeCodec = jsonCodec<ChangeRecord>('change', ['kind', 'owner', 'added', 'removed', 'at']);
-export const idempotencyCodec = jsonCodec<IdempotencyRecord>('idempotency', ['digest', 'at', 'answer']);
+export const answerCodec = jsonCodec<AnswerRecord>('answer', [
+  'digest',
+  'at',
+  'owner',
+  'created',
+  'templates',
+  'duplicates',
+  'sequence',
+]);
+export const receiptCodec = jsonCodec<ReceiptRecord>('receipt', [
+  'at',
+  'gallery',
+  'identityDigest',
+  'templateCount',
+  'sequence',
+  'previous',
+  'digest',
+]);
+export const suppressionCodec = jsonCodec<SuppressionRecord>('suppression', ['kind', 'receipt']);
 export const checkpointCodec = jsonCodec<CheckpointRecord>('checkpoint', ['sequence', 'at', 'file']);
 export const holderCodec = jsonCodec<HolderRecord>('holder', ['pid', 'startedAt', 'domain', 'nonce']);
 /** A record whose key says everything: memberships, expiries, galleries to purge. */
@@ -304,6 +351,17 @@ export const templateCodec = {
   },
 };
 
+/** A record that only its owner's key opens: a nonce, another record encrypted, and the tag. The frame's checksum needs no key. */
+export const sealedCodec = {
+  encode: (key: Uint8Array, payload: Uint8Array): Buffer => frame('sealed', key, payload),
+  decode: (key: Uint8Array, bytes: Buffer): Buffer => unframe('sealed', key, bytes),
+};
+
+/** What a record says that it is; undefined for a number that no type has. Checks nothing else. */
+export function recordTypeOf(bytes: Buffer): RecordType | undefined {
+  return (Object.keys(recordTypes) as RecordType[]).find((type) => recordTypes[type] === bytes[2]);
+}
+
 function corruptTemplate(key: Uint8Array, what: string): HarmonidError {
   return new HarmonidError('DATA_CORRUPT', `template record ${printKey(key)}: ${what}`, {
     details: { record: 'template', key: printKey(key) },
@@ -353,11 +411,15 @@ export const keys = {
   expiry: (gallery: number, at: number, key: string): Buffer =>
     Buffer.concat([u32(gallery), u48(at), Buffer.from(key)]),
   checkpoint: (gallery: number): Buffer => u32(gallery),
+  receipt: (number: number): Buffer => u48(number),
+  suppression: (gallery: number, sha256: string): Buffer => Buffer.concat([u32(gallery), Buffer.from(sha256, 'hex')]),
+  unscrubbed: (gallery: number): Buffer => Buffer.concat([Buffer.from('unscrubbed'), u32(gallery)]),
 };
 
 /** Ranges [start, end) of keys with a common beginning. */
 export const ranges = {
   all: (): readonly [Buffer, Buffer] => [Buffer.alloc(1), Buffer.alloc(1, 0xff)],
+  unscrubbed: (): readonly [Buffer, Buffer] => [Buffer.from('unscrubbed'), Buffer.from('unscrubbee')],
   purges: (): readonly [Buffer, Buffer] => [Buffer.from('purge'), Buffer.from('purgf')],
   gallery: (gallery: number): readonly [Buffer, Buffer] => [u32(gallery), u32(gallery + 1)],
   /** Identities strictly after `after`, in UTF-8 byte order. */
@@ -388,6 +450,9 @@ export const keyParts = {
   galleryName: (key: Buffer): string => key.toString(),
   identity: (key: Buffer): string => key.toString('utf8', 4),
   purge: (key: Buffer): number => key.readUInt32BE(5),
+  unscrubbed: (key: Buffer): number => key.readUInt32BE(10),
+  owner: (key: Buffer): number => key.readUInt32BE(4),
+  receipt: (key: Buffer): number => key.readUIntBE(0, 6),
   template: (key: Buffer): { readonly owner: number; readonly template: number } => ({
     owner: key.readUInt32BE(4),
     template: key.readUInt32BE(8),

@@ -6,20 +6,20 @@
  */
 import { HarmonidError } from '../errors.js';
 import {
+  answerCodec,
   changeCodec,
   expireAfterMs,
   galleryCodec,
-  idempotencyCodec,
   identityCodec,
   keyParts,
   keys,
   markCodec,
-  ownerCodec,
+  pointerCodec,
   ranges,
   templateCodec,
+  type AnswerRecord,
   type ChangeRecord,
   type GalleryRecord,
-  type IdempotencyRecord,
   type IdentityRecord,
 } from './codec.js';
 import type { EnrollDraft, Enrolment, GalleryChange } from './index-api.js';
@@ -28,8 +28,10 @@ import {
   asIdentity,
   asTemplate,
   findIdentity,
+  findOwner,
   identityNotFound,
   templatesOf,
+  type Owned,
   type StoredTemplate,
 } from './identity-reads.js';
 import type { Candidate, EraseAnswer, Gallery, Identity } from './records.js';
@@ -38,6 +40,12 @@ import type { StoreReader, StoreWriter } from './store.js';
 const u32Max = 0xffffffff;
 /** Expired answers that one enrolment clears away; more than one, so that they never pile up. */
 const expiriesPerEnrolment = 8;
+
+/** A candidate with its ordinal, which is what is remembered of it. */
+export interface OwnedCandidate {
+  readonly owner: number;
+  readonly candidate: Candidate;
+}
 
 export interface AddedTemplate {
   readonly label: number;
@@ -58,6 +66,11 @@ export interface GalleryEdit {
   erasedCount: number;
 }
 
+export interface NamedGallery {
+  readonly name: string;
+  readonly record: GalleryRecord;
+}
+
 export function beginEdit(writer: StoreWriter, gallery: string, record: GalleryRecord, nowMs: number): GalleryEdit {
   return { writer, gallery, nowMs, record, added: [], removed: [], regrouped: [], erasedCount: 0 };
 }
@@ -76,9 +89,9 @@ function log(edit: GalleryEdit, change: Omit<ChangeRecord, 'at'>, counters: Part
   return sequence;
 }
 
-function putIdentity({ writer, record: { number } }: GalleryEdit, identity: string, record: IdentityRecord): void {
-  const key = keys.identity(number, identity);
-  writer.put('identities', key, identityCodec.encode(key, record));
+function putIdentity({ writer, record: { number } }: GalleryEdit, owner: number, record: IdentityRecord): void {
+  const key = keys.owner(number, owner);
+  writer.put('owners', key, identityCodec.encode(key, record));
 }
 
 /** Makes the memberships of an owner those of `groups`. */
@@ -99,52 +112,77 @@ function regroup(edit: GalleryEdit, owner: number, before: readonly string[], gr
 /** The answer given before to the same request; undefined for a new or expired key. @throws IDEMPOTENCY_CONFLICT */
 export function findAnswer(
   reader: StoreReader,
-  gallery: string,
-  number: number,
+  gallery: NamedGallery,
   idempotency: { readonly key: string; readonly digest: string },
   nowMs: number,
 ): Enrolment | undefined {
-  const key = keys.idempotency(number, idempotency.key);
+  const key = keys.idempotency(gallery.record.number, idempotency.key);
   const bytes = reader.get('idempotency', key);
   if (!bytes) return undefined;
-  const { digest, at, answer } = idempotencyCodec.decode(key, bytes);
-  if (nowMs - at >= expireAfterMs) return undefined;
-  if (digest !== idempotency.digest) {
+  const answer = answerCodec.decode(key, bytes);
+  if (nowMs - answer.at >= expireAfterMs) return undefined;
+  if (answer.digest !== idempotency.digest) {
     throw new HarmonidError(
       'IDEMPOTENCY_CONFLICT',
-      `idempotency key "${idempotency.key}" was used in gallery "${gallery}" for another request`,
-      { details: { gallery, key: idempotency.key, digest: idempotency.digest, firstDigest: digest } },
+      `idempotency key "${idempotency.key}" was used in gallery "${gallery.name}" for another request`,
+      {
+        details: {
+          gallery: gallery.name,
+          key: idempotency.key,
+          digest: idempotency.digest,
+          firstDigest: answer.digest,
+        },
+      },
     );
   }
-  const templates = answer.templates.map((template) => ({ ...template, enrolledAt: new Date(template.enrolledAt) }));
-  return { ...answer, templates, replayed: true };
+  return recall(reader, gallery, answer, idempotency.key);
+}
+
+/** The answer given before, as far as what it spoke of is still there. @throws IDENTITY_ERASED */
+function recall(reader: StoreReader, gallery: NamedGallery, answer: AnswerRecord, key: string): Enrolment {
+  if (!findOwner(reader, gallery.record, answer.owner)) {
+    throw new HarmonidError(
+      'IDENTITY_ERASED',
+      `idempotency key "${key}" enrolled somebody in gallery "${gallery.name}" who was erased since`,
+      { details: { gallery: gallery.name, key } },
+    );
+  }
+  const { created, sequence } = answer;
+  const templates = templatesOf(reader, gallery.record, answer.owner).filter((stored) =>
+    answer.templates.includes(stored.template),
+  );
+  const duplicates = answer.duplicates.flatMap(({ owner, template, distance }): Candidate[] => {
+    const other = findOwner(reader, gallery.record, owner);
+    return other ? [{ identity: other.identity, label: other.label, groups: other.groups, distance, template }] : [];
+  });
+  return { created, templates: templates.map(asTemplate), duplicates, sequence, replayed: true };
 }
 
 /** @param duplicates other identities within the threshold of the new vectors, as found just before */
-export function enroll(edit: GalleryEdit, draft: EnrollDraft, duplicates: readonly Candidate[]): Enrolment {
+export function enroll(edit: GalleryEdit, draft: EnrollDraft, duplicates: readonly OwnedCandidate[]): Enrolment {
   const { gallery, record, writer, nowMs } = edit;
   const { number } = record;
-  const answered = draft.idempotency && findAnswer(writer, gallery, number, draft.idempotency, nowMs);
+  const answered = draft.idempotency && findAnswer(writer, { name: gallery, record }, draft.idempotency, nowMs);
   if (answered) return answered;
   const before = findIdentity(writer, record, draft.identity);
   checkEnrolment(edit, draft, before, duplicates);
 
   const owner = before?.owner ?? record.nextOwner;
   if (!before) {
-    const key = keys.owner(number, owner);
-    writer.put('owners', key, ownerCodec.encode(key, { identity: draft.identity }));
+    const key = keys.identity(number, draft.identity);
+    writer.put('identities', key, pointerCodec.encode(key, { owner }));
   }
-  const groups = draft.groups ?? before?.groups ?? [];
-  putIdentity(edit, draft.identity, {
-    owner,
-    label: draft.label ?? before?.label ?? '',
+  const groups = draft.groups ?? before?.record.groups ?? [];
+  putIdentity(edit, owner, {
+    identity: draft.identity,
+    label: draft.label ?? before?.record.label ?? '',
     groups,
-    attributes: draft.attributes ?? before?.attributes ?? {},
-    version: (before?.version ?? 0) + 1,
-    createdAt: before?.createdAt ?? nowMs,
+    attributes: draft.attributes ?? before?.record.attributes ?? {},
+    version: (before?.record.version ?? 0) + 1,
+    createdAt: before?.record.createdAt ?? nowMs,
     updatedAt: nowMs,
   });
-  if (!before || draft.groups) regroup(edit, owner, before?.groups ?? [], groups);
+  if (!before || draft.groups) regroup(edit, owner, before?.record.groups ?? [], groups);
   const templates = draft.templates.map((template, i): StoredTemplate => {
     const stored = { template: record.nextTemplate + i, record: { ...template, enrolledAt: nowMs } };
     const key = keys.template(number, owner, stored.template);
@@ -162,16 +200,35 @@ export function enroll(edit: GalleryEdit, draft: EnrollDraft, duplicates: readon
       nextTemplate: record.nextTemplate + templates.length,
     },
   );
-  const answer = { created: !before, templates: templates.map(asTemplate), duplicates, sequence };
-  if (draft.idempotency) remember(edit, draft.idempotency, answer);
-  return { ...answer, replayed: false };
+  if (draft.idempotency) {
+    remember(edit, draft.idempotency.key, {
+      digest: draft.idempotency.digest,
+      at: nowMs,
+      owner,
+      created: !before,
+      templates: templates.map(({ template }) => template),
+      duplicates: duplicates.map(({ owner: other, candidate: { template, distance } }) => ({
+        owner: other,
+        template,
+        distance,
+      })),
+      sequence,
+    });
+  }
+  return {
+    created: !before,
+    templates: templates.map(asTemplate),
+    duplicates: duplicates.map(({ candidate }) => candidate),
+    sequence,
+    replayed: false,
+  };
 }
 
 function checkEnrolment(
   { gallery, record, writer }: GalleryEdit,
   draft: EnrollDraft,
-  before: IdentityRecord | undefined,
-  duplicates: readonly Candidate[],
+  before: Owned | undefined,
+  duplicates: readonly OwnedCandidate[],
 ): void {
   const { identity, templates } = draft;
   const other = templates.find(({ space }) => space !== record.space);
@@ -190,12 +247,19 @@ function checkEnrolment(
       details: { gallery, limit: u32Max },
     });
   }
-  const [nearest] = duplicates;
+  const nearest = duplicates[0]?.candidate;
   if (nearest && (draft.duplicates ?? record.duplicates) === 'refuse') {
     throw new HarmonidError(
       'DUPLICATE_FACE',
       `a face for "${identity}" is already enrolled in gallery "${gallery}" as "${nearest.identity}" (distance ${nearest.distance.toFixed(3)}, threshold ${record.threshold})`,
-      { details: { gallery, identity, threshold: record.threshold, candidates: duplicates } },
+      {
+        details: {
+          gallery,
+          identity,
+          threshold: record.threshold,
+          candidates: duplicates.map(({ candidate }) => candidate),
+        },
+      },
     );
   }
 }
@@ -211,11 +275,7 @@ export function spaceMismatch(gallery: string, gallerySpace: string, space: stri
 }
 
 /** Keeps the answer for a retry, and clears away a few that have expired. */
-function remember(
-  { writer, record: { number }, nowMs }: GalleryEdit,
-  { key: name, digest }: { readonly key: string; readonly digest: string },
-  answer: Omit<Enrolment, 'replayed'>,
-): void {
+function remember({ writer, record: { number }, nowMs }: GalleryEdit, name: string, answer: AnswerRecord): void {
   let cleared = 0;
   for (const { key } of writer.range('expiries', ...ranges.expiriesBefore(number, nowMs - expireAfterMs + 1))) {
     if (cleared++ === expiriesPerEnrolment) break;
@@ -223,13 +283,10 @@ function remember(
     const expired = keys.idempotency(number, keyParts.expiry(key));
     const bytes = writer.get('idempotency', expired);
     // The key may have been used again since; then its record is younger than this expiry.
-    if (bytes && nowMs - idempotencyCodec.decode(expired, bytes).at >= expireAfterMs)
-      writer.remove('idempotency', expired);
+    if (bytes && nowMs - answerCodec.decode(expired, bytes).at >= expireAfterMs) writer.remove('idempotency', expired);
   }
   const key = keys.idempotency(number, name);
-  const templates = answer.templates.map((template) => ({ ...template, enrolledAt: template.enrolledAt.getTime() }));
-  const record: IdempotencyRecord = { digest, at: nowMs, answer: { ...answer, templates } };
-  writer.put('idempotency', key, idempotencyCodec.encode(key, record));
+  writer.put('idempotency', key, answerCodec.encode(key, answer));
   const expiry = keys.expiry(number, nowMs, name);
   writer.put('expiries', expiry, markCodec.encode(expiry, {}));
 }
@@ -248,32 +305,32 @@ export function updateIdentity(edit: GalleryEdit, update: IdentityUpdate): Ident
   const { gallery, record, writer, nowMs } = edit;
   const before = findIdentity(writer, record, update.identity);
   if (!before) throw identityNotFound(gallery, update.identity);
-  if (update.expectedVersion !== undefined && update.expectedVersion !== before.version) {
+  if (update.expectedVersion !== undefined && update.expectedVersion !== before.record.version) {
     throw new HarmonidError(
       'VERSION_CONFLICT',
-      `identity "${update.identity}" of gallery "${gallery}" has version ${before.version}, the caller expected ${update.expectedVersion}`,
+      `identity "${update.identity}" of gallery "${gallery}" has version ${before.record.version}, the caller expected ${update.expectedVersion}`,
       {
         details: {
           gallery,
           identity: update.identity,
-          version: before.version,
+          version: before.record.version,
           expectedVersion: update.expectedVersion,
         },
       },
     );
   }
   const after: IdentityRecord = {
-    ...before,
-    label: update.label ?? before.label,
-    groups: update.groups ?? before.groups,
-    attributes: update.attributes ?? before.attributes,
-    version: before.version + 1,
+    ...before.record,
+    label: update.label ?? before.record.label,
+    groups: update.groups ?? before.record.groups,
+    attributes: update.attributes ?? before.record.attributes,
+    version: before.record.version + 1,
     updatedAt: nowMs,
   };
-  putIdentity(edit, update.identity, after);
-  if (update.groups) regroup(edit, before.owner, before.groups, after.groups);
+  putIdentity(edit, before.owner, after);
+  if (update.groups) regroup(edit, before.owner, before.record.groups, after.groups);
   log(edit, { kind: 'update', owner: before.owner, added: [], removed: [] });
-  return asIdentity(gallery, update.identity, after, templatesOf(writer, record, before.owner));
+  return asIdentity(gallery, after, templatesOf(writer, record, before.owner));
 }
 
 export function removeTemplate(edit: GalleryEdit, identity: string, template: number): Identity {
@@ -292,15 +349,15 @@ export function removeTemplate(edit: GalleryEdit, identity: string, template: nu
     );
   }
   writer.remove('templates', keys.template(record.number, before.owner, template));
-  const after = { ...before, version: before.version + 1, updatedAt: nowMs };
-  putIdentity(edit, identity, after);
+  const after = { ...before.record, version: before.record.version + 1, updatedAt: nowMs };
+  putIdentity(edit, before.owner, after);
   edit.removed.push(template);
   log(
     edit,
     { kind: 'remove', owner: before.owner, added: [], removed: [template] },
     { templateCount: record.templateCount - 1 },
   );
-  return asIdentity(gallery, identity, after, kept);
+  return asIdentity(gallery, after, kept);
 }
 
 export function eraseIdentity(edit: GalleryEdit, identity: string): EraseAnswer {
@@ -309,7 +366,7 @@ export function eraseIdentity(edit: GalleryEdit, identity: string): EraseAnswer 
   if (!before) return { existed: false, templatesErased: 0, sequence: record.sequence };
   const labels = templatesOf(writer, record, before.owner).map(({ template }) => template);
   for (const label of labels) writer.remove('templates', keys.template(record.number, before.owner, label));
-  regroup(edit, before.owner, before.groups, []);
+  regroup(edit, before.owner, before.record.groups, []);
   writer.remove('owners', keys.owner(record.number, before.owner));
   writer.remove('identities', keys.identity(record.number, identity));
   edit.removed.push(...labels);

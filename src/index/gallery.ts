@@ -7,7 +7,7 @@
 import { randomUUID } from 'node:crypto';
 import { assertInvariant, HarmonidError, throwIfAborted } from '../errors.js';
 import { squaredDistance, type UnitVector } from '../vector.js';
-import { judge, rankCandidates } from './candidates.js';
+import { byDistance, judge, rankCandidates } from './candidates.js';
 import { removeGraphFile } from './checkpoint.js';
 import { checkpointCodec, keys, ranges, type CheckpointRecord, type GalleryRecord } from './codec.js';
 import {
@@ -22,6 +22,7 @@ import {
   updateIdentity,
   type GalleryEdit,
   type IdentityUpdate,
+  type OwnedCandidate,
 } from './gallery-changes.js';
 import type { GraphHit, OwnerSet } from './graph.js';
 import type { GraphChange, GraphOpened, GraphThread } from './graph-thread.js';
@@ -117,7 +118,7 @@ export class Gallery {
     const wrong = templates.find(({ space }) => space !== this.#record.space);
     if (wrong) throw spaceMismatch(this.name, this.#record.space, wrong.space);
     const checked = (draft.duplicates ?? this.#record.duplicates) !== 'ignore';
-    let duplicates: readonly Candidate[] = [];
+    let duplicates: readonly OwnedCandidate[] = [];
     return this.#queue.run({
       begin: () => throwIfAborted(draft.signal),
       faces: { identity, vectors: templates.map(({ vector }) => vector), checked },
@@ -134,7 +135,8 @@ export class Gallery {
   }
 
   findEnrolment(idempotency: { readonly key: string; readonly digest: string }): Enrolment | undefined {
-    return findAnswer(this.#store, this.name, this.number, idempotency, this.#options.clock());
+    const gallery = { name: this.name, record: this.#record };
+    return findAnswer(this.#store, gallery, idempotency, this.#options.clock());
   }
 
   updateSettings(change: GalleryChange): Promise<GalleryView> {
@@ -154,7 +156,7 @@ export class Gallery {
   }
 
   /** Other identities within the threshold of any of the vectors, each at its nearest. */
-  async #findDuplicates(identity: string, vectors: readonly UnitVector[]): Promise<readonly Candidate[]> {
+  async #findDuplicates(identity: string, vectors: readonly UnitVector[]): Promise<readonly OwnedCandidate[]> {
     const probes = new Float32Array(vectors.length * this.#record.dimensions);
     vectors.forEach((vector, i) => probes.set(vector, i * this.#record.dimensions));
     const exclude = findIdentity(this.#store, this.#record, identity)?.owner;
@@ -167,7 +169,12 @@ export class Gallery {
       if (!known || hit.distance < known.distance) nearest.set(hit.owner, hit);
     }
     // Nothing is erased meanwhile: the caller is the single writer.
-    return rankCandidates([...nearest.values()].flatMap((hit) => this.#candidate(hit) ?? []));
+    return [...nearest.values()]
+      .flatMap((hit) => {
+        const candidate = this.#candidate(hit);
+        return candidate ? [{ owner: hit.owner, candidate }] : [];
+      })
+      .toSorted((one, other) => byDistance(one.candidate, other.candidate));
   }
 
   /** One transaction of the queue; when it resolves, reads and the graph have it. */
@@ -264,11 +271,11 @@ export class Gallery {
   }): VerifyAnswer {
     const { space, threshold: ownThreshold } = this.#record;
     if (request.space !== space) throw spaceMismatch(this.name, space, request.space);
-    const record = findIdentity(this.#store, this.#record, request.identity);
-    if (!record) throw identityNotFound(this.name, request.identity);
+    const found = findIdentity(this.#store, this.#record, request.identity);
+    if (!found) throw identityNotFound(this.name, request.identity);
     const threshold = request.threshold ?? ownThreshold;
     let nearest: { readonly template: number; readonly distance: number } | undefined;
-    for (const stored of templatesOf(this.#store, this.#record, record.owner)) {
+    for (const stored of templatesOf(this.#store, this.#record, found.owner)) {
       const distance = squaredDistance(request.probe, stored.record.vector);
       if (!nearest || distance < nearest.distance) nearest = { template: stored.template, distance };
     }
@@ -284,18 +291,16 @@ export class Gallery {
 
   /** Undefined when the owner was erased after the graph was asked. */
   #candidate({ owner, label: template, distance }: GraphHit): Candidate | undefined {
-    const identity = findOwner(this.#store, this.#record, owner);
-    const record = identity === undefined ? undefined : findIdentity(this.#store, this.#record, identity);
-    if (identity === undefined || !record) return undefined;
-    return { identity, label: record.label, groups: record.groups, distance, template };
+    const found = findOwner(this.#store, this.#record, owner);
+    return found && { identity: found.identity, label: found.label, groups: found.groups, distance, template };
   }
 
   // ── Reads ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   getIdentity(identity: string): Identity {
-    const record = findIdentity(this.#store, this.#record, identity);
-    if (!record) throw identityNotFound(this.name, identity);
-    return asIdentity(this.name, identity, record, templatesOf(this.#store, this.#record, record.owner));
+    const found = findIdentity(this.#store, this.#record, identity);
+    if (!found) throw identityNotFound(this.name, identity);
+    return asIdentity(this.name, found.record, templatesOf(this.#store, this.#record, found.owner));
   }
 
   listIdentities(after: string | undefined, limit: number, groups: readonly string[] | undefined): readonly Identity[] {
@@ -303,17 +308,17 @@ export class Gallery {
     if (members) {
       return members
         .flatMap((owner) => findOwner(this.#store, this.#record, owner) ?? [])
-        .map((identity) => ({ identity, bytes: Buffer.from(identity) }))
+        .map(({ identity }) => ({ identity, bytes: Buffer.from(identity) }))
         .filter(({ bytes }) => after === undefined || Buffer.compare(bytes, Buffer.from(after)) > 0)
         .toSorted((a, b) => Buffer.compare(a.bytes, b.bytes))
         .slice(0, limit)
         .map(({ identity }) => this.getIdentity(identity));
     }
     const page: Identity[] = [];
-    for (const { identity, record } of identitiesAfter(this.#store, this.#record, after)) {
+    for (const { owner, record } of identitiesAfter(this.#store, this.#record, after)) {
       if (page.length >= limit) break;
       if (groups && !record.groups.some((group) => groups.includes(group))) continue;
-      page.push(asIdentity(this.name, identity, record, templatesOf(this.#store, this.#record, record.owner)));
+      page.push(asIdentity(this.name, record, templatesOf(this.#store, this.#record, owner)));
     }
     return page;
   }

@@ -11,7 +11,6 @@ import { removeGraphFile, removeStrayGraphFiles } from './checkpoint.js';
 import {
   checkpointCodec,
   formatCodec,
-  formatVersion,
   galleryCodec,
   keyParts,
   keys,
@@ -23,6 +22,7 @@ import {
 } from './codec.js';
 import { refuseHeld, takeDataLock, type DataLock } from './data-lock.js';
 import { diskError } from './disk-errors.js';
+import { isOlder, readFormat, upgradeFormat } from './format-upgrade.js';
 import { Gallery, type GalleryOptions } from './gallery.js';
 import { startGraphThread, type GraphThread } from './graph-thread.js';
 import { readGalleries } from './identity-reads.js';
@@ -72,10 +72,14 @@ export async function openIdentityIndex(options: IdentityIndexOptions): Promise<
   let thread: GraphThread | null = null;
   const onWarning = options.onWarning ?? warnProcess;
   try {
-    readFormat(store, path);
-    if (readOnly) await refuseHeld(store, path);
-    else lock = await takeDataLock(store, path);
-    if (!readOnly) await writeFormat(store, path);
+    const format = readFormat(store, path);
+    if (readOnly) {
+      refuseOlder(format, path);
+      await refuseHeld(store, path);
+    } else {
+      lock = await takeDataLock(store, path);
+      await upgradeFormat(store, path);
+    }
     thread = startGraphThread((cause) => onWarning('the graph thread has died', { path, error: cause }));
     const galleryOptions: GalleryOptions = {
       path,
@@ -102,6 +106,16 @@ export async function openIdentityIndex(options: IdentityIndexOptions): Promise<
     await store.close();
     throw diskError(error, path);
   }
+}
+
+/** @throws DATA_READ_ONLY */
+function refuseOlder(format: FormatRecord | undefined, path: string): void {
+  if (!format || !isOlder(format)) return;
+  throw new HarmonidError(
+    'DATA_READ_ONLY',
+    `the data directory ${path} is of an older format; open it once for writing, which upgrades it`,
+    { details: { path, format: format.upgradingFrom ?? format.format } },
+  );
 }
 
 /** What an open index consists of. */
@@ -137,31 +151,7 @@ function prepareFolder(path: string, readOnly: boolean): void {
   }
 }
 
-// ── The directory's own records ──────────────────────────────────────────────────────────────────────────────────────
-
-/** @throws DATA_FORMAT_NEWER */
-function readFormat(reader: StoreReader, path: string): FormatRecord | undefined {
-  const bytes = reader.get('meta', keys.format());
-  if (!bytes) return undefined;
-  const record = formatCodec.decode(keys.format(), bytes);
-  if (record.format > formatVersion) {
-    throw new HarmonidError(
-      'DATA_FORMAT_NEWER',
-      `the data directory ${path} has format ${record.format}, this version of harmonid reads up to ${formatVersion}`,
-      { details: { path, format: record.format, formatMax: formatVersion } },
-    );
-  }
-  return record;
-}
-
-async function writeFormat(store: Store, path: string): Promise<void> {
-  if (readFormat(store, path)) return;
-  const record: FormatRecord = { format: formatVersion, nextGalleryNumber: 1 };
-  const { durable } = await store.write((writer) => {
-    writer.put('meta', keys.format(), formatCodec.encode(keys.format(), record));
-  });
-  await durable;
-}
+// ── What a killed process left undone ──────────────────────────────────────────────────────────────────────────────
 
 /** Finishes deletions that were cut short and removes graph files that no checkpoint names. */
 async function tidy({ store, options: { path } }: Parts): Promise<void> {

@@ -8,7 +8,7 @@ import {
   identityCodec,
   keyParts,
   keys,
-  ownerCodec,
+  pointerCodec,
   ranges,
   templateCodec,
   type GalleryRecord,
@@ -26,17 +26,26 @@ export interface StoredTemplate {
   readonly record: TemplateRecord;
 }
 
-export function findIdentity(reader: StoreReader, gallery: GalleryKey, identity: string): IdentityRecord | undefined {
-  const key = keys.identity(gallery.number, identity);
-  const bytes = reader.get('identities', key);
-  return bytes && identityCodec.decode(key, bytes);
+/** An identity with the ordinal under which everything of it is stored. */
+export interface Owned {
+  readonly owner: number;
+  readonly record: IdentityRecord;
 }
 
-/** Id of an owner; undefined once the identity is erased. */
-export function findOwner(reader: StoreReader, gallery: GalleryKey, owner: number): string | undefined {
+export function findIdentity(reader: StoreReader, gallery: GalleryKey, identity: string): Owned | undefined {
+  const key = keys.identity(gallery.number, identity);
+  const bytes = reader.get('identities', key);
+  if (!bytes) return undefined;
+  const { owner } = pointerCodec.decode(key, bytes);
+  const record = findOwner(reader, gallery, owner);
+  return record && { owner, record };
+}
+
+/** Undefined once the identity is erased. */
+export function findOwner(reader: StoreReader, gallery: GalleryKey, owner: number): IdentityRecord | undefined {
   const key = keys.owner(gallery.number, owner);
   const bytes = reader.get('owners', key);
-  return bytes && ownerCodec.decode(key, bytes).identity;
+  return bytes && identityCodec.decode(key, bytes);
 }
 
 /** In the order of enrolment. */
@@ -52,13 +61,8 @@ export function asTemplate({ template, record }: StoredTemplate): Template {
   return { template, space, origin, quality, imageDigest, enrolledAt: new Date(enrolledAt) };
 }
 
-export function asIdentity(
-  gallery: string,
-  identity: string,
-  record: IdentityRecord,
-  templates: readonly StoredTemplate[],
-): Identity {
-  const { label, groups, attributes, version, createdAt, updatedAt } = record;
+export function asIdentity(gallery: string, record: IdentityRecord, templates: readonly StoredTemplate[]): Identity {
+  const { identity, label, groups, attributes, version, createdAt, updatedAt } = record;
   return {
     gallery,
     identity,
@@ -87,14 +91,12 @@ export function readGalleries(
 }
 
 /** Identities in UTF-8 byte order, strictly after `after`. */
-export function* identitiesAfter(
-  reader: StoreReader,
-  gallery: GalleryKey,
-  after: string | undefined,
-): Iterable<{ readonly identity: string; readonly record: IdentityRecord }> {
+export function* identitiesAfter(reader: StoreReader, gallery: GalleryKey, after: string | undefined): Iterable<Owned> {
   const range = after === undefined ? ranges.gallery(gallery.number) : ranges.identitiesAfter(gallery.number, after);
   for (const { key, value } of reader.range('identities', ...range)) {
-    yield { identity: keyParts.identity(key), record: identityCodec.decode(key, value) };
+    const { owner } = pointerCodec.decode(key, value);
+    const record = findOwner(reader, gallery, owner);
+    if (record) yield { owner, record };
   }
 }
 
@@ -103,9 +105,9 @@ export function* exportFrom(
   name: string,
   gallery: GalleryKey,
 ): Iterable<{ identity: Identity; template: Template; vector: UnitVector }> {
-  for (const { identity, record } of identitiesAfter(reader, gallery, undefined)) {
-    const templates = templatesOf(reader, gallery, record.owner);
-    const shown = asIdentity(name, identity, record, templates);
+  for (const { owner, record } of identitiesAfter(reader, gallery, undefined)) {
+    const templates = templatesOf(reader, gallery, owner);
+    const shown = asIdentity(name, record, templates);
     for (const stored of templates) {
       yield { identity: shown, template: asTemplate(stored), vector: stored.record.vector };
     }

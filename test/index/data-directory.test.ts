@@ -161,13 +161,13 @@ describe('data directory', function () {
     await inTemporaryFolder(async (path) => {
       await enrollSome(path, 1);
       const store = openLmdbStore({ path, readOnly: false });
-      const newer = { format: 2, nextGalleryNumber: 2 };
+      const newer = { format: 3, nextGalleryNumber: 2 };
       store.writeNow((writer) => writer.put('meta', keys.format(), formatCodec.encode(keys.format(), newer)));
       await store.close();
       for (const readOnly of [false, true]) {
         await assert.rejects(openIdentityIndex({ path, readOnly }), (error: Error & { code: string }) => {
           assert.equal(error.code, 'DATA_FORMAT_NEWER');
-          assert.match(error.message, /format 2, this version of harmonid reads up to 1/);
+          assert.match(error.message, /format 3, this version of harmonid reads up to 2/);
           return true;
         });
       }

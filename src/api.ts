@@ -25,8 +25,10 @@ export type {
   Decision,
   DuplicatePolicy,
   EraseAnswer,
+  ErasureProof,
   GalleryStats,
   Identity,
+  Receipt,
   Template,
   TemplateOrigin,
 } from './index/records.js';
@@ -88,6 +90,11 @@ export interface UpdateGalleryRequest extends CallOptions, GallerySettings {
 export interface IdentityRef extends CallOptions {
   readonly gallery?: string | undefined;
   readonly identity: string;
+}
+
+export interface EraseRequest extends IdentityRef {
+  /** Search all files of the data directory for the person's vectors after they are erased. Default false: it reads everything. */
+  readonly prove?: boolean | undefined;
 }
 
 export interface UpdateIdentityRequest extends IdentityRef {
@@ -306,8 +313,11 @@ export interface Database {
   updateIdentity(request: UpdateIdentityRequest): Promise<Identity>;
   /** Removes one template; the last one may go, too: the identity stays and matches nothing. */
   removeTemplate(request: RemoveTemplateRequest): Promise<Identity>;
-  /** Removes a person with all templates; gone from every answer when it returns. Idempotent. */
-  eraseIdentity(request: IdentityRef): Promise<EraseAnswer>;
+  /**
+   * Removes a person with all templates; gone from every answer and from the files when it returns. Idempotent. The person and the images stay on
+   * a list, as SHA-256, that keeps them from coming back with an import (IDENTITY_ERASED); `enroll` takes them off it.
+   */
+  eraseIdentity(request: EraseRequest): Promise<EraseAnswer>;
 
   /** Every template of a gallery with its identity, in the order of identities. */
   exportTemplates(request?: { readonly gallery?: string | undefined } & CallOptions): AsyncIterable<ExportedTemplate>;

@@ -19,6 +19,7 @@ import {
   type EnrollAnswer,
   type EnrollRequest,
   type EraseAnswer,
+  type EraseRequest,
   type ExportedTemplate,
   type Gallery,
   type Identification,
@@ -71,6 +72,7 @@ import {
 import { version } from './version.js';
 
 export type * from './api.js';
+export { rotateMasterKey, type EncryptionOptions } from './index/identity-index.js';
 export { errorCodes, HarmonidError, isHarmonidError, type ErrorCode, type ErrorDetails } from './errors.js';
 
 export interface DatabaseOptions extends IdentityIndexOptions {
@@ -148,6 +150,10 @@ class EmbeddedDatabase implements Database {
   // ── Enrolment ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async enroll(request: EnrollRequest): Promise<EnrollAnswer> {
+    return this.#enroll(request, { unlessErased: false });
+  }
+
+  async #enroll(request: EnrollRequest, { unlessErased }: { readonly unlessErased: boolean }): Promise<EnrollAnswer> {
     this.#check(request);
     const parsed = parseEnrollment(request);
     const gallery = await this.#galleryToEnroll(request.gallery);
@@ -187,6 +193,7 @@ class EmbeddedDatabase implements Database {
       attributes: parsed.attributes,
       templates,
       duplicates: parsed.duplicates,
+      unlessErased,
       idempotency: parsed.idempotency,
       signal: request.signal,
     });
@@ -198,7 +205,7 @@ class EmbeddedDatabase implements Database {
     options: CallOptions = {},
   ): AsyncIterable<ImportResult> {
     this.#check(options);
-    return importItems((request) => this.enroll(request), items, {
+    return importItems((request) => this.#enroll(request, { unlessErased: true }), items, {
       concurrency: this.#importConcurrency,
       signal: options.signal,
     });
@@ -324,9 +331,11 @@ class EmbeddedDatabase implements Database {
     );
   }
 
-  async eraseIdentity(request: IdentityRef): Promise<EraseAnswer> {
+  async eraseIdentity(request: EraseRequest): Promise<EraseAnswer> {
     this.#check(request);
-    return this.#index.eraseIdentity(galleryName(request.gallery), parseIdentityId(request.identity));
+    return this.#index.eraseIdentity(galleryName(request.gallery), parseIdentityId(request.identity), {
+      prove: request.prove,
+    });
   }
 
   // ── Operations ─────────────────────────────────────────────────────────────────────────────────────────────────────

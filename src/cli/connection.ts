@@ -4,14 +4,14 @@
  * Engines are loaded only when they are needed: help is quick, and a client of a server loads no networks. A database that was
  * opened here is closed here.
  */
-import { stat } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Database } from '../api.js';
-import type { DatabaseOptions } from '../database.js';
+import type { DatabaseOptions, EncryptionOptions } from '../database.js';
 import type { Embedder } from '../embedder/embedder.js';
 import { HarmonidError } from '../errors.js';
 import { usageError } from './failure.js';
-import type { EmbedderOptions, TargetOptions } from './options.js';
+import type { EmbedderOptions, KeyOptions, TargetOptions } from './options.js';
 
 /** What a command needs of an embedded database. */
 export interface Need {
@@ -52,7 +52,23 @@ export async function openEmbedded(target: Target, need: Need): Promise<Database
     });
   }
   const { openDatabase } = await import('../database.js');
-  return openDatabase({ path: target.data, embedder: need.images ? embedderSettings(target) : false });
+  return openDatabase({
+    path: target.data,
+    embedder: need.images ? embedderSettings(target) : false,
+    encryption: encryptionOf(target),
+  });
+}
+
+/** @throws a usage error when the file cannot be read */
+export function encryptionOf({ keyFile, key }: KeyOptions): EncryptionOptions | undefined {
+  if (keyFile !== undefined) return { key: () => readKey(keyFile) };
+  return key === undefined ? undefined : { key };
+}
+
+async function readKey(file: string): Promise<Uint8Array> {
+  return readFile(file).catch((error: unknown) => {
+    throw usageError(`the key file ${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+  });
 }
 
 /** Networks without a database; of the data directory only its models are used. */

@@ -9,6 +9,7 @@ import { Command } from 'commander';
 import { version } from '../version.js';
 import { checkpointCommand } from './commands/checkpoint.js';
 import { embedCommand } from './commands/embed.js';
+import { encryptionCommand } from './commands/encryption.js';
 import { enrollCommand } from './commands/enroll.js';
 import { eraseCommand } from './commands/erase.js';
 import { evaluateCommand } from './commands/evaluate.js';
@@ -46,7 +47,7 @@ function assemble(run: Run): Command {
   ];
   for (const make of [...people, removeTemplateCommand, eraseCommand]) program.addCommand(make(run));
   program.commandsGroup('Databases:');
-  for (const make of [serveCommand, galleryCommand, statsCommand, exportCommand, checkpointCommand])
+  for (const make of [serveCommand, galleryCommand, statsCommand, exportCommand, checkpointCommand, encryptionCommand])
     program.addCommand(make(run));
   program.commandsGroup('Models:');
   for (const make of [embedCommand, modelsCommand, evaluateCommand]) program.addCommand(make(run));

@@ -16,7 +16,12 @@ export interface OutputOptions {
 }
 
 /** Commands on a database have these. */
-export interface TargetOptions extends OutputOptions {
+export interface KeyOptions {
+  readonly keyFile?: string;
+  readonly key?: string;
+}
+
+export interface TargetOptions extends OutputOptions, KeyOptions {
   readonly data: string;
   readonly server?: string;
 }
@@ -50,8 +55,17 @@ export function describe(command: Command, examples: readonly string[], remarks 
     );
 }
 
-export function targetOptions(command: Command): Command {
+/** The key of an encrypted directory. There is a variable for the key itself, and no option: others could read it off the process list. */
+export function keyOptions(command: Command): Command {
   return command
+    .addOption(
+      new Option('--key-file <file>', 'the master key of an encrypted data directory').env('HARMONID_KEY_FILE'),
+    )
+    .addOption(new Option('--key <text>').env('HARMONID_KEY').hideHelp());
+}
+
+export function targetOptions(command: Command): Command {
+  return keyOptions(command)
     .addOption(new Option('-d, --data <dir>', 'the data directory to work on').default(dataDefault))
     .addOption(
       new Option('-s, --server <host:port>', 'the server to work on, in place of a data directory')

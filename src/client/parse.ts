@@ -5,6 +5,7 @@ import type {
   EmbedderInfo,
   Embedding,
   EnrollAnswer,
+  EraseAnswer,
   ExportedTemplate,
   Face,
   Gallery,
@@ -31,6 +32,14 @@ import { errorOfWire } from '../wire/error-status.js';
 import type * as admin from '../wire/harmonid/v1/admin.js';
 import type * as common from '../wire/harmonid/v1/common.js';
 import type * as wire from '../wire/harmonid/v1/identity.js';
+
+export function parseErasure({ receipt, proof, ...rest }: wire.EraseIdentityResponse): EraseAnswer {
+  return {
+    ...rest,
+    receipt: receipt ? { ...receipt, at: present(receipt.at, 'at') } : null,
+    proof: proof ? { ...proof, keyDestroyed: proof.keyDestroyed ?? null } : null,
+  };
+}
 
 export function parseEnrollAnswer(answer: wire.EnrollResponse): EnrollAnswer {
   return {

@@ -14,6 +14,7 @@ import type {
   EnrollAnswer,
   EnrollRequest,
   EraseAnswer,
+  EraseRequest,
   ExportedTemplate,
   Gallery,
   Identification,
@@ -61,6 +62,7 @@ import {
   parseEmbedAnswer,
   parseEmbedderInfo,
   parseEnrollAnswer,
+  parseErasure,
   parseExported,
   parseGallery,
   parseIdentification,
@@ -226,9 +228,9 @@ export class RemoteDatabase implements Database {
     );
   }
 
-  async eraseIdentity(request: IdentityRef): Promise<EraseAnswer> {
-    const { gallery, identity } = request;
-    return this.#connection.unary(service.eraseIdentity, { gallery, identity }, request);
+  async eraseIdentity(request: EraseRequest): Promise<EraseAnswer> {
+    const { gallery, identity, prove = false } = request;
+    return parseErasure(await this.#connection.unary(service.eraseIdentity, { gallery, identity, prove }, request));
   }
 
   // ── Operations ─────────────────────────────────────────────────────────────────────────────────────────────────────

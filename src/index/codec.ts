@@ -37,6 +37,8 @@ const recordTypes = {
   receipt: 14,
   suppression: 15,
   sealed: 16,
+  chain: 17,
+  unscrubbed: 18,
 } as const;
 export type RecordType = keyof typeof recordTypes;
 
@@ -45,6 +47,8 @@ export type RecordType = keyof typeof recordTypes;
 export interface FormatRecord {
   readonly format: number;
   readonly nextGalleryNumber: number;
+  /** Of an encrypted directory: the name that its keyring has, too. */
+  readonly keyDirectory?: string;
   /** While an upgrade is under way: the format that the directory had. */
   readonly upgradingFrom?: number;
 }
@@ -125,6 +129,13 @@ export interface ReceiptRecord {
   readonly sequence: number;
   /** Digest of the receipt before; 64 zeros in the first. */
   readonly previous: string;
+  readonly digest: string;
+}
+
+/** The end of the chain of receipts. */
+export interface ChainRecord {
+  readonly count: number;
+  /** Of the last receipt. */
   readonly digest: string;
 }
 
@@ -293,6 +304,9 @@ export const receiptCodec = jsonCodec<ReceiptRecord>('receipt', [
   'previous',
   'digest',
 ]);
+export const chainCodec = jsonCodec<ChainRecord>('chain', ['count', 'digest']);
+/** The change that removed what is to be overwritten in the files. */
+export const unscrubbedCodec = jsonCodec<{ readonly sequence: number }>('unscrubbed', ['sequence']);
 export const suppressionCodec = jsonCodec<SuppressionRecord>('suppression', ['kind', 'receipt']);
 export const checkpointCodec = jsonCodec<CheckpointRecord>('checkpoint', ['sequence', 'at', 'file']);
 export const holderCodec = jsonCodec<HolderRecord>('holder', ['pid', 'startedAt', 'domain', 'nonce']);
@@ -411,8 +425,10 @@ export const keys = {
   expiry: (gallery: number, at: number, key: string): Buffer =>
     Buffer.concat([u32(gallery), u48(at), Buffer.from(key)]),
   checkpoint: (gallery: number): Buffer => u32(gallery),
+  chain: (): Buffer => Buffer.from('receipts'),
   receipt: (number: number): Buffer => u48(number),
   suppression: (gallery: number, sha256: string): Buffer => Buffer.concat([u32(gallery), Buffer.from(sha256, 'hex')]),
+  settled: (): Buffer => Buffer.from('settled'),
   unscrubbed: (gallery: number): Buffer => Buffer.concat([Buffer.from('unscrubbed'), u32(gallery)]),
 };
 
@@ -426,6 +442,10 @@ export const ranges = {
   identitiesAfter: (gallery: number, after: string): readonly [Buffer, Buffer] => [
     Buffer.concat([u32(gallery), Buffer.from(`${after}\0`)]),
     u32(gallery + 1),
+  ],
+  ownerOf: (gallery: number, owner: number): readonly [Buffer, Buffer] => [
+    u32(gallery, owner),
+    Buffer.concat([u32(gallery, owner), Buffer.alloc(1)]),
   ],
   templatesOf: (gallery: number, owner: number): readonly [Buffer, Buffer] => [
     u32(gallery, owner),
@@ -451,7 +471,11 @@ export const keyParts = {
   identity: (key: Buffer): string => key.toString('utf8', 4),
   purge: (key: Buffer): number => key.readUInt32BE(5),
   unscrubbed: (key: Buffer): number => key.readUInt32BE(10),
-  owner: (key: Buffer): number => key.readUInt32BE(4),
+  /** Of the tables whose keys begin with a gallery and an owner. */
+  owned: (key: Buffer): { readonly gallery: number; readonly owner: number } => ({
+    gallery: key.readUInt32BE(0),
+    owner: key.readUInt32BE(4),
+  }),
   receipt: (key: Buffer): number => key.readUIntBE(0, 6),
   template: (key: Buffer): { readonly owner: number; readonly template: number } => ({
     owner: key.readUInt32BE(4),

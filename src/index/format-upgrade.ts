@@ -79,10 +79,16 @@ export function isOlder({ format, upgradingFrom }: FormatRecord): boolean {
   return format < formatVersion || upgradingFrom !== undefined;
 }
 
-/** Makes a directory of the present format out of an empty or older one. */
-export async function upgradeFormat(store: Store, path: string): Promise<void> {
+/** Makes a directory of the present format out of an empty or older one. @param keyDirectory of a new one that is to be encrypted */
+export async function upgradeFormat(store: Store, path: string, keyDirectory?: string): Promise<void> {
   const found = readFormat(store, path);
-  if (!found) return putFormat(store, { format: formatVersion, nextGalleryNumber: 1 });
+  if (!found) {
+    return putFormat(store, {
+      format: formatVersion,
+      nextGalleryNumber: 1,
+      ...(keyDirectory !== undefined && { keyDirectory }),
+    });
+  }
   if (!isOlder(found)) return;
   await putFormat(store, { ...found, format: formatVersion, upgradingFrom: found.upgradingFrom ?? found.format });
   for (const { record } of readGalleries(store)) {

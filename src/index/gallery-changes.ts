@@ -17,6 +17,7 @@ import {
   pointerCodec,
   ranges,
   templateCodec,
+  unscrubbedCodec,
   type AnswerRecord,
   type ChangeRecord,
   type GalleryRecord,
@@ -34,7 +35,8 @@ import {
   type Owned,
   type StoredTemplate,
 } from './identity-reads.js';
-import type { Candidate, EraseAnswer, Gallery, Identity } from './records.js';
+import { liftSuppression, putReceipt, refuseErased } from './erasure-receipt.js';
+import type { Candidate, Gallery, Identity, Receipt } from './records.js';
 import type { StoreReader, StoreWriter } from './store.js';
 
 const u32Max = 0xffffffff;
@@ -164,8 +166,11 @@ export function enroll(edit: GalleryEdit, draft: EnrollDraft, duplicates: readon
   const { number } = record;
   const answered = draft.idempotency && findAnswer(writer, { name: gallery, record }, draft.idempotency, nowMs);
   if (answered) return answered;
+  const imageDigests = draft.templates.flatMap(({ imageDigest }) => imageDigest ?? []);
+  if (draft.unlessErased) refuseErased(writer, { name: gallery, number }, draft.identity, imageDigests);
   const before = findIdentity(writer, record, draft.identity);
   checkEnrolment(edit, draft, before, duplicates);
+  liftSuppression(writer, number, draft.identity, imageDigests);
 
   const owner = before?.owner ?? record.nextOwner;
   if (!before) {
@@ -201,7 +206,7 @@ export function enroll(edit: GalleryEdit, draft: EnrollDraft, duplicates: readon
     },
   );
   if (draft.idempotency) {
-    remember(edit, draft.idempotency.key, {
+    keepAnswer(edit, draft.idempotency.key, {
       digest: draft.idempotency.digest,
       at: nowMs,
       owner,
@@ -275,7 +280,7 @@ export function spaceMismatch(gallery: string, gallerySpace: string, space: stri
 }
 
 /** Keeps the answer for a retry, and clears away a few that have expired. */
-function remember({ writer, record: { number }, nowMs }: GalleryEdit, name: string, answer: AnswerRecord): void {
+function keepAnswer({ writer, record: { number }, nowMs }: GalleryEdit, name: string, answer: AnswerRecord): void {
   let cleared = 0;
   for (const { key } of writer.range('expiries', ...ranges.expiriesBefore(number, nowMs - expireAfterMs + 1))) {
     if (cleared++ === expiriesPerEnrolment) break;
@@ -360,23 +365,97 @@ export function removeTemplate(edit: GalleryEdit, identity: string, template: nu
   return asIdentity(gallery, after, kept);
 }
 
-export function eraseIdentity(edit: GalleryEdit, identity: string): EraseAnswer {
+/** What an erasure did; `vectors` are their bytes as they were stored. */
+export interface Erasure {
+  readonly owner: number;
+  readonly templatesErased: number;
+  readonly sequence: number;
+  readonly receipt: Receipt;
+  readonly vectors: readonly Uint8Array[];
+}
+
+/** A person as it was before the erasure began: in an encrypted directory nothing of it opens any more when its key is destroyed. */
+export interface Remembered extends Owned {
+  readonly templates: readonly StoredTemplate[];
+}
+
+export function remember(reader: StoreReader, gallery: GalleryRecord, identity: string): Remembered | undefined {
+  const found = findIdentity(reader, gallery, identity);
+  return found && { ...found, templates: templatesOf(reader, gallery, found.owner) };
+}
+
+/** @param known the person, when it can no longer be read. Null when there is nobody to erase. */
+export function eraseIdentity(edit: GalleryEdit, identity: string, known?: Remembered): Erasure | null {
   const { record, writer } = edit;
-  const before = findIdentity(writer, record, identity);
-  if (!before) return { existed: false, templatesErased: 0, sequence: record.sequence };
-  const labels = templatesOf(writer, record, before.owner).map(({ template }) => template);
-  for (const label of labels) writer.remove('templates', keys.template(record.number, before.owner, label));
-  regroup(edit, before.owner, before.record.groups, []);
-  writer.remove('owners', keys.owner(record.number, before.owner));
-  writer.remove('identities', keys.identity(record.number, identity));
+  const { number } = record;
+  const before = known ?? remember(writer, record, identity);
+  if (!before || !writer.get('identities', keys.identity(number, identity))) return null;
+  const { owner, templates } = before;
+  const vectors = templates.map(({ record: { vector } }) => new Uint8Array(vector.buffer.slice(0)));
+  const labels = removeOwned(edit, owner);
+  regroup(edit, owner, before.record.groups, []);
+  writer.remove('identities', keys.identity(number, identity));
+  const sequence = logErasure(edit, owner, labels);
+  const receipt = putReceipt(writer, {
+    gallery: number,
+    identity,
+    imageDigests: templates.flatMap(({ record: { imageDigest } }) => imageDigest ?? []),
+    templateCount: labels.length,
+    sequence,
+    at: edit.nowMs,
+  });
+  return { owner, templatesErased: labels.length, sequence, receipt, vectors };
+}
+
+/**
+ * Finishes the erasure of an owner whose key was destroyed before the process died, by what stands in the clear.
+ * @returns whether there was anything left
+ */
+export function finishErasure(edit: GalleryEdit, owner: number): boolean {
+  const { record, writer } = edit;
+  const { number } = record;
+  const pointer = Array.from(writer.range('identities', ...ranges.gallery(number))).find(
+    ({ key, value }) => pointerCodec.decode(key, value).owner === owner,
+  );
+  if (!pointer) return false;
+  const labels = removeOwned(edit, owner);
+  for (const key of Array.from(writer.keys('memberships', ...ranges.gallery(number)))) {
+    if (keyParts.member(key) === owner) writer.remove('memberships', key);
+  }
+  writer.remove('identities', pointer.key);
+  const sequence = logErasure(edit, owner, labels);
+  putReceipt(writer, {
+    gallery: number,
+    identity: keyParts.identity(pointer.key),
+    imageDigests: [],
+    templateCount: labels.length,
+    sequence,
+    at: edit.nowMs,
+  });
+  return true;
+}
+
+/** Removes everything that stands under an owner; the labels of the templates. Keys alone: the records may no longer open. */
+function removeOwned({ writer, record: { number } }: GalleryEdit, owner: number): readonly number[] {
+  const templateKeys = Array.from(writer.keys('templates', ...ranges.templatesOf(number, owner)));
+  for (const key of templateKeys) writer.remove('templates', key);
+  writer.remove('owners', keys.owner(number, owner));
+  return templateKeys.map((key) => keyParts.template(key).template);
+}
+
+function logErasure(edit: GalleryEdit, owner: number, labels: readonly number[]): number {
   edit.removed.push(...labels);
   edit.erasedCount++;
-  const sequence = log(
+  const key = keys.unscrubbed(edit.record.number);
+  edit.writer.put('meta', key, unscrubbedCodec.encode(key, { sequence: edit.record.sequence + 1 }));
+  return log(
     edit,
-    { kind: 'erase', owner: before.owner, added: [], removed: labels },
-    { identityCount: record.identityCount - 1, templateCount: record.templateCount - labels.length },
+    { kind: 'erase', owner, added: [], removed: labels },
+    {
+      identityCount: edit.record.identityCount - 1,
+      templateCount: edit.record.templateCount - labels.length,
+    },
   );
-  return { existed: true, templatesErased: labels.length, sequence };
 }
 
 export function changeSettings(edit: GalleryEdit, change: GalleryChange): Gallery {

@@ -17,13 +17,17 @@ import {
   enroll,
   eraseIdentity,
   findAnswer,
+  finishErasure,
+  remember,
   removeTemplate,
   spaceMismatch,
   updateIdentity,
   type GalleryEdit,
   type IdentityUpdate,
   type OwnedCandidate,
+  type Remembered,
 } from './gallery-changes.js';
+import { findReceipt } from './erasure-receipt.js';
 import type { GraphHit, OwnerSet } from './graph.js';
 import type { GraphChange, GraphOpened, GraphThread } from './graph-thread.js';
 import { openGroupSets, type GroupSets } from './group-sets.js';
@@ -38,14 +42,19 @@ import {
   identityNotFound,
   templatesOf,
 } from './identity-reads.js';
+import type { Keyring } from './keyring.js';
 import type { Candidate, EraseAnswer, Gallery as GalleryView, GalleryStats, Identity, Template } from './records.js';
 import type { Store } from './store.js';
-import { openWriteQueue, type WriteQueue } from './write-queue.js';
+import type { Scrubber } from './scrubber.js';
+import { batchOperationsMax, openWriteQueue, type WriteQueue } from './write-queue.js';
 
 export interface GalleryOptions {
   readonly path: string;
   readonly durability: 'flushed' | 'committed';
   readonly checkpointEvery: number;
+  /** Null in a directory that is not encrypted. */
+  readonly keyring: Keyring | null;
+  readonly scrubber: Scrubber;
   readonly clock: () => number;
   readonly onWarning: (message: string, facts: object) => void;
 }
@@ -151,8 +160,82 @@ export class Gallery {
     return this.#queue.run({ removes: true, apply: (edit) => removeTemplate(edit, identity, template) });
   }
 
-  eraseIdentity(identity: string): Promise<EraseAnswer> {
-    return this.#queue.run({ removes: true, apply: (edit) => eraseIdentity(edit, identity) });
+  /** The person's key is destroyed first, so that whatever happens after, nothing opens any more; then the records go, then their bytes. */
+  async eraseIdentity(identity: string, prove: boolean): Promise<EraseAnswer> {
+    const { keyring, scrubber } = this.#options;
+    let known: Remembered | undefined;
+    const erasure = await this.#queue.run({
+      removes: true,
+      destroys: keyring !== null,
+      prepare: async () => {
+        if (!keyring) return;
+        known = remember(this.#store, this.#record, identity);
+        if (known) await keyring.destroy(this.number, known.owner);
+      },
+      apply: (edit) => eraseIdentity(edit, identity, known),
+    });
+    if (!erasure) {
+      const receipt = findReceipt(this.#store, this.number, identity);
+      return {
+        existed: false,
+        templatesErased: 0,
+        sequence: this.#record.sequence,
+        receipt,
+        overwritten: true,
+        proof: null,
+      };
+    }
+    await this.replaceGraphFile();
+    const overwritten = await scrubber.overwrite();
+    const found = prove ? await scrubber.search(erasure.vectors) : null;
+    const { templatesErased, sequence, receipt } = erasure;
+    const keyDestroyed = keyring ? keyring.keyOf(this.number, erasure.owner) === null : null;
+    return {
+      existed: true,
+      templatesErased,
+      sequence,
+      receipt,
+      overwritten,
+      proof: found && { ...found, keyDestroyed },
+    };
+  }
+
+  /** Erasures whose keys were destroyed before the process died. At opening, before anything else. */
+  async finishErasures(): Promise<void> {
+    const { keyring } = this.#options;
+    for (const owner of keyring?.destroyed(this.number, this.#record.nextOwner) ?? []) {
+      if (
+        !this.#store
+          .keys('owners', ...ranges.ownerOf(this.number, owner))
+          [Symbol.iterator]()
+          .next().done
+      ) {
+        await this.#queue.run({ removes: true, apply: (edit) => finishErasure(edit, owner) });
+      }
+    }
+  }
+
+  /** The graph's file is replaced by one that holds nothing of what was erased before the call. */
+  async replaceGraphFile(): Promise<void> {
+    const { sequence } = this.#record;
+    try {
+      while (this.#checkpoint?.file && this.#checkpoint.sequence < sequence) await this.checkpoint();
+    } catch (error) {
+      this.#options.onWarning('no graph without the erased could be written; the old file is removed', {
+        gallery: this.name,
+        error,
+      });
+      await this.#dropCheckpoint();
+    }
+  }
+
+  /** For when there can be no newer one. The graph is built anew at the next opening. */
+  async #dropCheckpoint(): Promise<void> {
+    const file = this.#checkpoint?.file;
+    const { durable } = await this.#store.write((writer) => writer.remove('checkpoints', keys.checkpoint(this.number)));
+    await durable;
+    this.#checkpoint = null;
+    if (file) await removeGraphFile(this.#options.path, file.name);
   }
 
   /** Other identities within the threshold of any of the vectors, each at its nearest. */
@@ -197,6 +280,8 @@ export class Gallery {
         details: { gallery: this.name },
       });
     }
+    const { keyring } = this.#options;
+    await keyring?.reserve(this.number, this.#record.nextOwner + batchOperationsMax);
     const { value: edit, durable } = await this.#store.write((writer) => {
       const begun = beginEdit(writer, this.name, this.#record, this.#options.clock());
       apply(begun);

@@ -9,6 +9,14 @@ import { HarmonidError, isHarmonidError, type ErrorCode, type ErrorDetails } fro
 import type { GraphFile } from './checkpoint.js';
 import type { GraphAnswer, GraphCounts, GraphEntries, GraphQuery } from './graph.js';
 
+/** Where a graph's templates are read from. */
+export interface GraphSource {
+  readonly path: string;
+  readonly readOnly: boolean;
+  /** Of an encrypted directory. */
+  readonly masterKey: Uint8Array | null;
+}
+
 export interface GraphOpening {
   readonly gallery: number;
   readonly dimensions: number;
@@ -16,7 +24,7 @@ export interface GraphOpening {
   /** Number of the gallery's last change, which the templates read include. */
   readonly sequence: number;
   /** Where the templates are read from; null for a gallery that is known to be empty. */
-  readonly load: { readonly path: string; readonly readOnly: boolean } | null;
+  readonly load: GraphSource | null;
   /** The graph file that the newest checkpoint names. */
   readonly file: { readonly name: string; readonly sha256: string } | null;
 }

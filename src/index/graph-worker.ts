@@ -16,9 +16,12 @@ import {
   type GraphOpening,
   type GraphReply,
   type GraphSaved,
+  type GraphSource,
 } from './graph-thread.js';
 import { openHnswGraph, type HnswGraph } from './hnsw-graph.js';
+import { openKeyring } from './keyring.js';
 import { openLmdbStore } from './lmdb-store.js';
+import { sealStore } from './sealed-store.js';
 
 interface Opened {
   readonly graph: HnswGraph;
@@ -126,9 +129,11 @@ async function openGraph({
 }
 
 /** Reads every template of the gallery into the table, through a handle of its own on the same environment. */
-async function loadTable(graph: HnswGraph, gallery: number, where: { path: string; readOnly: boolean }): Promise<void> {
+async function loadTable(graph: HnswGraph, gallery: number, where: GraphSource): Promise<void> {
   const { table } = graph;
-  const store = openLmdbStore(where);
+  const raw = openLmdbStore(where);
+  const keyring = where.masterKey && openKeyring(where.path, where.masterKey);
+  const store = keyring ? sealStore(raw, keyring) : raw;
   try {
     let [labels, owners, rows]: [number[], number[], Float32Array[]] = [[], [], []];
     const flush = (): void => {
@@ -146,6 +151,7 @@ async function loadTable(graph: HnswGraph, gallery: number, where: { path: strin
     }
     flush();
   } finally {
+    keyring?.close();
     await store.close();
   }
 }

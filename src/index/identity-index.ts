@@ -22,6 +22,7 @@ import {
 } from './codec.js';
 import { refuseHeld, takeDataLock, type DataLock } from './data-lock.js';
 import { diskError } from './disk-errors.js';
+import { openEncryption } from './encryption.js';
 import { isOlder, readFormat, upgradeFormat } from './format-upgrade.js';
 import { Gallery, type GalleryOptions } from './gallery.js';
 import { startGraphThread, type GraphThread } from './graph-thread.js';
@@ -29,9 +30,13 @@ import { readGalleries } from './identity-reads.js';
 import type { GalleryChange, GalleryDraft, IdentityIndex, IdentityIndexOptions } from './index-api.js';
 import { openLmdbStore, type LmdbStore } from './lmdb-store.js';
 import type { Gallery as GalleryView } from './records.js';
+import { openScrubber, unscrubbedGalleries } from './scrubber.js';
+import { sealStore } from './sealed-store.js';
 import type { Store, StoreReader, TableName } from './store.js';
 
+export { rotateMasterKey } from './encryption.js';
 export type {
+  EncryptionOptions,
   EnrollDraft,
   Enrolment,
   GalleryChange,
@@ -67,24 +72,29 @@ const galleryTables = [
 export async function openIdentityIndex(options: IdentityIndexOptions): Promise<IdentityIndex> {
   const { path, readOnly = false } = options;
   prepareFolder(path, readOnly);
-  const store = openLmdbStore({ path, readOnly });
+  const raw = openLmdbStore({ path, readOnly });
+  let encryption: Awaited<ReturnType<typeof openEncryption>> = null;
   let lock: DataLock | null = null;
   let thread: GraphThread | null = null;
   const onWarning = options.onWarning ?? warnProcess;
   try {
-    const format = readFormat(store, path);
+    const format = readFormat(raw, path);
     if (readOnly) {
       refuseOlder(format, path);
-      await refuseHeld(store, path);
+      await refuseHeld(raw, path);
     } else {
-      lock = await takeDataLock(store, path);
-      await upgradeFormat(store, path);
+      lock = await takeDataLock(raw, path);
     }
+    encryption = await openEncryption({ path, format, options: options.encryption });
+    if (!readOnly) await upgradeFormat(raw, path, encryption?.keyring.directory);
+    const store = encryption ? sealStore(raw, encryption.keyring) : raw;
     thread = startGraphThread((cause) => onWarning('the graph thread has died', { path, error: cause }));
     const galleryOptions: GalleryOptions = {
       path,
       durability: options.durability ?? 'flushed',
       checkpointEvery: options.checkpointEvery ?? checkpointEveryDefault,
+      keyring: encryption?.keyring ?? null,
+      scrubber: openScrubber(raw, { path, encrypted: encryption !== null, onWarning }),
       clock: options.clock ?? Date.now,
       onWarning,
     };
@@ -92,6 +102,7 @@ export async function openIdentityIndex(options: IdentityIndexOptions): Promise<
       options: galleryOptions,
       readOnly,
       exactMax: options.exactMax ?? exactMaxDefault,
+      masterKey: encryption?.master ?? null,
       store,
       lock,
       thread,
@@ -103,7 +114,8 @@ export async function openIdentityIndex(options: IdentityIndexOptions): Promise<
   } catch (error) {
     await thread?.close();
     await lock?.release().catch(() => undefined);
-    await store.close();
+    encryption?.keyring.close();
+    await raw.close();
     throw diskError(error, path);
   }
 }
@@ -123,6 +135,8 @@ interface Parts {
   readonly options: GalleryOptions;
   readonly readOnly: boolean;
   readonly exactMax: number;
+  /** For the graph's thread, which reads templates by itself. */
+  readonly masterKey: Uint8Array | null;
   readonly store: LmdbStore;
   readonly lock: DataLock | null;
   readonly thread: GraphThread;
@@ -154,14 +168,31 @@ function prepareFolder(path: string, readOnly: boolean): void {
 // ── What a killed process left undone ──────────────────────────────────────────────────────────────────────────────
 
 /** Finishes deletions that were cut short and removes graph files that no checkpoint names. */
-async function tidy({ store, options: { path } }: Parts): Promise<void> {
-  for (const { key } of Array.from(store.range('meta', ...ranges.purges()))) await purge(store, keyParts.purge(key));
+async function tidy(parts: Parts): Promise<void> {
+  const { store, options } = parts;
+  const { path } = options;
+  await finishErasures(parts);
+  const purges = Array.from(store.keys('meta', ...ranges.purges()), (key) => keyParts.purge(key));
+  for (const number of purges) {
+    await options.keyring?.dropGallery(number);
+    await purge(store, number);
+  }
+  if (purges.length > 0) await options.scrubber.overwrite();
   const named = new Set<string>();
   for (const { key, value } of store.range('checkpoints', ...ranges.all())) {
     const name = checkpointCodec.decode(key, value).file?.name;
     if (name !== undefined) named.add(name);
   }
   await removeStrayGraphFiles(path, named);
+}
+
+/** Erasures that a killed process had begun: of people whose keys are gone, in graph files, in the data file. */
+async function finishErasures({ store, galleries, options: { scrubber } }: Parts): Promise<void> {
+  for (const gallery of galleries.values()) await gallery.finishErasures();
+  const unscrubbed = unscrubbedGalleries(store);
+  if (unscrubbed.length === 0) return;
+  for (const gallery of galleries.values()) if (unscrubbed.includes(gallery.number)) await gallery.replaceGraphFile();
+  await scrubber.overwrite();
 }
 
 /** Removes everything of a gallery that is no longer there, a little at a time, and last the mark that says so. */
@@ -187,14 +218,14 @@ async function purge(store: Store, number: number): Promise<void> {
 // ── Galleries ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 async function openGallery(parts: Parts, name: string, record: GalleryRecord, isNew: boolean): Promise<Gallery> {
-  const { store, thread, options, readOnly, exactMax } = parts;
+  const { store, thread, options, readOnly, exactMax, masterKey } = parts;
   const checkpoint = readCheckpoint(store, record);
   const opened = await thread.call('open', {
     gallery: record.number,
     dimensions: record.dimensions,
     exactMax,
     sequence: record.sequence,
-    load: isNew ? null : { path: options.path, readOnly },
+    load: isNew ? null : { path: options.path, readOnly, masterKey },
     file: checkpoint?.file ?? null,
   });
   if (opened.warning !== null) {
@@ -261,7 +292,10 @@ function isSame(a: unknown, b: unknown): boolean {
 }
 
 /** The gallery is gone when its record is; what it held is removed afterwards, and at the next opening if that is cut short. */
-async function deleteGallery({ store, thread, galleries, options: { path } }: Parts, name: string): Promise<boolean> {
+async function deleteGallery(
+  { store, thread, galleries, options: { path, keyring, scrubber } }: Parts,
+  name: string,
+): Promise<boolean> {
   const gallery = galleries.get(name);
   if (!gallery) return false;
   galleries.delete(name);
@@ -275,8 +309,10 @@ async function deleteGallery({ store, thread, galleries, options: { path } }: Pa
   });
   await thread.call('drop', { gallery: number });
   await durable;
+  await keyring?.dropGallery(number);
   await purge(store, number);
   if (file) await removeGraphFile(path, file.name);
+  await scrubber.overwrite();
   return true;
 }
 
@@ -327,6 +363,7 @@ function makeIndex(parts: Parts): IdentityIndex {
     try {
       await lock?.release();
     } finally {
+      options.keyring?.close();
       await store.close();
     }
   }
@@ -354,7 +391,7 @@ function makeIndex(parts: Parts): IdentityIndex {
     listIdentities: ({ gallery: name, after, limit, groups }) => gallery(name).listIdentities(after, limit, groups),
     updateIdentity: async ({ gallery: name, ...update }) => writable(name).updateIdentity(update),
     removeTemplate: async (name, identity, template) => writable(name).removeTemplate(identity, template),
-    eraseIdentity: async (name, identity) => writable(name).eraseIdentity(identity),
+    eraseIdentity: async (name, identity, { prove = false } = {}) => writable(name).eraseIdentity(identity, prove),
     exportTemplates: (name) => gallery(name).exportTemplates(),
 
     async stats() {

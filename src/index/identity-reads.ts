@@ -16,7 +16,7 @@ import {
   type TemplateRecord,
 } from './codec.js';
 import type { Gallery, Identity, Template } from './records.js';
-import type { StoreReader } from './store.js';
+import type { Store, StoreReader } from './store.js';
 
 /** A gallery as reads need it: its number and dimensions stand in every key and vector. */
 export type GalleryKey = Pick<GalleryRecord, 'number' | 'dimensions'>;
@@ -100,7 +100,21 @@ export function* identitiesAfter(reader: StoreReader, gallery: GalleryKey, after
   }
 }
 
+/** From one snapshot, which is released when the iteration ends. */
 export function* exportFrom(
+  store: Store,
+  name: string,
+  gallery: GalleryKey,
+): Iterable<{ identity: Identity; template: Template; vector: UnitVector }> {
+  const snapshot = store.snapshot();
+  try {
+    yield* templatesIn(snapshot, name, gallery);
+  } finally {
+    snapshot.release();
+  }
+}
+
+function* templatesIn(
   reader: StoreReader,
   name: string,
   gallery: GalleryKey,

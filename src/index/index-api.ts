@@ -14,11 +14,22 @@ import type {
   TemplateOrigin,
 } from './records.js';
 
+/** 32 bytes, or their text in hexadecimal or base64. */
+export type MasterKey = Uint8Array | string;
+
+/** Encryption at rest: AES-256-GCM, a data key an identity. Chosen when a directory is made. */
+export interface EncryptionOptions {
+  /** The master key, or how to get it. It is asked for once, at opening. */
+  readonly key: MasterKey | (() => MasterKey | Promise<MasterKey>);
+}
+
 export interface IdentityIndexOptions {
   /** The data directory; made when it is not there, unless `readOnly`. */
   readonly path: string;
   /** Nothing is written; the answers are those of the moment of opening. Default false. */
   readonly readOnly?: boolean | undefined;
+  /** For a new directory: encrypt it. For an encrypted one: its key. Default: no encryption. */
+  readonly encryption?: EncryptionOptions | undefined;
   /** When a write is acknowledged: `flushed` (default) survives a power loss, `committed` only the death of the process, and is quicker. */
   readonly durability?: 'flushed' | 'committed' | undefined;
   /** Galleries of up to so many templates have no graph. Larger saves memory and costs search time. Default 2,000. */
@@ -66,6 +77,8 @@ export interface EnrollDraft {
   /** At least one. */
   readonly templates: readonly TemplateDraft[];
   readonly duplicates?: DuplicatePolicy | undefined;
+  /** Refuse with IDENTITY_ERASED who is on the list of the erased; else an enrolment takes them off it. */
+  readonly unlessErased?: boolean | undefined;
   /** `digest` tells a retry of the same request from another request under the same key. */
   readonly idempotency?: { readonly key: string; readonly digest: string } | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -147,7 +160,12 @@ export interface IdentityIndex {
     expectedVersion?: number | undefined;
   }): Promise<Identity>;
   removeTemplate(gallery: string, identity: string, template: number): Promise<Identity>;
-  eraseIdentity(gallery: string, identity: string): Promise<EraseAnswer>;
+  /** @param options.prove whether the files are searched for what was erased, which reads all of them */
+  eraseIdentity(
+    gallery: string,
+    identity: string,
+    options?: { readonly prove?: boolean | undefined },
+  ): Promise<EraseAnswer>;
   /** Every template with its vector, identities in byte order; a consistent snapshot. */
   exportTemplates(gallery: string): Iterable<{ identity: Identity; template: Template; vector: UnitVector }>;
 

@@ -7,9 +7,11 @@
  */
 import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
+import { pid as ownPid } from 'node:process';
 import { open, type Database, type RootDatabase, type Transaction } from 'lmdb';
 import { HarmonidError, isHarmonidError } from '../errors.js';
 import { diskError } from './disk-errors.js';
+import { OpenSnapshots } from './open-snapshots.js';
 import { tableNames, type Store, type StoreReader, type StoreWriter, type TableName, type Written } from './store.js';
 
 export interface LmdbStoreOptions {
@@ -25,6 +27,8 @@ type Bytes = Database<Buffer, Buffer>;
 export interface LmdbStore extends Store {
   /** As `write`, but done (visible, not durable) when it returns: for taking the lock. */
   writeNow<T>(change: (writer: StoreWriter) => T): T;
+  /** Whether another process reads the data file now. */
+  hasForeignReaders(): boolean;
 }
 
 /** Beginning of a meta page of 64-bit LMDB: a page header of 24 bytes, then the magic number; the page size is within. */
@@ -109,6 +113,7 @@ function makeStore(
   file: string,
   readOnly: boolean,
 ): LmdbStore {
+  const snapshots = new OpenSnapshots();
   let closing: Promise<void> | undefined;
   const table = (name: TableName): Bytes => {
     if (closing) throw new HarmonidError('CLOSED', 'the store is closed');
@@ -127,8 +132,9 @@ function makeStore(
     snapshot() {
       table('meta');
       const transaction = root.useReadTransaction();
-      return { ...readerOf(table, transaction), release: () => transaction.done() };
+      return snapshots.track({ ...readerOf(table, transaction), release: () => transaction.done() });
     },
+    snapshotsReleased: () => snapshots.released(),
     async write<T>(change: (writer: StoreWriter) => T): Promise<Written<T>> {
       refuseReadOnly();
       const meta = table('meta');
@@ -166,6 +172,13 @@ function makeStore(
       } catch (error) {
         throw isHarmonidError(error) ? error : diskError(error, path);
       }
+    },
+    hasForeignReaders() {
+      table('meta');
+      root.readerCheck();
+      // A line a reader: process, thread, and the transaction that it reads, or a dash.
+      const readers = root.readerList().matchAll(/^\s*(\d+)\s+\S+\s+(\d+)\s*$/gm);
+      return Array.from(readers).some(([, process]) => Number(process) !== ownPid);
     },
     bytes: () => statSync(file).size,
     async close() {

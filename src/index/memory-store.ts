@@ -4,6 +4,7 @@
  * It is the plain model that the LMDB store is compared with, and a store for tests that want no disk.
  */
 import { HarmonidError } from '../errors.js';
+import { OpenSnapshots } from './open-snapshots.js';
 import {
   tableNames,
   type Store,
@@ -25,6 +26,7 @@ type Undo = () => void;
 /** Makes an empty store. */
 export function openMemoryStore(): Store {
   const tables = new Map<TableName, Table>(tableNames.map((name) => [name, { keys: [], values: new Map() }]));
+  const snapshots = new OpenSnapshots();
   let closed = false;
   const table = (name: TableName): Table => {
     if (closed) throw new HarmonidError('CLOSED', 'the store is closed');
@@ -56,8 +58,9 @@ export function openMemoryStore(): Store {
         table(name);
         return frozen.get(name) as Table;
       };
-      return { ...readerOf(frozenTable), release: () => undefined };
+      return snapshots.track({ ...readerOf(frozenTable), release: () => undefined });
     },
+    snapshotsReleased: () => snapshots.released(),
     bytes() {
       let sum = 0;
       for (const { values } of tables.values()) for (const [key, value] of values) sum += key.length + value.length;

@@ -69,11 +69,46 @@ export interface Candidate {
   readonly template: number;
 }
 
+/** The proof that somebody was erased, for whoever asks. Names nobody. */
+export interface Receipt {
+  /** Counts the erasures of the data directory from 1. */
+  readonly number: number;
+  readonly at: Date;
+  /** SHA-256 of "harmonid identity", a line feed, and the identity's id; hex. */
+  readonly identityDigest: string;
+  readonly templateCount: number;
+  /** The change of the gallery that erased. */
+  readonly sequence: number;
+  /** Digest of the receipt before; 64 zeros in the first. */
+  readonly previous: string;
+  /** SHA-256 over all of this, hex: docs/FORMAT.md. */
+  readonly digest: string;
+}
+
+/** What a search of the data directory's files for an erased person's vectors found. */
+export interface ErasureProof {
+  readonly filesScanned: number;
+  readonly bytesScanned: number;
+  /** Places that hold at least 16 bytes of one of the vectors; 0 is the proof. */
+  readonly remainsFound: number;
+  /** In an encrypted directory: whether the person's key is gone. */
+  readonly keyDestroyed: boolean | null;
+}
+
 export interface EraseAnswer {
   /** False when there was nothing to erase: erasing is idempotent. */
   readonly existed: boolean;
   readonly templatesErased: number;
   readonly sequence: number;
+  /** Of this erasure, or of the one before when it is repeated; null when nobody of that name was ever erased. */
+  readonly receipt: Receipt | null;
+  /**
+   * Whether nothing of the person is left in the files: overwritten, or sealed with a key that is destroyed. False when a backup or an export
+   * that began before still reads what was; then it is overwritten with the next erasure or opening.
+   */
+  readonly overwritten: boolean;
+  /** When it was asked for and there was somebody to erase. */
+  readonly proof: ErasureProof | null;
 }
 
 export interface GalleryStats {

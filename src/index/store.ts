@@ -66,6 +66,8 @@ export interface Store extends StoreReader {
    */
   write<T>(change: (writer: StoreWriter) => T): Promise<Written<T>>;
   snapshot(): StoreSnapshot;
+  /** Resolves when every snapshot that is open now is released. */
+  snapshotsReleased(): Promise<void>;
   /** Size on disk (or in memory), bytes. */
   bytes(): number;
   close(): Promise<void>;

@@ -16,6 +16,8 @@ export interface Operation<T> {
   readonly apply: (edit: GalleryEdit) => T;
   /** Nothing shares a batch with it. */
   readonly alone?: boolean | undefined;
+  /** It destroys a key before the transaction: only others that do share its batch, since whatever needs the key must be done. */
+  readonly destroys?: boolean | undefined;
   /** It takes vectors away, so that an enrolment after it must wait until they are gone. */
   readonly removes?: boolean | undefined;
   /** New vectors of an identity; `checked` when they are compared with those of others. */
@@ -42,7 +44,7 @@ export interface WriteQueueOptions {
   readonly durability: 'flushed' | 'committed';
 }
 
-const batchOperationsMax = 64;
+export const batchOperationsMax = 64;
 /** Vectors in one transaction: larger shares more, smaller keeps the event loop free. */
 const batchVectorsMax = 256;
 /** Comparisons of faces within a batch: about 2 ms. */
@@ -160,6 +162,7 @@ function takeBatch(queue: Queued[], threshold: number): readonly Queued[] {
     const mine = operation.faces;
     if (taken > 0) {
       if (taken === batchOperationsMax || operation.alone) break;
+      if ((operation.destroys ?? false) !== (queue[0]?.operation.destroys ?? false)) break;
       if (vectorCount + (mine?.vectors.length ?? 0) > batchVectorsMax) break;
       if (mine?.checked) {
         comparisons += vectorCount * mine.vectors.length;

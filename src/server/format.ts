@@ -4,6 +4,7 @@ import type {
   EmbedAnswer,
   EmbedderInfo,
   EnrollAnswer,
+  EraseAnswer,
   ExportedTemplate,
   Face,
   Gallery,
@@ -21,6 +22,14 @@ import { decisions, duplicatePolicies, graphSources, qualityReasonNumbers, templ
 import type * as admin from '../wire/harmonid/v1/admin.js';
 import type * as common from '../wire/harmonid/v1/common.js';
 import type * as wire from '../wire/harmonid/v1/identity.js';
+
+export function formatErasure({ receipt, proof, ...rest }: EraseAnswer): wire.EraseIdentityResponse {
+  return {
+    ...rest,
+    receipt: receipt ?? undefined,
+    proof: proof ? { ...proof, keyDestroyed: proof.keyDestroyed ?? undefined } : undefined,
+  };
+}
 
 export function formatEnrollAnswer(answer: EnrollAnswer): wire.EnrollResponse {
   return {

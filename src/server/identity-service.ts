@@ -16,6 +16,7 @@ import type { CallContext, Calls } from './calls.js';
 import {
   formatEmbedAnswer,
   formatEnrollAnswer,
+  formatErasure,
   formatIdentification,
   formatIdentity,
   formatVerification,
@@ -44,8 +45,8 @@ export function identityService(database: Database, calls: Calls): IdentityServi
     removeTemplate: calls.unary(async ({ gallery, identity, template }, { signal }) => ({
       identity: formatIdentity(await database.removeTemplate({ gallery, identity, template, signal })),
     })),
-    eraseIdentity: calls.unary(({ gallery, identity }, { signal }) =>
-      database.eraseIdentity({ gallery, identity, signal }),
+    eraseIdentity: calls.unary(async ({ gallery, identity, prove }, { signal }) =>
+      formatErasure(await database.eraseIdentity({ gallery, identity, prove, signal })),
     ),
   };
 }

@@ -9,14 +9,16 @@ import {
   describe,
   embedderOptions,
   wholeNumber,
+  keyOptions,
   type EmbedderOptions,
+  type KeyOptions,
   type OutputOptions,
 } from '../options.js';
 import type { Run } from '../run.js';
 import { keepPausesShort } from '../short-pauses.js';
 import type { Terminal } from '../terminal.js';
 
-interface ServeOptions extends OutputOptions, EmbedderOptions {
+interface ServeOptions extends OutputOptions, EmbedderOptions, KeyOptions {
   readonly data: string;
   readonly listen: string;
   readonly drain: number;
@@ -51,6 +53,7 @@ export function serveCommand(run: Run): Command {
     ],
     'The log goes to stdout. Its line "opened" has the model, the execution provider and why it was chosen, "listening" the address.\nThe connection is not encrypted: listen on a private address.',
   );
+  keyOptions(command);
   embedderOptions(command);
   return command.action((options: ServeOptions) => run(command, (terminal) => serve(terminal, options)));
 }

@@ -311,6 +311,35 @@ export interface EraseIdentityRequest {
   /** Default: "default". */
   gallery?: string | undefined;
   identity: string;
+  /** Search all files of the data directory for the person's vectors after they are erased, and tell what was found. */
+  prove: boolean;
+}
+
+/** The proof that somebody was erased. Names nobody. */
+export interface ErasureReceipt {
+  /** Counts the erasures of the data directory from 1. */
+  number: number;
+  at:
+    | Date
+    | undefined;
+  /** SHA-256 of "harmonid identity", a line feed, and the identity's id; hex. */
+  identityDigest: string;
+  templateCount: number;
+  sequence: number;
+  /** Digest of the receipt before; 64 zeros in the first. */
+  previous: string;
+  /** SHA-256 over all of this, hex: docs/FORMAT.md. */
+  digest: string;
+}
+
+/** What a search of the data directory's files for the erased vectors found. */
+export interface ErasureProof {
+  filesScanned: number;
+  bytesScanned: number;
+  /** Places that hold at least 16 bytes of one of the vectors; 0 is the proof. */
+  remainsFound: number;
+  /** Whether the person's key is gone; absent where data is not encrypted. */
+  keyDestroyed?: boolean | undefined;
 }
 
 export interface EraseIdentityResponse {
@@ -319,6 +348,17 @@ export interface EraseIdentityResponse {
   templatesErased: number;
   /** The change with which the erasure is durable. */
   sequence: number;
+  /** Of this erasure, or of the one before when it is repeated; absent when nobody of that name was ever erased. */
+  receipt:
+    | ErasureReceipt
+    | undefined;
+  /**
+   * Whether nothing of the person is left in the files. False when a backup or an export that began before still reads what was; then it is
+   * overwritten with the next erasure or start.
+   */
+  overwritten: boolean;
+  /** When it was asked for and there was somebody to erase. */
+  proof: ErasureProof | undefined;
 }
 
 function createBaseEnrollRequest(): EnrollRequest {
@@ -2568,7 +2608,7 @@ export const RemoveTemplateResponse: MessageFns<RemoveTemplateResponse> = {
 };
 
 function createBaseEraseIdentityRequest(): EraseIdentityRequest {
-  return { gallery: undefined, identity: "" };
+  return { gallery: undefined, identity: "", prove: false };
 }
 
 export const EraseIdentityRequest: MessageFns<EraseIdentityRequest> = {
@@ -2578,6 +2618,9 @@ export const EraseIdentityRequest: MessageFns<EraseIdentityRequest> = {
     }
     if (message.identity !== "") {
       writer.uint32(18).string(message.identity);
+    }
+    if (message.prove !== false) {
+      writer.uint32(24).bool(message.prove);
     }
     return writer;
   },
@@ -2611,6 +2654,14 @@ export const EraseIdentityRequest: MessageFns<EraseIdentityRequest> = {
             message.identity = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.prove = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2630,12 +2681,231 @@ export const EraseIdentityRequest: MessageFns<EraseIdentityRequest> = {
     const message = createBaseEraseIdentityRequest();
     message.gallery = object.gallery ?? undefined;
     message.identity = object.identity ?? "";
+    message.prove = object.prove ?? false;
+    return message;
+  },
+};
+
+function createBaseErasureReceipt(): ErasureReceipt {
+  return { number: 0, at: undefined, identityDigest: "", templateCount: 0, sequence: 0, previous: "", digest: "" };
+}
+
+export const ErasureReceipt: MessageFns<ErasureReceipt> = {
+  encode(message: ErasureReceipt, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.number !== 0) {
+      writer.uint32(8).uint64(message.number);
+    }
+    if (message.at !== undefined) {
+      Timestamp.encode(toTimestamp(message.at), writer.uint32(18).fork()).join();
+    }
+    if (message.identityDigest !== "") {
+      writer.uint32(26).string(message.identityDigest);
+    }
+    if (message.templateCount !== 0) {
+      writer.uint32(32).uint64(message.templateCount);
+    }
+    if (message.sequence !== 0) {
+      writer.uint32(40).uint64(message.sequence);
+    }
+    if (message.previous !== "") {
+      writer.uint32(50).string(message.previous);
+    }
+    if (message.digest !== "") {
+      writer.uint32(58).string(message.digest);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ErasureReceipt {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseErasureReceipt();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.number = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.at = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.identityDigest = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.templateCount = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.sequence = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.previous = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.digest = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ErasureReceipt>): ErasureReceipt {
+    return ErasureReceipt.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ErasureReceipt>): ErasureReceipt {
+    const message = createBaseErasureReceipt();
+    message.number = object.number ?? 0;
+    message.at = object.at ?? undefined;
+    message.identityDigest = object.identityDigest ?? "";
+    message.templateCount = object.templateCount ?? 0;
+    message.sequence = object.sequence ?? 0;
+    message.previous = object.previous ?? "";
+    message.digest = object.digest ?? "";
+    return message;
+  },
+};
+
+function createBaseErasureProof(): ErasureProof {
+  return { filesScanned: 0, bytesScanned: 0, remainsFound: 0, keyDestroyed: undefined };
+}
+
+export const ErasureProof: MessageFns<ErasureProof> = {
+  encode(message: ErasureProof, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.filesScanned !== 0) {
+      writer.uint32(8).uint64(message.filesScanned);
+    }
+    if (message.bytesScanned !== 0) {
+      writer.uint32(16).uint64(message.bytesScanned);
+    }
+    if (message.remainsFound !== 0) {
+      writer.uint32(24).uint64(message.remainsFound);
+    }
+    if (message.keyDestroyed !== undefined) {
+      writer.uint32(32).bool(message.keyDestroyed);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ErasureProof {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseErasureProof();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.filesScanned = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.bytesScanned = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.remainsFound = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.keyDestroyed = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ErasureProof>): ErasureProof {
+    return ErasureProof.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ErasureProof>): ErasureProof {
+    const message = createBaseErasureProof();
+    message.filesScanned = object.filesScanned ?? 0;
+    message.bytesScanned = object.bytesScanned ?? 0;
+    message.remainsFound = object.remainsFound ?? 0;
+    message.keyDestroyed = object.keyDestroyed ?? undefined;
     return message;
   },
 };
 
 function createBaseEraseIdentityResponse(): EraseIdentityResponse {
-  return { existed: false, templatesErased: 0, sequence: 0 };
+  return { existed: false, templatesErased: 0, sequence: 0, receipt: undefined, overwritten: false, proof: undefined };
 }
 
 export const EraseIdentityResponse: MessageFns<EraseIdentityResponse> = {
@@ -2648,6 +2918,15 @@ export const EraseIdentityResponse: MessageFns<EraseIdentityResponse> = {
     }
     if (message.sequence !== 0) {
       writer.uint32(24).uint64(message.sequence);
+    }
+    if (message.receipt !== undefined) {
+      ErasureReceipt.encode(message.receipt, writer.uint32(34).fork()).join();
+    }
+    if (message.overwritten !== false) {
+      writer.uint32(40).bool(message.overwritten);
+    }
+    if (message.proof !== undefined) {
+      ErasureProof.encode(message.proof, writer.uint32(50).fork()).join();
     }
     return writer;
   },
@@ -2689,6 +2968,30 @@ export const EraseIdentityResponse: MessageFns<EraseIdentityResponse> = {
             message.sequence = longToNumber(reader.uint64());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.receipt = ErasureReceipt.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.overwritten = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.proof = ErasureProof.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2709,6 +3012,13 @@ export const EraseIdentityResponse: MessageFns<EraseIdentityResponse> = {
     message.existed = object.existed ?? false;
     message.templatesErased = object.templatesErased ?? 0;
     message.sequence = object.sequence ?? 0;
+    message.receipt = (object.receipt !== undefined && object.receipt !== null)
+      ? ErasureReceipt.fromPartial(object.receipt)
+      : undefined;
+    message.overwritten = object.overwritten ?? false;
+    message.proof = (object.proof !== undefined && object.proof !== null)
+      ? ErasureProof.fromPartial(object.proof)
+      : undefined;
     return message;
   },
 };
@@ -2860,7 +3170,10 @@ export const IdentityServiceService = {
       Buffer.from(RemoveTemplateResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RemoveTemplateResponse => RemoveTemplateResponse.decode(value),
   },
-  /** Removes a person with all templates; gone from every answer when it returns. Idempotent: `existed` tells. */
+  /**
+   * Removes a person with all templates; gone from every answer and from the files when it returns. Idempotent: `existed` tells. The
+   * person and the images stay on a list, as SHA-256, that keeps them from coming back with Import; Enroll takes them off it.
+   */
   eraseIdentity: {
     path: "/harmonid.v1.IdentityService/EraseIdentity" as const,
     requestStream: false as const,
@@ -2924,7 +3237,10 @@ export interface IdentityServiceServer extends UntypedServiceImplementation {
    * Errors: IDENTITY_NOT_FOUND, TEMPLATE_NOT_FOUND.
    */
   removeTemplate: handleUnaryCall<RemoveTemplateRequest, RemoveTemplateResponse>;
-  /** Removes a person with all templates; gone from every answer when it returns. Idempotent: `existed` tells. */
+  /**
+   * Removes a person with all templates; gone from every answer and from the files when it returns. Idempotent: `existed` tells. The
+   * person and the images stay on a list, as SHA-256, that keeps them from coming back with Import; Enroll takes them off it.
+   */
   eraseIdentity: handleUnaryCall<EraseIdentityRequest, EraseIdentityResponse>;
 }
 
@@ -3098,7 +3414,10 @@ export interface IdentityServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: RemoveTemplateResponse) => void,
   ): ClientUnaryCall;
-  /** Removes a person with all templates; gone from every answer when it returns. Idempotent: `existed` tells. */
+  /**
+   * Removes a person with all templates; gone from every answer and from the files when it returns. Idempotent: `existed` tells. The
+   * person and the images stay on a list, as SHA-256, that keeps them from coming back with Import; Enroll takes them off it.
+   */
   eraseIdentity(
     request: EraseIdentityRequest,
     callback: (error: ServiceError | null, response: EraseIdentityResponse) => void,

@@ -1,0 +1,62 @@
+/**
+ * Files that are there whole or not at all, and files that are gone for good.
+ */
+import { randomUUID } from 'node:crypto';
+import { open, rename, rm } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { diskError } from './disk-errors.js';
+
+const shredChunkBytes = 1 << 20;
+
+/** Writes beside, syncs, renames over what is there, and syncs the folder. Readable by the owner only. @throws DISK_FULL, DATA_READ_ONLY */
+export async function writeFileWhole(path: string, content: string | Uint8Array): Promise<void> {
+  const folder = dirname(path);
+  const unfinished = join(folder, `.part-${basename(path)}-${randomUUID()}`);
+  try {
+    const handle = await open(unfinished, 'wx', 0o600);
+    try {
+      await handle.writeFile(content);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(unfinished, path);
+    await syncFolder(folder);
+  } catch (error) {
+    await rm(unfinished, { force: true });
+    throw diskError(error, folder);
+  }
+}
+
+/** Makes the names in a folder durable. */
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * Overwrites a file with zeros, syncs it, and removes it. What a copying file system or a flash drive keeps of the old blocks is beyond
+ * any program: docs/OPERATIONS.md. A file that is not there is gone already.
+ */
+export async function shredFile(path: string): Promise<void> {
+  const handle = await open(path, 'r+').catch((error: unknown) => {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
+    throw error;
+  });
+  if (!handle) return;
+  try {
+    const { size } = await handle.stat();
+    const zeros = Buffer.alloc(Math.min(size, shredChunkBytes));
+    for (let position = 0; position < size; position += zeros.length) {
+      await handle.write(zeros, 0, Math.min(zeros.length, size - position), position);
+    }
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await rm(path, { force: true });
+}

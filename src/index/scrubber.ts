@@ -1,0 +1,172 @@
+/**
+ * Overwrites what removed records leave in the data file, and searches the files for remains of somebody.
+ *
+ * LMDB writes pages anew and leaves the old ones as they were until it needs the room, so that the bytes of a removed record stay in the file.
+ * Everything that no tree of either meta page uses is overwritten with zeros, inside a write transaction, when nobody can be handing out pages:
+ * a page that was written since it was looked at is left alone. Snapshots that are open are waited for, as they still read what was.
+ *
+ * A mark in the store says which galleries have something to overwrite; it is set with the erasure and goes when nothing is left to do.
+ */
+import { closeSync, fdatasync, openSync, readSync, writeSync } from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
+import { join, relative, sep } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { keyParts, keys, markCodec, ranges } from './codec.js';
+import { dataFile, type LmdbStore } from './lmdb-store.js';
+import type { ErasureProof } from './records.js';
+import { scan, type DeadPlace } from './scan-thread.js';
+
+const sync = promisify(fdatasync);
+
+/** How long an erasure waits for backups and exports that began before it. */
+const snapshotPatienceMs = 10_000;
+/** Bytes overwritten in one transaction: no other write waits for long. */
+const bytesPerTransaction = 1 << 20;
+/** Pages that are written while they are looked at are looked at again, so many times. */
+const passesMax = 5;
+/** Folders of a data directory with nothing of anybody in them. */
+const foldersWithoutPeople: ReadonlySet<string> = new Set(['models', 'keys']);
+
+export interface Scrubber {
+  /**
+   * Overwrites what was removed before the call. False when that could not be done now; then the galleries' marks stay, and it is done with
+   * the next call. Never rejects: what called for it is done. Concurrent calls share the work.
+   */
+  overwrite(): Promise<boolean>;
+  /** Searches every file of the directory that may hold people for any 16 bytes of the needles. */
+  search(needles: readonly Uint8Array[]): Promise<Omit<ErasureProof, 'keyDestroyed'>>;
+}
+
+export interface ScrubberOptions {
+  readonly path: string;
+  /** Then the bytes in the data file are of no use to anybody once their key is gone, and stay. */
+  readonly encrypted: boolean;
+  readonly onWarning: (message: string, facts: object) => void;
+}
+
+export function openScrubber(store: LmdbStore, { path, encrypted, onWarning }: ScrubberOptions): Scrubber {
+  const file = dataFile(path);
+  let lastRound: Promise<unknown> = Promise.resolve();
+  let nextRound: Promise<boolean> | null = null;
+
+  async function runRound(): Promise<boolean> {
+    try {
+      const marks = Array.from(store.range('meta', ...ranges.unscrubbed()));
+      const done = encrypted || ((await othersAreGone()) && (await clear()));
+      if (!done) return false;
+      const { durable } = await store.write((writer) => {
+        for (const { key, value } of marks) {
+          // A mark that was set again since has another number in it.
+          if (writer.get('meta', key)?.equals(value)) writer.remove('meta', key);
+        }
+      });
+      await durable;
+      return true;
+    } catch (error) {
+      onWarning('what was removed is not overwritten in the data file yet; it is tried again with the next erasure', {
+        error,
+      });
+      return false;
+    }
+  }
+
+  /** Whether nobody reads what was there before: no snapshot of this process, no other process. */
+  async function othersAreGone(): Promise<boolean> {
+    const released = await Promise.race([
+      store.snapshotsReleased().then(() => true),
+      delay(snapshotPatienceMs, false, { ref: false }),
+    ]);
+    return released && !store.hasForeignReaders();
+  }
+
+  /** True when a pass found nothing to overwrite, or overwrote all that it found. */
+  async function clear(): Promise<boolean> {
+    // LMDB writes its two meta pages in turn: after this commit neither knows what was removed before.
+    await commitMark(() => undefined);
+    const handle = openSync(file, 'r+');
+    try {
+      for (let pass = 0; pass < passesMax; pass++) {
+        if (await clearOnce(handle)) return true;
+      }
+      return false;
+    } finally {
+      closeSync(handle);
+    }
+  }
+
+  async function clearOnce(handle: number): Promise<boolean> {
+    const places = await scan({ kind: 'dead', file });
+    let left = 0;
+    for (const some of inTransactions(places)) {
+      await commitMark(() => {
+        for (const place of some) if (!overwriteUnlessRewritten(handle, place)) left++;
+      });
+    }
+    await sync(handle);
+    return left === 0;
+  }
+
+  async function commitMark(within: () => void): Promise<void> {
+    const { durable } = await store.write((writer) => {
+      const key = keys.settled();
+      writer.put('meta', key, markCodec.encode(key, {}));
+      within();
+    });
+    await durable;
+  }
+
+  return {
+    overwrite() {
+      const round = (nextRound ??= lastRound.then(() => {
+        nextRound = null;
+        return runRound();
+      }));
+      lastRound = round;
+      return round;
+    },
+    async search(needles) {
+      const files = await filesOf(path);
+      const remains = await scan({ kind: 'anywhere', files: files.map(({ name }) => name), needles });
+      return {
+        filesScanned: files.length,
+        bytesScanned: files.reduce((sum, { bytes }) => sum + bytes, 0),
+        remainsFound: remains,
+      };
+    },
+  };
+}
+
+function* inTransactions(places: readonly DeadPlace[]): Iterable<readonly DeadPlace[]> {
+  let some: DeadPlace[] = [];
+  let bytes = 0;
+  for (const place of places) {
+    some.push(place);
+    bytes += place.length;
+    if (bytes < bytesPerTransaction) continue;
+    yield some;
+    [some, bytes] = [[], 0];
+  }
+  if (some.length > 0) yield some;
+}
+
+/** A page that was written since has another header: LMDB puts the number of the transaction into it. */
+function overwriteUnlessRewritten(handle: number, { position, length, page }: DeadPlace): boolean {
+  const header = Buffer.alloc(page.header.length);
+  const isSame =
+    readSync(handle, header, 0, header.length, page.position) === header.length && header.equals(page.header);
+  if (isSame) writeSync(handle, Buffer.alloc(length), 0, length, position);
+  return isSame;
+}
+
+/** Galleries in which something was removed that is not overwritten yet. */
+export function unscrubbedGalleries(store: LmdbStore): readonly number[] {
+  return Array.from(store.keys('meta', ...ranges.unscrubbed()), (key) => keyParts.unscrubbed(key));
+}
+
+async function filesOf(path: string): Promise<readonly { readonly name: string; readonly bytes: number }[]> {
+  const entries = await readdir(path, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
+  const searched = files.filter((name) => !foldersWithoutPeople.has(relative(path, name).split(sep)[0] ?? ''));
+  return Promise.all(searched.map(async (name) => ({ name, bytes: (await stat(name)).size })));
+}

@@ -13,6 +13,8 @@ export interface GraphOpening {
   readonly gallery: number;
   readonly dimensions: number;
   readonly exactMax: number;
+  /** See `IdentityIndexOptions`. */
+  readonly recallMin: number;
   /** Number of the gallery's last change, which the templates read include. */
   readonly sequence: number;
   /** Where the templates are read from; null for a gallery that is known to be empty. */
@@ -40,6 +42,13 @@ export interface GraphSaved {
   readonly file: GraphFile | null;
 }
 
+/** What a gallery's graph has to say unasked. */
+export interface GraphWarning {
+  readonly gallery: number;
+  readonly message: string;
+  readonly facts: object;
+}
+
 /** What is asked of the worker, and what it answers; `void` for what is not answered. */
 export interface GraphCalls {
   open: { request: GraphOpening; answer: GraphOpened };
@@ -65,10 +74,11 @@ export type GraphMessage =
       readonly request: { readonly gallery: number; readonly change: GraphChange };
     };
 
-/** An error of ours survives the crossing field by field; classes do not. */
+/** An error of ours survives the crossing field by field; classes do not. A warning answers nobody: its id is 0. */
 export interface GraphReply {
   readonly id: number;
   readonly answer?: unknown;
+  readonly warning?: GraphWarning;
   readonly error?: {
     readonly code: ErrorCode;
     readonly message: string;
@@ -89,8 +99,13 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-/** @param onDeath is told once, with the cause, when the worker ends without being asked to */
-export function startGraphThread(onDeath: (cause: unknown) => void): GraphThread {
+/** `onDeath` is told once, with the cause, when the worker ends without being asked to. */
+export interface GraphThreadListener {
+  readonly onDeath: (cause: unknown) => void;
+  readonly onWarning: (warning: GraphWarning) => void;
+}
+
+export function startGraphThread({ onDeath, onWarning }: GraphThreadListener): GraphThread {
   const worker = new Worker(new URL('./graph-worker.js', import.meta.url));
   const waiting = new Map<number, Waiting>();
   let lastId = 0;
@@ -109,7 +124,11 @@ export function startGraphThread(onDeath: (cause: unknown) => void): GraphThread
   worker.on('exit', (code) => {
     if (!closing) die(new Error(`the graph thread ended with code ${code}`));
   });
-  worker.on('message', ({ id, answer, error }: GraphReply) => {
+  worker.on('message', ({ id, answer, error, warning }: GraphReply) => {
+    if (warning) {
+      onWarning(warning);
+      return;
+    }
     const call = waiting.get(id);
     waiting.delete(id);
     if (waiting.size === 0) worker.unref();

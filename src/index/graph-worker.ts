@@ -18,6 +18,7 @@ import {
   type GraphSaved,
 } from './graph-thread.js';
 import { openHnswGraph, type HnswGraph } from './hnsw-graph.js';
+import { guardLoading } from './load-guard.js';
 import { openLmdbStore } from './lmdb-store.js';
 
 interface Opened {
@@ -55,8 +56,11 @@ function serve(port: NonNullable<typeof parentPort>): void {
         await opened(message.request.gallery).graph.settle();
         return null;
       case 'open': {
-        const { graph, answer } = await openGraph(message.request);
-        galleries.set(message.request.gallery, { graph, sequence: message.request.sequence });
+        const { gallery, sequence } = message.request;
+        const { graph, answer } = await openGraph(message.request, (text, facts) =>
+          reply({ id: 0, warning: { gallery, message: text, facts } }),
+        );
+        galleries.set(gallery, { graph, sequence });
         return answer;
       }
       case 'save':
@@ -98,29 +102,36 @@ function apply(gallery: Opened, { sequence, added, removed }: GraphChange): void
 }
 
 async function save(gallery: Opened, path: string, name: string): Promise<GraphSaved> {
-  const { sequence } = gallery;
-  return { sequence, file: await placeGraphFile(path, name, (file) => gallery.graph.save(file)) };
+  const { sequence, graph } = gallery;
+  const { table } = graph;
+  // Asked while the file is cleaned, so that what was removed during the native write is cleaned away, too.
+  const cleaning = {
+    isLive: (label: number) => table.has(label),
+    vectorOf: (label: number) => table.vectorOf(label),
+  };
+  return { sequence, file: await placeGraphFile(path, name, (file) => graph.save(file), cleaning) };
 }
 
-async function openGraph({
-  dimensions,
-  exactMax,
-  load,
-  file,
-  gallery,
-}: GraphOpening): Promise<{ graph: HnswGraph; answer: GraphOpened }> {
-  const graph = openHnswGraph({ dimensions, exactMax });
-  if (load) await loadTable(graph, gallery, load);
+async function openGraph(
+  { dimensions, exactMax, recallMin, load, file, gallery }: GraphOpening,
+  onWarning: (message: string, facts: object) => void,
+): Promise<{ graph: HnswGraph; answer: GraphOpened }> {
+  const graph = openHnswGraph({ dimensions, exactMax, recall: { recallMin }, onWarning });
+  let filling: Promise<void> | null = null;
+  const fillTable = (): Promise<void> => (filling ??= load ? loadTable(graph, gallery, load) : Promise.resolve());
   let warning: string | null = null;
   if (file && load) {
     try {
-      graph.load(await verifyGraphFile(load.path, file));
-      if (graph.countsNow().engine === 'hnsw') return { graph, answer: { openedFrom: 'checkpoint', warning } };
+      const verified = await verifyGraphFile(load.path, file);
+      await guardLoading(verified, load, () => graph.load(verified, fillTable));
     } catch (error) {
       const { message, cause } = asHarmonidError(error);
       warning = cause instanceof Error ? `${message}: ${cause.message}` : message;
     }
   }
+  // Its own failure is one of the store and no reason to go on without.
+  await fillTable();
+  if (graph.countsNow().engine === 'hnsw') return { graph, answer: { openedFrom: 'checkpoint', warning } };
   graph.start();
   return { graph, answer: { openedFrom: graph.table.count > 0 ? 'rebuild' : 'new', warning } };
 }

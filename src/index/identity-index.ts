@@ -45,6 +45,7 @@ export type {
 } from './index-api.js';
 
 const exactMaxDefault = 2_000;
+const recallMinDefault = 0.9;
 const checkpointEveryDefault = 20_000;
 /** Records of a deleted gallery that one transaction removes. */
 const purgeBatch = 500;
@@ -76,7 +77,14 @@ export async function openIdentityIndex(options: IdentityIndexOptions): Promise<
     if (readOnly) await refuseHeld(store, path);
     else lock = await takeDataLock(store, path);
     if (!readOnly) await writeFormat(store, path);
-    thread = startGraphThread((cause) => onWarning('the graph thread has died', { path, error: cause }));
+    const galleries = new Map<string, Gallery>();
+    thread = startGraphThread({
+      onDeath: (cause) => onWarning('the graph thread has died', { path, error: cause }),
+      onWarning({ gallery: number, message, facts }) {
+        const gallery = [...galleries.values()].find((one) => one.number === number)?.name ?? number;
+        onWarning(message, { gallery, ...facts });
+      },
+    });
     const galleryOptions: GalleryOptions = {
       path,
       durability: options.durability ?? 'flushed',
@@ -88,10 +96,11 @@ export async function openIdentityIndex(options: IdentityIndexOptions): Promise<
       options: galleryOptions,
       readOnly,
       exactMax: options.exactMax ?? exactMaxDefault,
+      recallMin: options.recallMin ?? recallMinDefault,
       store,
       lock,
       thread,
-      galleries: new Map(),
+      galleries,
     };
     for (const { name, record } of readGalleries(store)) await openGallery(parts, name, record, false);
     if (!readOnly) await tidy(parts);
@@ -109,6 +118,7 @@ interface Parts {
   readonly options: GalleryOptions;
   readonly readOnly: boolean;
   readonly exactMax: number;
+  readonly recallMin: number;
   readonly store: LmdbStore;
   readonly lock: DataLock | null;
   readonly thread: GraphThread;
@@ -197,12 +207,13 @@ async function purge(store: Store, number: number): Promise<void> {
 // ── Galleries ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 async function openGallery(parts: Parts, name: string, record: GalleryRecord, isNew: boolean): Promise<Gallery> {
-  const { store, thread, options, readOnly, exactMax } = parts;
+  const { store, thread, options, readOnly, exactMax, recallMin } = parts;
   const checkpoint = readCheckpoint(store, record);
   const opened = await thread.call('open', {
     gallery: record.number,
     dimensions: record.dimensions,
     exactMax,
+    recallMin,
     sequence: record.sequence,
     load: isNew ? null : { path: options.path, readOnly },
     file: checkpoint?.file ?? null,

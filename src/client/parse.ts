@@ -144,6 +144,8 @@ function parseGalleryStats(stats: admin.GalleryStats): GalleryStats {
       ...graph,
       checkpointSequence: graph.checkpointSequence ?? null,
       checkpointAt: graph.checkpointAt ?? null,
+      rebuild: graph.rebuild ?? null,
+      recall: graph.recall ?? null,
       openedFrom: named(graphSources, graph.openedFrom, 'opened_from'),
     },
   };

@@ -158,6 +158,8 @@ export interface CheckpointRecord {
     readonly count: number;
     readonly m: number;
     readonly efConstruction: number;
+    /** Of a sealed file: its key, sealed with the directory's; base64. */
+    readonly key?: string;
   } | null;
 }
 

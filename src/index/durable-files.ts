@@ -6,7 +6,8 @@ import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { diskError } from './disk-errors.js';
 
-const shredChunkBytes = 1 << 20;
+/** What is overwritten at once. */
+const shredBytes = 1 << 20;
 
 /** Writes beside, syncs, renames over what is there, and syncs the folder. Readable by the owner only. @throws DISK_FULL, DATA_READ_ONLY */
 export async function writeFileWhole(path: string, content: string | Uint8Array): Promise<void> {
@@ -39,24 +40,27 @@ export async function syncFolder(folder: string): Promise<void> {
 }
 
 /**
- * Overwrites a file with zeros, syncs it, and removes it. What a copying file system or a flash drive keeps of the old blocks is beyond
- * any program: docs/OPERATIONS.md. A file that is not there is gone already.
+ * Overwrites a file with zeros, syncs and removes it; one that is not there is fine. A file system that copies on write, or a disk that
+ * moves its blocks, may still have the old bytes: that is for encryption.
  */
-export async function shredFile(path: string): Promise<void> {
-  const handle = await open(path, 'r+').catch((error: unknown) => {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return null;
-    throw error;
-  });
-  if (!handle) return;
+export async function shredFile(file: string): Promise<void> {
   try {
-    const { size } = await handle.stat();
-    const zeros = Buffer.alloc(Math.min(size, shredChunkBytes));
-    for (let position = 0; position < size; position += zeros.length) {
-      await handle.write(zeros, 0, Math.min(zeros.length, size - position), position);
+    const handle = await open(file, 'r+');
+    try {
+      const { size } = await handle.stat();
+      const zeros = Buffer.alloc(Math.min(size, shredBytes));
+      for (let position = 0; position < size; position += zeros.length) {
+        await handle.write(zeros, 0, Math.min(zeros.length, size - position), position);
+      }
+      await handle.sync();
+    } finally {
+      await handle.close();
     }
-    await handle.sync();
-  } finally {
-    await handle.close();
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return;
+    // What cannot be overwritten is still removed, and the caller told.
+    await rm(file, { force: true });
+    throw error;
   }
-  await rm(path, { force: true });
+  await rm(file, { force: true });
 }

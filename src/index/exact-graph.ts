@@ -38,5 +38,14 @@ export function searchExactly(table: TemplateTable, query: GraphQuery): GraphAns
 }
 
 export function exactCounts(table: TemplateTable): GraphCounts {
-  return { engine: 'exact', indexedCount: table.count, pendingCount: 0, removedCount: 0, bytes: table.bytes };
+  return {
+    engine: 'exact',
+    indexedCount: table.count,
+    pendingCount: 0,
+    removedCount: 0,
+    bytes: table.bytes,
+    rebuild: null,
+    recall: null,
+    recallSamples: 0,
+  };
 }

@@ -4,7 +4,7 @@
  * Promises: what a write returned is seen by every search that begins after; a person who was erased is in no answer that begins after;
  * answers name identities that exist, nearest first, and are complete. The store is the truth; the graph is told of each commit in order.
  */
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { assertInvariant, HarmonidError, throwIfAborted } from '../errors.js';
 import { squaredDistance, type UnitVector } from '../vector.js';
 import { byDistance, judge, rankCandidates } from './candidates.js';
@@ -42,7 +42,8 @@ import {
   identityNotFound,
   templatesOf,
 } from './identity-reads.js';
-import type { Keyring } from './keyring.js';
+import { graphKeyContext, type Keyring } from './keyring.js';
+import { keyBytes } from './sealing.js';
 import type { Candidate, EraseAnswer, Gallery as GalleryView, GalleryStats, Identity, Template } from './records.js';
 import type { Store } from './store.js';
 import type { Scrubber } from './scrubber.js';
@@ -470,7 +471,7 @@ export class Gallery {
 
   async #writeCheckpoint(): Promise<void> {
     const { number, space } = this.#record;
-    const { path, clock } = this.#options;
+    const { path, clock, keyring } = this.#options;
     this.#checkpointTriedAt = this.#record.sequence;
     const before = this.#checkpoint;
     const { indexedCount, removedCount, engine } = await this.#thread.call('counts', { gallery: number });
@@ -478,11 +479,14 @@ export class Gallery {
     const holdsAll = before?.sequence === this.#record.sequence && (before.file?.count ?? 0) >= held;
     if (holdsAll && this.#checkpointIsSound) return;
     const name = `${number}-${this.#record.sequence}-${randomUUID().slice(0, 8)}.hnsw`;
-    const saved = await this.#thread.call('save', { gallery: number, path, name });
+    const fileKey = keyring && randomBytes(keyBytes);
+    const sealing = keyring && fileKey && { directory: keyring.directory, key: fileKey };
+    const saved = await this.#thread.call('save', { gallery: number, path, name, sealing });
+    const wrapped = keyring && fileKey && keyring.wrap(graphKeyContext(name), fileKey);
     const record: CheckpointRecord = {
       sequence: saved.sequence,
       at: clock(),
-      file: saved.file && { ...saved.file, space },
+      file: saved.file && { ...saved.file, space, ...(wrapped && { key: wrapped }) },
     };
     const key = keys.checkpoint(number);
     const { durable } = await this.#store.write((writer) => {

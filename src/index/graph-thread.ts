@@ -14,19 +14,21 @@ export interface GraphSource {
   readonly path: string;
   readonly readOnly: boolean;
   /** Of an encrypted directory. */
-  readonly masterKey: Uint8Array | null;
+  readonly encryption: { readonly masterKey: Uint8Array; readonly directory: string } | null;
 }
 
 export interface GraphOpening {
   readonly gallery: number;
   readonly dimensions: number;
   readonly exactMax: number;
+  /** See `IdentityIndexOptions`. */
+  readonly recallMin: number;
   /** Number of the gallery's last change, which the templates read include. */
   readonly sequence: number;
   /** Where the templates are read from; null for a gallery that is known to be empty. */
   readonly load: GraphSource | null;
   /** The graph file that the newest checkpoint names. */
-  readonly file: { readonly name: string; readonly sha256: string } | null;
+  readonly file: { readonly name: string; readonly sha256: string; readonly key: Uint8Array | null } | null;
 }
 
 export interface GraphOpened {
@@ -42,10 +44,25 @@ export interface GraphChange {
   readonly removed: Uint32Array;
 }
 
-/** `file` is null when there is no graph to save. */
+export interface GraphSaving {
+  readonly gallery: number;
+  readonly path: string;
+  readonly name: string;
+  /** In an encrypted directory. */
+  readonly sealing: { readonly directory: string; readonly key: Uint8Array } | null;
+}
+
+/** `file` is null when there is no graph to save, or no memory to seal it in. */
 export interface GraphSaved {
   readonly sequence: number;
   readonly file: GraphFile | null;
+}
+
+/** What a gallery's graph has to say unasked. */
+export interface GraphWarning {
+  readonly gallery: number;
+  readonly message: string;
+  readonly facts: object;
 }
 
 /** What is asked of the worker, and what it answers; `void` for what is not answered. */
@@ -54,7 +71,7 @@ export interface GraphCalls {
   search: { request: { readonly gallery: number; readonly query: GraphQuery }; answer: GraphAnswer };
   counts: { request: { readonly gallery: number }; answer: GraphCounts };
   settle: { request: { readonly gallery: number }; answer: null };
-  save: { request: { readonly gallery: number; readonly path: string; readonly name: string }; answer: GraphSaved };
+  save: { request: GraphSaving; answer: GraphSaved };
   drop: { request: { readonly gallery: number }; answer: null };
   end: { request: object; answer: null };
 }
@@ -73,10 +90,11 @@ export type GraphMessage =
       readonly request: { readonly gallery: number; readonly change: GraphChange };
     };
 
-/** An error of ours survives the crossing field by field; classes do not. */
+/** An error of ours survives the crossing field by field; classes do not. A warning answers nobody: its id is 0. */
 export interface GraphReply {
   readonly id: number;
   readonly answer?: unknown;
+  readonly warning?: GraphWarning;
   readonly error?: {
     readonly code: ErrorCode;
     readonly message: string;
@@ -97,8 +115,13 @@ interface Waiting {
   readonly reject: (error: Error) => void;
 }
 
-/** @param onDeath is told once, with the cause, when the worker ends without being asked to */
-export function startGraphThread(onDeath: (cause: unknown) => void): GraphThread {
+/** `onDeath` is told once, with the cause, when the worker ends without being asked to. */
+export interface GraphThreadListener {
+  readonly onDeath: (cause: unknown) => void;
+  readonly onWarning: (warning: GraphWarning) => void;
+}
+
+export function startGraphThread({ onDeath, onWarning }: GraphThreadListener): GraphThread {
   const worker = new Worker(new URL('./graph-worker.js', import.meta.url));
   const waiting = new Map<number, Waiting>();
   let lastId = 0;
@@ -117,7 +140,11 @@ export function startGraphThread(onDeath: (cause: unknown) => void): GraphThread
   worker.on('exit', (code) => {
     if (!closing) die(new Error(`the graph thread ended with code ${code}`));
   });
-  worker.on('message', ({ id, answer, error }: GraphReply) => {
+  worker.on('message', ({ id, answer, error, warning }: GraphReply) => {
+    if (warning) {
+      onWarning(warning);
+      return;
+    }
     const call = waiting.get(id);
     waiting.delete(id);
     if (waiting.size === 0) worker.unref();

@@ -4,6 +4,7 @@
  * An entry point: it answers messages in the order in which they come. Changes and searches are done at once; loading and saving give
  * way. A change that fails means that the table no longer mirrors the store, so it ends the thread rather than answer wrongly.
  */
+import { stat } from 'node:fs/promises';
 import { parentPort } from 'node:worker_threads';
 import { assertInvariant, asHarmonidError } from '../errors.js';
 import { placeGraphFile, verifyGraphFile } from './checkpoint.js';
@@ -16,10 +17,13 @@ import {
   type GraphOpening,
   type GraphReply,
   type GraphSaved,
+  type GraphSaving,
   type GraphSource,
 } from './graph-thread.js';
 import { openHnswGraph, type HnswGraph } from './hnsw-graph.js';
+import { unsealFile, withMemoryFile } from './graph-sealing.js';
 import { openKeyring } from './keyring.js';
+import { guardLoading } from './load-guard.js';
 import { openLmdbStore } from './lmdb-store.js';
 import { sealStore } from './sealed-store.js';
 
@@ -58,12 +62,15 @@ function serve(port: NonNullable<typeof parentPort>): void {
         await opened(message.request.gallery).graph.settle();
         return null;
       case 'open': {
-        const { graph, answer } = await openGraph(message.request);
-        galleries.set(message.request.gallery, { graph, sequence: message.request.sequence });
+        const { gallery, sequence } = message.request;
+        const { graph, answer } = await openGraph(message.request, (text, facts) =>
+          reply({ id: 0, warning: { gallery, message: text, facts } }),
+        );
+        galleries.set(gallery, { graph, sequence });
         return answer;
       }
       case 'save':
-        return save(opened(message.request.gallery), message.request.path, message.request.name);
+        return save(opened(message.request.gallery), message.request);
       case 'drop': {
         const { graph } = opened(message.request.gallery);
         galleries.delete(message.request.gallery);
@@ -100,39 +107,64 @@ function apply(gallery: Opened, { sequence, added, removed }: GraphChange): void
   gallery.sequence = sequence;
 }
 
-async function save(gallery: Opened, path: string, name: string): Promise<GraphSaved> {
-  const { sequence } = gallery;
-  return { sequence, file: await placeGraphFile(path, name, (file) => gallery.graph.save(file)) };
+async function save({ sequence, graph }: Opened, { path, name, sealing }: GraphSaving): Promise<GraphSaved> {
+  const { table } = graph;
+  // Asked while the file is cleaned, so that what was removed during the native write is cleaned away, too.
+  const cleaning = {
+    isLive: (label: number) => table.has(label),
+    vectorOf: (label: number) => table.vectorOf(label),
+  };
+  const sealed = sealing && { ...sealing, bytesExpected: graph.countsNow().bytes };
+  return { sequence, file: await placeGraphFile(path, name, (file) => graph.save(file), cleaning, sealed) };
 }
 
-async function openGraph({
-  dimensions,
-  exactMax,
-  load,
-  file,
-  gallery,
-}: GraphOpening): Promise<{ graph: HnswGraph; answer: GraphOpened }> {
-  const graph = openHnswGraph({ dimensions, exactMax });
-  if (load) await loadTable(graph, gallery, load);
+async function openGraph(
+  { dimensions, exactMax, recallMin, load, file, gallery }: GraphOpening,
+  onWarning: (message: string, facts: object) => void,
+): Promise<{ graph: HnswGraph; answer: GraphOpened }> {
+  const graph = openHnswGraph({ dimensions, exactMax, recall: { recallMin }, onWarning });
+  let filling: Promise<void> | null = null;
+  const fillTable = (): Promise<void> => (filling ??= load ? loadTable(graph, gallery, load) : Promise.resolve());
   let warning: string | null = null;
   if (file && load) {
     try {
-      graph.load(await verifyGraphFile(load.path, file));
-      if (graph.countsNow().engine === 'hnsw') return { graph, answer: { openedFrom: 'checkpoint', warning } };
+      const verified = await verifyGraphFile(load.path, file);
+      await guardLoading(verified, load, () => loadFile(graph, verified, file.key, load, fillTable));
     } catch (error) {
       const { message, cause } = asHarmonidError(error);
       warning = cause instanceof Error ? `${message}: ${cause.message}` : message;
     }
   }
+  // Its own failure is one of the store and no reason to go on without.
+  await fillTable();
+  if (graph.countsNow().engine === 'hnsw') return { graph, answer: { openedFrom: 'checkpoint', warning } };
   graph.start();
   return { graph, answer: { openedFrom: graph.table.count > 0 ? 'rebuild' : 'new', warning } };
+}
+
+/** A sealed file is opened into memory first. */
+async function loadFile(
+  graph: HnswGraph,
+  file: string,
+  key: Uint8Array | null,
+  { encryption }: GraphSource,
+  fillTable: () => Promise<void>,
+): Promise<void> {
+  if (!key || !encryption) return graph.load(file, fillTable);
+  const { size } = await stat(file);
+  const loaded = await withMemoryFile(encryption.directory, size, async (clear) => {
+    await unsealFile(file, clear, key);
+    await graph.load(clear, fillTable);
+    return true;
+  });
+  if (!loaded) throw new Error('there is no room in memory to open a sealed graph file');
 }
 
 /** Reads every template of the gallery into the table, through a handle of its own on the same environment. */
 async function loadTable(graph: HnswGraph, gallery: number, where: GraphSource): Promise<void> {
   const { table } = graph;
   const raw = openLmdbStore(where);
-  const keyring = where.masterKey && openKeyring(where.path, where.masterKey);
+  const keyring = where.encryption && openKeyring(where.path, where.encryption.masterKey);
   const store = keyring ? sealStore(raw, keyring) : raw;
   try {
     let [labels, owners, rows]: [number[], number[], Float32Array[]] = [[], [], []];

@@ -52,6 +52,11 @@ export interface GraphCounts {
   readonly pendingCount: number;
   readonly removedCount: number;
   readonly bytes: number;
+  /** How far the graph is that will take over from this one; null when none is being built. */
+  readonly rebuild: { readonly builtCount: number; readonly wantedCount: number } | null;
+  /** Share of the sampled queries whose true nearest owner was the first answer; null without samples. */
+  readonly recall: number | null;
+  readonly recallSamples: number;
 }
 
 export interface Graph {

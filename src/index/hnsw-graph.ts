@@ -3,8 +3,8 @@
  *
  * The table holds every template and is always up to date; the graph follows it in the background, in slices of a few milliseconds
  * between which searches run. What the graph does not hold yet is compared exactly and merged, and what it still holds of removed
- * templates is dropped because the table no longer knows it. Up to `exactMax` templates there is no graph. Beyond 20 % removed entries the graph is
- * built anew beside the old one and swapped.
+ * templates is dropped because the table no longer knows it. Up to `exactMax` templates there is no graph. Beyond 20 % removed entries, and when
+ * the recall watchdog says so, the graph is built anew beside the old one and swapped.
  *
  * What native code would crash on never gets there: vectors are checked by the table, filters cannot throw, a file is
  * verified before it is loaded into a fresh object. `ef` belongs to the index, so it is set before every walk; searches are synchronous
@@ -23,6 +23,7 @@ import {
   type GraphQuery,
   type OwnerSet,
 } from './graph.js';
+import { RecallWatch, recallWatchDefaults, type RecallVerdict, type RecallWatchOptions } from './recall-watch.js';
 import { NearestOwners, TemplateTable } from './template-table.js';
 
 type NativeIndex = InstanceType<typeof hnswlib.HierarchicalNSW>;
@@ -34,6 +35,9 @@ export interface HnswOptions {
   readonly dimensions: number;
   /** Up to so many templates are scanned exactly, without a graph. Larger saves memory and costs search time. */
   readonly exactMax: number;
+  readonly recall?: Partial<RecallWatchOptions> | undefined;
+  /** Told when a graph turns out to be bad. */
+  readonly onWarning?: ((message: string, facts: object) => void) | undefined;
 }
 
 /** How long the background may insert before searches get their turn. */
@@ -51,7 +55,13 @@ interface Built {
   /** Labels of live templates in it. */
   readonly labels: Set<number>;
   removedCount: number;
+  /** Whether it was built from the beginning and never held all templates yet. */
+  isNew: boolean;
 }
+
+/** Searches that a loaded file must survive, and the share of them that must find the template itself. */
+const trialCount = 16;
+const trialShareMin = 0.5;
 
 export interface HnswGraph extends Graph {
   readonly table: TemplateTable;
@@ -70,21 +80,29 @@ export interface HnswGraph extends Graph {
    * in it, or null when there is no graph. Searches go on meanwhile.
    */
   save(file: string): Promise<number | null>;
-  /** Takes a verified file as the graph of the templates in the table; what they do not share is removed or inserted. */
-  load(file: string): void;
+  /**
+   * Takes a verified file as the graph of the templates in the table, which `fillTable` fills while the file is read in another
+   * thread; what they do not share is removed or inserted. Tries it with a few searches.
+   * @throws when it cannot be read or does not find what it holds; there is then no graph
+   */
+  load(file: string, fillTable: () => Promise<void>): Promise<void>;
   /** Starts the background work for everything in the table, when a graph is wanted at all. */
   start(): void;
 }
 
-export function openHnswGraph({ dimensions, exactMax }: HnswOptions): HnswGraph {
+export function openHnswGraph({ dimensions, exactMax, recall, onWarning }: HnswOptions): HnswGraph {
   const table = new TemplateTable(dimensions);
+  const watch = new RecallWatch(table, (query) => searchTable(query).hits[0]?.[0], {
+    ...recallWatchDefaults,
+    ...recall,
+  });
   let built: Built | null = null;
   /** Labels of the table that `built` does not hold. Without a graph it is empty and everything is scanned. */
   let pending = new Set<number>();
   /** Removed while a file was being written; marked afterwards. */
   let unmarked: number[] = [];
-  /** The successor of `built`, and what it is still to hold. */
-  let next: { readonly built: Built; readonly queue: Set<number> } | null = null;
+  /** The successor of `built`, and what it is still to hold: a live view of the table, so that nothing large is copied. */
+  let next: { readonly built: Built; readonly queue: Iterator<number> } | null = null;
   let saving: Promise<unknown> | null = null;
   let scheduled = false;
   let closed = false;
@@ -95,14 +113,17 @@ export function openHnswGraph({ dimensions, exactMax }: HnswOptions): HnswGraph 
   const isSettled = (): boolean => closed || failure !== null || (pending.size === 0 && next === null);
 
   function schedule(): void {
-    if (scheduled || closed || saving || isSettled()) return;
+    if (scheduled || closed || !(watch.isBusy || (!saving && !isSettled()))) return;
     scheduled = true;
     setImmediate(runSlice);
   }
 
   function runSlice(): void {
     scheduled = false;
+    if (closed) return;
+    heed(watch.work(sliceMs));
     insertFor(sliceMs);
+    schedule();
   }
 
   function insertFor(durationMs: number): void {
@@ -118,6 +139,20 @@ export function openHnswGraph({ dimensions, exactMax }: HnswOptions): HnswGraph 
     else schedule();
   }
 
+  function heed(verdict: RecallVerdict): void {
+    if (verdict === 'fine' || next) return;
+    const facts = { recall: watch.recall, samples: watch.sampleCount };
+    if (verdict === 'rebuild') {
+      onWarning?.('the graph misses too many of the nearest; it is built anew', facts);
+      buildNext();
+    } else {
+      onWarning?.(
+        'the graph misses too many of the nearest, also after it was built anew; search wider or exactly',
+        facts,
+      );
+    }
+  }
+
   function catchUp(): void {
     if (owedMs === 0) return;
     insertFor(Math.min(owedMs, catchUpMsMax));
@@ -125,16 +160,21 @@ export function openHnswGraph({ dimensions, exactMax }: HnswOptions): HnswGraph 
   }
 
   function insertOne(): void {
-    const target = next?.built ?? built;
-    const queue = next?.queue ?? pending;
-    const [label] = queue;
-    if (!target || label === undefined) {
-      swap();
+    if (next) {
+      const { done, value: label } = next.queue.next();
+      if (done) swap();
+      else insert(next.built, table, label);
       return;
     }
-    queue.delete(label);
-    if (!table.has(label)) return;
-    insert(target, table, label);
+    const [label] = pending;
+    assertInvariant(built && label !== undefined, 'what is pending has a graph to go to');
+    pending.delete(label);
+    insert(built, table, label);
+    if (pending.size === 0) built.isNew = false;
+  }
+
+  function buildNext(): void {
+    next = { built: emptyIndex(dimensions, table.count), queue: table.labels() };
   }
 
   /** The successor is complete: it takes over, and the old one's native memory is given back at once. */
@@ -142,8 +182,10 @@ export function openHnswGraph({ dimensions, exactMax }: HnswOptions): HnswGraph 
     if (!next) return;
     const old = built;
     built = next.built;
+    built.isNew = false;
     next = null;
     pending = new Set();
+    watch.restart();
     if (old) release(old);
   }
 
@@ -157,9 +199,10 @@ export function openHnswGraph({ dimensions, exactMax }: HnswOptions): HnswGraph 
       release(built);
       if (next) release(next.built);
       [built, next, pending, unmarked] = [null, null, new Set(), []];
+      watch.restart();
       for (const resolve of settled.splice(0)) resolve();
     } else if (built && !next && built.removedCount > removedShareMax * (built.labels.size + built.removedCount)) {
-      next = { built: emptyIndex(dimensions, table.count), queue: new Set(table.labels()) };
+      buildNext();
     }
     schedule();
   }
@@ -167,7 +210,6 @@ export function openHnswGraph({ dimensions, exactMax }: HnswOptions): HnswGraph 
   function addNow(entries: GraphEntries): void {
     table.add(entries);
     if (built) for (const label of entries.labels) pending.add(label);
-    if (next) for (const label of entries.labels) next.queue.add(label);
     follow();
   }
 
@@ -176,10 +218,7 @@ export function openHnswGraph({ dimensions, exactMax }: HnswOptions): HnswGraph 
       if (!table.remove(label)) continue;
       pending.delete(label);
       if (built) forget(built, label);
-      if (next) {
-        next.queue.delete(label);
-        forget(next.built, label);
-      }
+      if (next) forget(next.built, label);
     }
     follow();
   }
@@ -192,7 +231,15 @@ export function openHnswGraph({ dimensions, exactMax }: HnswOptions): HnswGraph 
   }
 
   function searchNow(query: GraphQuery): GraphAnswer {
-    if (query.exact || pending.size <= exactMax) return searchTable(query);
+    if (query.exact || pending.size <= exactMax) {
+      const answer = searchTable(query);
+      // A graph that is being replaced is not worth watching.
+      if (!answer.exact && !next) {
+        watch.offer(query, performance.now());
+        schedule();
+      }
+      return answer;
+    }
     const startedMs = performance.now();
     const answer = searchTable(query);
     owedMs += performance.now() - startedMs;
@@ -232,7 +279,15 @@ export function openHnswGraph({ dimensions, exactMax }: HnswOptions): HnswGraph 
       pendingCount: pending.size,
       removedCount: built.removedCount,
       bytes: table.bytes + entries * bytesPerEntry(dimensions),
+      rebuild: progressOf(),
+      recall: watch.recall,
+      recallSamples: watch.sampleCount,
     };
+  }
+
+  function progressOf(): GraphCounts['rebuild'] {
+    const growing = next?.built ?? (built?.isNew ? built : null);
+    return growing && { builtCount: growing.labels.size, wantedCount: table.count };
   }
 
   return {
@@ -270,24 +325,20 @@ export function openHnswGraph({ dimensions, exactMax }: HnswOptions): HnswGraph 
       return labels.size + removedCount;
     },
 
-    load(file) {
+    async load(file, fillTable) {
       assertInvariant(!built, 'a file is loaded into a fresh graph');
-      if (table.count <= exactMax) return;
       const native = new hnswlib.HierarchicalNSW('l2', dimensions);
-      native.readIndexSync(file);
-      const labels = new Set<number>();
-      let removedCount = 0;
-      for (const label of native.getIdsList()) {
-        if (table.has(label)) {
-          labels.add(label);
-        } else {
-          removedCount++;
-          markRemoved(native, label);
-        }
+      const [reading] = await Promise.allSettled([native.readIndex(file), fillTable()]);
+      if (reading.status === 'rejected') throw reading.reason;
+      const loaded = compareWith(table, native);
+      try {
+        if (table.count <= exactMax) return;
+        tryOut(loaded, table);
+        built = loaded;
+      } finally {
+        if (!built) release(loaded);
       }
-      built = { native, labels, removedCount };
-      pending = new Set();
-      for (const label of table.labels()) if (!labels.has(label)) pending.add(label);
+      for (const label of table.labels()) if (!loaded.labels.has(label)) pending.add(label);
       follow();
     },
 
@@ -345,6 +396,37 @@ function walk(
   }
 }
 
+/** What is no longer in the table is marked in the index. */
+function compareWith(table: TemplateTable, native: NativeIndex): Built {
+  const labels = new Set<number>();
+  let removedCount = 0;
+  for (const label of native.getIdsList()) {
+    if (table.has(label)) {
+      labels.add(label);
+    } else {
+      removedCount++;
+      markRemoved(native, label);
+    }
+  }
+  return { native, labels, removedCount, isNew: false };
+}
+
+/** Looks for some of the templates by their own vectors: a graph that crashes does so now, and one that finds nothing is refused. */
+function tryOut({ native, labels }: Built, table: TemplateTable): void {
+  const step = Math.max(1, Math.floor(labels.size / trialCount));
+  let [position, tried, found] = [0, 0, 0];
+  native.setEf(graphParameters.efConstruction);
+  for (const label of labels) {
+    if (position++ % step !== 0) continue;
+    tried++;
+    const { neighbors } = native.searchKnn(Array.from(table.vectorOf(label)), Math.min(10, labels.size));
+    if (neighbors.includes(label)) found++;
+  }
+  if (found < trialShareMin * tried) {
+    throw new Error(`of ${tried} templates looked for by their own vectors it finds ${found}`);
+  }
+}
+
 function insert({ native, labels }: Built, table: TemplateTable, label: number): void {
   if (native.getCurrentCount() >= native.getMaxElements()) native.resizeIndex(Math.ceil(native.getMaxElements() * 1.5));
   native.addPoint(Array.from(table.vectorOf(label)), label);
@@ -354,7 +436,7 @@ function insert({ native, labels }: Built, table: TemplateTable, label: number):
 function emptyIndex(dimensions: number, count: number): Built {
   const native = new hnswlib.HierarchicalNSW('l2', dimensions);
   native.initIndex({ maxElements: Math.max(1024, Math.ceil(count * 1.25)), ...graphParameters });
-  return { native, labels: new Set(), removedCount: 0 };
+  return { native, labels: new Set(), removedCount: 0, isNew: true };
 }
 
 /** Frees the native memory now: the garbage collector does not know how large the object is. */

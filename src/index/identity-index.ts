@@ -25,7 +25,9 @@ import { diskError } from './disk-errors.js';
 import { openEncryption } from './encryption.js';
 import { isOlder, readFormat, upgradeFormat } from './format-upgrade.js';
 import { Gallery, type GalleryOptions } from './gallery.js';
-import { startGraphThread, type GraphThread } from './graph-thread.js';
+import { startGraphThread, type GraphSource, type GraphThread } from './graph-thread.js';
+import { shredMemoryFiles } from './graph-sealing.js';
+import { graphKeyContext, type Keyring } from './keyring.js';
 import { readGalleries } from './identity-reads.js';
 import type { GalleryChange, GalleryDraft, IdentityIndex, IdentityIndexOptions } from './index-api.js';
 import { openLmdbStore, type LmdbStore } from './lmdb-store.js';
@@ -50,6 +52,7 @@ export type {
 } from './index-api.js';
 
 const exactMaxDefault = 2_000;
+const recallMinDefault = 0.9;
 const checkpointEveryDefault = 20_000;
 /** Records of a deleted gallery that one transaction removes. */
 const purgeBatch = 500;
@@ -88,7 +91,14 @@ export async function openIdentityIndex(options: IdentityIndexOptions): Promise<
     encryption = await openEncryption({ path, format, options: options.encryption });
     if (!readOnly) await upgradeFormat(raw, path, encryption?.keyring.directory);
     const store = encryption ? sealStore(raw, encryption.keyring) : raw;
-    thread = startGraphThread((cause) => onWarning('the graph thread has died', { path, error: cause }));
+    const galleries = new Map<string, Gallery>();
+    thread = startGraphThread({
+      onDeath: (cause) => onWarning('the graph thread has died', { path, error: cause }),
+      onWarning({ gallery: number, message, facts }) {
+        const gallery = [...galleries.values()].find((one) => one.number === number)?.name ?? number;
+        onWarning(message, { gallery, ...facts });
+      },
+    });
     const galleryOptions: GalleryOptions = {
       path,
       durability: options.durability ?? 'flushed',
@@ -102,11 +112,12 @@ export async function openIdentityIndex(options: IdentityIndexOptions): Promise<
       options: galleryOptions,
       readOnly,
       exactMax: options.exactMax ?? exactMaxDefault,
-      masterKey: encryption?.master ?? null,
+      encryption: encryption && { masterKey: encryption.master, directory: encryption.keyring.directory },
+      recallMin: options.recallMin ?? recallMinDefault,
       store,
       lock,
       thread,
-      galleries: new Map(),
+      galleries,
     };
     for (const { name, record } of readGalleries(store)) await openGallery(parts, name, record, false);
     if (!readOnly) await tidy(parts);
@@ -136,7 +147,8 @@ interface Parts {
   readonly readOnly: boolean;
   readonly exactMax: number;
   /** For the graph's thread, which reads templates by itself. */
-  readonly masterKey: Uint8Array | null;
+  readonly encryption: GraphSource['encryption'];
+  readonly recallMin: number;
   readonly store: LmdbStore;
   readonly lock: DataLock | null;
   readonly thread: GraphThread;
@@ -184,6 +196,7 @@ async function tidy(parts: Parts): Promise<void> {
     if (name !== undefined) named.add(name);
   }
   await removeStrayGraphFiles(path, named);
+  if (options.keyring) await shredMemoryFiles(options.keyring.directory);
 }
 
 /** Erasures that a killed process had begun: of people whose keys are gone, in graph files, in the data file. */
@@ -218,15 +231,17 @@ async function purge(store: Store, number: number): Promise<void> {
 // ── Galleries ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 async function openGallery(parts: Parts, name: string, record: GalleryRecord, isNew: boolean): Promise<Gallery> {
-  const { store, thread, options, readOnly, exactMax, masterKey } = parts;
+  const { store, thread, options, readOnly, exactMax, recallMin, encryption } = parts;
   const checkpoint = readCheckpoint(store, record);
+  const file = checkpoint?.file ?? null;
   const opened = await thread.call('open', {
     gallery: record.number,
     dimensions: record.dimensions,
     exactMax,
+    recallMin,
     sequence: record.sequence,
-    load: isNew ? null : { path: options.path, readOnly, masterKey },
-    file: checkpoint?.file ?? null,
+    load: isNew ? null : { path: options.path, readOnly, encryption },
+    file: file && { name: file.name, sha256: file.sha256, key: graphKeyOf(file, options.keyring) },
   });
   if (opened.warning !== null) {
     options.onWarning('a graph file cannot be used; the graph is built anew', {
@@ -237,6 +252,11 @@ async function openGallery(parts: Parts, name: string, record: GalleryRecord, is
   const gallery = new Gallery(name, record, checkpoint, opened, store, thread, options);
   parts.galleries.set(name, gallery);
   return gallery;
+}
+
+/** Null for a file in the clear. */
+function graphKeyOf({ name, key }: NonNullable<CheckpointRecord['file']>, keyring: Keyring | null): Uint8Array | null {
+  return keyring && key !== undefined ? keyring.unwrap(graphKeyContext(name), key) : null;
 }
 
 /** The newest checkpoint, unless it speaks of another gallery than this one has become. */

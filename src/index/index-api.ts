@@ -36,6 +36,11 @@ export interface IdentityIndexOptions {
   readonly exactMax?: number | undefined;
   /** Changes of a gallery after which its graph is saved. Smaller opens faster after a crash and writes more. Default 20,000. */
   readonly checkpointEvery?: number | undefined;
+  /**
+   * Share of sampled queries whose nearest identity a graph must find first, 0 to 1; below it the graph is built anew. Larger builds
+   * anew more often. Default 0.9.
+   */
+  readonly recallMin?: number | undefined;
   /** Milliseconds since 1970. Default the system's clock. */
   readonly clock?: (() => number) | undefined;
   /** Told of what went wrong and was made good: an unusable graph file, a checkpoint that failed. Default: a process warning. */

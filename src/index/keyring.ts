@@ -61,6 +61,11 @@ export interface Keyring {
   close(): void;
 }
 
+/** For `wrap`: a graph file's key opens under the file's name only. */
+export function graphKeyContext(file: string): string {
+  return `harmonid graph file key ${file}`;
+}
+
 export function keysFolder(path: string): string {
   return join(path, 'keys');
 }

@@ -126,6 +126,11 @@ export interface GalleryStats {
     readonly removedCount: number;
     /** Approximate resident size of graph and vectors. */
     readonly bytes: number;
+    /** How far a graph is that is being built from the beginning; null when none is. */
+    readonly rebuild: { readonly builtCount: number; readonly wantedCount: number } | null;
+    /** Share of the queries sampled lately whose true nearest identity the graph found first; null before the first sample. */
+    readonly recall: number | null;
+    readonly recallSamples: number;
     /** Sequence that the newest checkpoint holds; null when there is none. */
     readonly checkpointSequence: number | null;
     readonly checkpointAt: Date | null;

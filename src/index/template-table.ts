@@ -38,11 +38,17 @@ export class TemplateTable {
     return this.#chunks.length * rowsPerChunk * this.dimensions * 4 + this.#labels.length * 9 + this.#rows.size * 40;
   }
 
+  /** Rows for `scanRows`: those in use and those that were. */
+  get rowCount(): number {
+    return this.#rowsUsed;
+  }
+
   has(label: number): boolean {
     return this.#rows.has(label);
   }
 
-  labels(): Iterable<number> {
+  /** Live: what is added while it is read comes at its end, and what is removed before its turn does not come. */
+  labels(): IterableIterator<number> {
     return this.#rows.keys();
   }
 
@@ -67,19 +73,23 @@ export class TemplateTable {
       );
     }
     // All or nothing: native code must never see what is not finite, nor a label twice.
-    assertInvariant(vectors.every(Number.isFinite), 'vectors in a graph are finite');
-    assertInvariant(
-      labels.every((label) => !this.#rows.has(label)) && new Set(labels).size === labels.length,
-      'a label is added once',
-    );
-    labels.forEach((label, i) => {
+    assertInvariant(allFinite(vectors), 'vectors in a graph are finite');
+    assertInvariant(new Set(labels).size === labels.length, 'a label is added once');
+    for (const label of labels) assertInvariant(!this.#rows.has(label), 'a label is added once');
+    const values = this.dimensions;
+    for (let i = 0; i < labels.length;) {
+      // As many as lie side by side, because a copy of many rows is much cheaper than many copies.
+      const isNew = this.#free.length === 0;
       const row = this.#takeRow();
-      this.#labels[row] = label;
-      this.#owners[row] = owners[i] ?? 0;
-      this.#rowIsFree[row] = 0;
-      this.#rows.set(label, row);
-      this.#vectorAt(row).set(vectors.subarray(i * this.dimensions, (i + 1) * this.dimensions));
-    });
+      const first = i;
+      let last = row;
+      this.#fillRow(last, labels[i] as number, owners[i++] as number);
+      while (isNew && i < labels.length && (last + 1) % rowsPerChunk !== 0) {
+        last = this.#takeRow();
+        this.#fillRow(last, labels[i] as number, owners[i++] as number);
+      }
+      this.#chunkOf(row).set(vectors.subarray(first * values, i * values), (row % rowsPerChunk) * values);
+    }
   }
 
   /** Whether the label was there. */
@@ -102,7 +112,19 @@ export class TemplateTable {
       }
       return;
     }
-    for (let row = 0; row < this.#rowsUsed; row++) {
+    this.scanRows(probe, nearest, { allow, exclude }, 0, this.#rowsUsed);
+  }
+
+  /** Compares the probe with the templates in the rows from <= row < to. */
+  scanRows(
+    probe: Float32Array,
+    nearest: NearestOwners,
+    { allow, exclude }: ScanFilter,
+    from: number,
+    to: number,
+  ): void {
+    const end = Math.min(to, this.#rowsUsed);
+    for (let row = from; row < end; row++) {
       if (this.#rowIsFree[row] === 0) this.#compare(row, probe, nearest, allow, exclude);
     }
   }
@@ -116,15 +138,25 @@ export class TemplateTable {
   ): void {
     const owner = this.#owners[row] as number;
     if (owner === exclude || (allow && !isAllowed(allow, owner))) return;
-    const chunk = this.#chunks[Math.floor(row / rowsPerChunk)] as Float32Array;
+    const chunk = this.#chunkOf(row);
     const distance = boundedDistance(probe, chunk, (row % rowsPerChunk) * this.dimensions, nearest.worst);
     if (distance <= nearest.worst) nearest.offer(owner, this.#labels[row] as number, distance);
   }
 
   #vectorAt(row: number): Float32Array {
     const start = (row % rowsPerChunk) * this.dimensions;
-    const chunk = this.#chunks[Math.floor(row / rowsPerChunk)] as Float32Array;
-    return chunk.subarray(start, start + this.dimensions);
+    return this.#chunkOf(row).subarray(start, start + this.dimensions);
+  }
+
+  #chunkOf(row: number): Float32Array {
+    return this.#chunks[Math.floor(row / rowsPerChunk)] as Float32Array;
+  }
+
+  #fillRow(row: number, label: number, owner: number): void {
+    this.#labels[row] = label;
+    this.#owners[row] = owner;
+    this.#rowIsFree[row] = 0;
+    this.#rows.set(label, row);
   }
 
   #takeRow(): number {
@@ -139,6 +171,12 @@ export class TemplateTable {
     }
     return row;
   }
+}
+
+function allFinite(values: Float32Array): boolean {
+  // Only a finite number less itself is zero.
+  for (let i = 0; i < values.length; i++) if ((values[i] as number) - (values[i] as number) !== 0) return false;
+  return true;
 }
 
 function grown<T extends Uint32Array | Uint8Array>(from: T, to: T): T {
@@ -184,6 +222,11 @@ export class NearestOwners {
 
   get count(): number {
     return this.#hits.length;
+  }
+
+  /** The nearest so far, with a distance that is only good for comparing. */
+  get first(): GraphHit | undefined {
+    return this.#hits[0];
   }
 
   offer(owner: number, label: number, distance: number): void {

@@ -127,6 +127,8 @@ function formatGalleryStats(stats: GalleryStats): admin.GalleryStats {
       ...graph,
       checkpointSequence: graph.checkpointSequence ?? undefined,
       checkpointAt: graph.checkpointAt ?? undefined,
+      rebuild: graph.rebuild ?? undefined,
+      recall: graph.recall ?? undefined,
       openedFrom: graphSources[graph.openedFrom],
     },
   };

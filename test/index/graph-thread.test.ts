@@ -22,11 +22,22 @@ function change(label: number): GraphChange {
   };
 }
 
-const opening = { gallery: 1, dimensions: faces.dimensions, exactMax: 10, sequence: 0, load: null, file: null };
+const opening = {
+  gallery: 1,
+  dimensions: faces.dimensions,
+  exactMax: 10,
+  recallMin: 0.9,
+  sequence: 0,
+  load: null,
+  file: null,
+};
 
 describe('graph thread', () => {
   it('answers a search with every change posted before it', async () => {
-    const thread = startGraphThread(() => assert.fail('it must not die'));
+    const thread = startGraphThread({
+      onDeath: () => assert.fail('it must not die'),
+      onWarning: ({ message }) => assert.fail(message),
+    });
     await thread.call('open', opening);
     for (let label = 1; label <= 30; label++) {
       thread.change(1, change(label));
@@ -41,7 +52,10 @@ describe('graph thread', () => {
 
   it('rejects what waits and what comes when the worker dies, once telling why', async () => {
     const deaths = new EventEmitter();
-    const thread = startGraphThread((cause) => deaths.emit('death', cause));
+    const thread = startGraphThread({
+      onDeath: (cause) => deaths.emit('death', cause),
+      onWarning: ({ message }) => assert.fail(message),
+    });
     await thread.call('open', opening);
     const died = once(deaths, 'death');
     thread.change(2, change(1));

@@ -70,6 +70,7 @@ function statsText(paint: Paint, stats: Stats): string {
             'in graph',
             'pending',
             'removed',
+            'recall',
             'memory',
             'checkpoint',
           ],
@@ -85,9 +86,12 @@ function galleryRow({ gallery, identityCount, templateCount, sequence, graph }: 
     `${templateCount}`,
     `${sequence}`,
     graph.engine,
-    `${graph.indexedCount}`,
+    graph.rebuild
+      ? `${graph.indexedCount} (anew: ${graph.rebuild.builtCount} of ${graph.rebuild.wantedCount})`
+      : `${graph.indexedCount}`,
     `${graph.pendingCount}`,
     `${graph.removedCount}`,
+    graph.recall === null ? nothing : `${graph.recall.toFixed(3)} of ${graph.recallSamples}`,
     bytesText(graph.bytes),
     graph.checkpointSequence === null ? nothing : `change ${graph.checkpointSequence}, ${timeText(graph.checkpointAt)}`,
   ];

@@ -197,6 +197,12 @@ export interface EmbedderStatus {
   stats: EmbedderStats | undefined;
 }
 
+/** How far a graph is that is being built from the beginning. */
+export interface GraphRebuild {
+  builtCount: number;
+  wantedCount: number;
+}
+
 export interface GraphStats {
   /** "exact" while the gallery is small, then "hnsw". */
   engine: string;
@@ -211,6 +217,16 @@ export interface GraphStats {
   checkpointSequence?: number | undefined;
   checkpointAt: Date | undefined;
   openedFrom: GraphSource;
+  /** Absent when none is being built. */
+  rebuild:
+    | GraphRebuild
+    | undefined;
+  /**
+   * Share of the queries sampled lately whose true nearest identity the graph found first; absent before the first sample. Below
+   * the bound that the database was opened with the graph is built anew.
+   */
+  recall?: number | undefined;
+  recallSamples: number;
 }
 
 export interface GalleryStats {
@@ -1841,6 +1857,73 @@ export const EmbedderStatus: MessageFns<EmbedderStatus> = {
   },
 };
 
+function createBaseGraphRebuild(): GraphRebuild {
+  return { builtCount: 0, wantedCount: 0 };
+}
+
+export const GraphRebuild: MessageFns<GraphRebuild> = {
+  encode(message: GraphRebuild, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.builtCount !== 0) {
+      writer.uint32(8).uint64(message.builtCount);
+    }
+    if (message.wantedCount !== 0) {
+      writer.uint32(16).uint64(message.wantedCount);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GraphRebuild {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGraphRebuild();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.builtCount = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.wantedCount = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GraphRebuild>): GraphRebuild {
+    return GraphRebuild.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GraphRebuild>): GraphRebuild {
+    const message = createBaseGraphRebuild();
+    message.builtCount = object.builtCount ?? 0;
+    message.wantedCount = object.wantedCount ?? 0;
+    return message;
+  },
+};
+
 function createBaseGraphStats(): GraphStats {
   return {
     engine: "",
@@ -1851,6 +1934,9 @@ function createBaseGraphStats(): GraphStats {
     checkpointSequence: undefined,
     checkpointAt: undefined,
     openedFrom: 0,
+    rebuild: undefined,
+    recall: undefined,
+    recallSamples: 0,
   };
 }
 
@@ -1879,6 +1965,15 @@ export const GraphStats: MessageFns<GraphStats> = {
     }
     if (message.openedFrom !== 0) {
       writer.uint32(64).int32(message.openedFrom);
+    }
+    if (message.rebuild !== undefined) {
+      GraphRebuild.encode(message.rebuild, writer.uint32(74).fork()).join();
+    }
+    if (message.recall !== undefined) {
+      writer.uint32(81).double(message.recall);
+    }
+    if (message.recallSamples !== 0) {
+      writer.uint32(88).uint64(message.recallSamples);
     }
     return writer;
   },
@@ -1960,6 +2055,30 @@ export const GraphStats: MessageFns<GraphStats> = {
             message.openedFrom = reader.int32() as any;
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.rebuild = GraphRebuild.decode(reader, reader.uint32());
+            continue;
+          }
+          case 10: {
+            if (tag !== 81) {
+              break;
+            }
+
+            message.recall = reader.double();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.recallSamples = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1985,6 +2104,11 @@ export const GraphStats: MessageFns<GraphStats> = {
     message.checkpointSequence = object.checkpointSequence ?? undefined;
     message.checkpointAt = object.checkpointAt ?? undefined;
     message.openedFrom = object.openedFrom ?? 0;
+    message.rebuild = (object.rebuild !== undefined && object.rebuild !== null)
+      ? GraphRebuild.fromPartial(object.rebuild)
+      : undefined;
+    message.recall = object.recall ?? undefined;
+    message.recallSamples = object.recallSamples ?? 0;
     return message;
   },
 };

@@ -1,0 +1,226 @@
+/**
+ * The bytes of an hnswlib 0.8 file: read from end to end before it is trusted, and cleaned of vectors that must not be kept.
+ *
+ * Promises: a file that passes is whole to its last byte, and every link in its bottom layer leads to an entry that is there; the vector bytes of
+ * an entry that is no longer live are nowhere in it; the digest is of the bytes as they then are. It is read a piece at a
+ * time, so that whoever shares the thread is held up for a few milliseconds at most. Knows no names and no folders.
+ *
+ * Layout, little-endian: a header of 96 bytes; then for each entry its bottom-layer links (a count in 16 bits, flags in 16 bits, ids of 32 bits),
+ * its vector and its label (64 bits); then for each entry the length of its upper links in bytes (32 bits) and these links.
+ */
+import { createHash, type Hash } from 'node:crypto';
+import type { FileHandle } from 'node:fs/promises';
+
+/** What a file says of itself. */
+export interface GraphFileFacts {
+  readonly sha256: string;
+  readonly bytes: number;
+  readonly dimensions: number;
+  /** Entries, removed ones included. */
+  readonly count: number;
+  readonly m: number;
+  readonly efConstruction: number;
+}
+
+/** Which entries a file may hold, and what takes the place of a vector that it may not hold. */
+export interface GraphFileCleaning {
+  readonly isLive: (label: number) => boolean;
+  /** The vector of a live label. */
+  readonly vectorOf: (label: number) => Float32Array;
+}
+
+const headerBytes = 96;
+/** What is read, and hashed, at once. */
+const pieceBytes = 1 << 20;
+
+interface Layout {
+  readonly count: number;
+  readonly entryBytes: number;
+  readonly labelOffset: number;
+  readonly vectorOffset: number;
+  readonly linksMax: number;
+  readonly m: number;
+  readonly efConstruction: number;
+}
+
+/**
+ * Checks a new file, and overwrites the vectors of entries that are not live. The caller syncs it.
+ * @throws a plain Error that says where its structure breaks
+ */
+export async function cleanGraphFile(handle: FileHandle, cleaning: GraphFileCleaning): Promise<GraphFileFacts> {
+  const { size: bytes } = await handle.stat();
+  if (bytes < headerBytes) throw new Error(`the file has ${bytes} bytes, a header has ${headerBytes}`);
+  const header = await readAt(handle, 0, headerBytes);
+  const layout = parseHeader(header);
+  const entriesEnd = headerBytes + layout.count * layout.entryBytes;
+  if (entriesEnd > bytes) {
+    throw new Error(`the file has ${bytes} bytes, its ${layout.count} entries need ${entriesEnd}`);
+  }
+  const hash = createHash('sha256').update(header);
+  const labels = await readLabels(handle, layout);
+  await cleanEntries(handle, layout, labels, cleaning, hash);
+  await walkUpperLayers(handle, entriesEnd, layout.count, bytes, hash);
+  const { count, m, efConstruction, labelOffset, vectorOffset } = layout;
+  const dimensions = (labelOffset - vectorOffset) / 4;
+  return { sha256: hash.digest('hex'), bytes, dimensions, count, m, efConstruction };
+}
+
+export async function digestFile(handle: FileHandle): Promise<string> {
+  const hash = createHash('sha256');
+  // Two pieces: one is read while the other is hashed.
+  let [piece, spare] = [Buffer.allocUnsafe(pieceBytes), Buffer.allocUnsafe(pieceBytes)];
+  let { bytesRead } = await handle.read(piece, 0, pieceBytes, 0);
+  for (let position = bytesRead; bytesRead > 0; position += bytesRead) {
+    const reading = handle.read(spare, 0, pieceBytes, position);
+    hash.update(piece.subarray(0, bytesRead));
+    ({ bytesRead } = await reading);
+    [piece, spare] = [spare, piece];
+  }
+  return hash.digest('hex');
+}
+
+function parseHeader(header: Buffer): Layout {
+  const size = (offset: number): number => Number(header.readBigUInt64LE(offset));
+  const layout = {
+    count: size(16),
+    entryBytes: size(24),
+    labelOffset: size(32),
+    vectorOffset: size(40),
+    linksMax: size(64),
+    m: size(72),
+    efConstruction: size(88),
+  };
+  const { entryBytes, labelOffset, vectorOffset, linksMax } = layout;
+  if (vectorOffset !== linksMax * 4 + 4 || labelOffset <= vectorOffset || entryBytes !== labelOffset + 8) {
+    throw new Error(
+      `the header says links for ${linksMax}, a vector at ${vectorOffset}, a label at ${labelOffset}, entries of ${entryBytes} bytes`,
+    );
+  }
+  return layout;
+}
+
+/** Whole entries, some at a time, as views that are valid until the next ones are read. */
+async function* entriesOf(
+  handle: FileHandle,
+  { count, entryBytes }: Layout,
+): AsyncGenerator<{ first: number; bytes: Buffer; position: number }> {
+  const perPiece = Math.max(1, Math.floor(pieceBytes / entryBytes));
+  const piece = Buffer.allocUnsafe(perPiece * entryBytes);
+  for (let first = 0; first < count; first += perPiece) {
+    const bytes = piece.subarray(0, Math.min(perPiece, count - first) * entryBytes);
+    const position = headerBytes + first * entryBytes;
+    await readInto(handle, bytes, position);
+    yield { first, bytes, position };
+  }
+}
+
+/** By entry. */
+async function readLabels(handle: FileHandle, layout: Layout): Promise<Uint32Array> {
+  const { count, entryBytes, labelOffset } = layout;
+  const labels = new Uint32Array(count);
+  for await (const { first, bytes } of entriesOf(handle, layout)) {
+    for (let start = 0, entry = first; start < bytes.length; start += entryBytes, entry++) {
+      const label = start + labelOffset;
+      if (bytes.readUInt32LE(label + 4) !== 0) throw new Error(`the label of entry ${entry} has more than 32 bits`);
+      labels[entry] = bytes.readUInt32LE(label);
+    }
+  }
+  return labels;
+}
+
+async function cleanEntries(
+  handle: FileHandle,
+  layout: Layout,
+  labels: Uint32Array,
+  cleaning: GraphFileCleaning,
+  hash: Hash,
+): Promise<void> {
+  const { entryBytes } = layout;
+  for await (const { first, bytes, position } of entriesOf(handle, layout)) {
+    let isChanged = false;
+    for (let start = 0, entry = first; start < bytes.length; start += entryBytes, entry++) {
+      const links = linksAt(bytes, start, layout, entry);
+      if (cleaning.isLive(labels[entry] as number)) continue;
+      isChanged = true;
+      writeFiller(bytes, start + layout.vectorOffset, links, labels, cleaning, layout);
+    }
+    if (isChanged) await writeAt(handle, bytes, position);
+    hash.update(bytes);
+  }
+}
+
+/** @throws Error when one leads nowhere: native code would follow it out of its memory */
+function linksAt(bytes: Buffer, start: number, { linksMax, count }: Layout, entry: number): Uint32Array {
+  const size = bytes.readUInt16LE(start);
+  if (size > linksMax) throw new Error(`entry ${entry} has ${size} links, the most is ${linksMax}`);
+  const links = new Uint32Array(size);
+  for (let i = 0; i < size; i++) {
+    const link = bytes.readUInt32LE(start + 4 + i * 4);
+    if (link >= count) throw new Error(`a link of entry ${entry} leads to ${link}, there are ${count}`);
+    links[i] = link;
+  }
+  return links;
+}
+
+/**
+ * A removed entry stays in the graph as a signpost, and walks still go by its vector. So it gets one that is nobody's and lies in the
+ * same place: the mean of its live neighbours. With fewer than two of these it would be somebody's: then zeros.
+ */
+function writeFiller(
+  bytes: Buffer,
+  position: number,
+  links: Uint32Array,
+  labels: Uint32Array,
+  { isLive, vectorOf }: GraphFileCleaning,
+  { labelOffset, vectorOffset }: Layout,
+): void {
+  const dimensions = (labelOffset - vectorOffset) / 4;
+  const sum = new Float64Array(dimensions);
+  let liveCount = 0;
+  for (const link of links) {
+    const label = labels[link] as number;
+    if (!isLive(label)) continue;
+    const vector = vectorOf(label);
+    for (let i = 0; i < dimensions; i++) sum[i] = (sum[i] as number) + (vector[i] as number);
+    liveCount++;
+  }
+  for (let i = 0; i < dimensions; i++) {
+    bytes.writeFloatLE(liveCount < 2 ? 0 : (sum[i] as number) / liveCount, position + i * 4);
+  }
+}
+
+/** After the entries, each has its length and so many bytes of links; the last one ends the file. */
+async function walkUpperLayers(
+  handle: FileHandle,
+  start: number,
+  count: number,
+  bytes: number,
+  hash: Hash,
+): Promise<void> {
+  const tail = await readAt(handle, start, bytes - start);
+  let position = 0;
+  for (let entry = 0; entry < count; entry++) {
+    if (position + 4 > tail.length) throw new Error(`the file ends within the links of entry ${entry}`);
+    position += 4 + tail.readUInt32LE(position);
+  }
+  if (position !== tail.length) throw new Error(`the links end at byte ${start + position}, the file at ${bytes}`);
+  hash.update(tail);
+}
+
+async function readAt(handle: FileHandle, position: number, length: number): Promise<Buffer> {
+  const buffer = Buffer.alloc(length);
+  await readInto(handle, buffer, position);
+  return buffer;
+}
+
+async function readInto(handle: FileHandle, buffer: Buffer, position: number): Promise<void> {
+  const { bytesRead } = await handle.read(buffer, 0, buffer.length, position);
+  if (bytesRead !== buffer.length) throw new Error(`read ${bytesRead} bytes at ${position}, wanted ${buffer.length}`);
+}
+
+async function writeAt(handle: FileHandle, buffer: Buffer, position: number): Promise<void> {
+  const { bytesWritten } = await handle.write(buffer, 0, buffer.length, position);
+  if (bytesWritten !== buffer.length) {
+    throw new Error(`wrote ${bytesWritten} bytes at ${position}, wanted ${buffer.length}`);
+  }
+}

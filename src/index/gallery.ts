@@ -504,7 +504,7 @@ export class Gallery {
     for (let pruned = pruneBatch; pruned === pruneBatch;) {
       const { value } = await this.#store.write((writer) => {
         let count = 0;
-        for (const { key } of writer.range('changes', ...ranges.changesTo(this.number, sequence))) {
+        for (const key of writer.keys('changes', ...ranges.changesTo(this.number, sequence))) {
           if (count === pruneBatch) break;
           writer.remove('changes', key);
           count++;

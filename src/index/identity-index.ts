@@ -214,7 +214,7 @@ async function purge(store: Store, number: number): Promise<void> {
     for (let removed = purgeBatch; removed === purgeBatch;) {
       const { value } = await store.write((writer) => {
         let count = 0;
-        for (const { key } of writer.range(table, ...ranges.gallery(number))) {
+        for (const key of writer.keys(table, ...ranges.gallery(number))) {
           if (count === purgeBatch) break;
           writer.remove(table, key);
           count++;

@@ -4,14 +4,23 @@
  * One environment holds every table. A write is a child transaction: several of them, from several galleries, share one commit and one
  * flush, and one that throws takes back only its own puts. (In lmdb-js an exception in a plain `transaction()` keeps the puts
  * made before it.) Several threads of one process may open the same directory; each gets its own handle on the same environment.
+ *
+ * A commit flushes: pages first, then the meta page, synchronously; lmdb-js's overlapping flushes are off. With them a commit is visible before
+ * its flush, a flush that fails leaves it visible, and the next flush can succeed over pages that the kernel gave up, so that a later
+ * acknowledgement would cover them. As it is, a flush that fails takes the whole commit back before anybody saw it, and what the kernel lost
+ * belongs to no snapshot: the store goes on. One failure is beyond repair, that of the meta page: LMDB then refuses its environment (MDB_PANIC)
+ * to every transaction of the process, and lmdb-js's writer would wait for ever. The store finds that out before it begins
+ * anything more, and refuses everything from then on.
  */
-import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { pid as ownPid } from 'node:process';
 import { open, type Database, type RootDatabase, type Transaction } from 'lmdb';
-import { HarmonidError, isHarmonidError } from '../errors.js';
+import { HarmonidError } from '../errors.js';
+import { refuseDamagedFile } from './data-file.js';
 import { diskError } from './disk-errors.js';
 import { OpenSnapshots } from './open-snapshots.js';
+import { openCommits } from './commits.js';
 import { tableNames, type Store, type StoreReader, type StoreWriter, type TableName, type Written } from './store.js';
 
 export interface LmdbStoreOptions {
@@ -31,12 +40,6 @@ export interface LmdbStore extends Store {
   hasForeignReaders(): boolean;
 }
 
-/** Beginning of a meta page of 64-bit LMDB: a page header of 24 bytes, then the magic number; the page size is within. */
-const metaBytes = 52;
-const metaMagicOffset = 24;
-const metaMagic = 0xbeefc0de;
-const metaPageBytesOffset = 48;
-
 /** The file of the environment; its `-lock` file lies beside it. */
 export function dataFile(path: string): string {
   return join(path, 'data.lmdb');
@@ -46,27 +49,18 @@ export function dataFile(path: string): string {
 export function openLmdbStore({ path, readOnly }: LmdbStoreOptions): LmdbStore {
   const file = dataFile(path);
   if (readOnly && !existsSync(file)) throw new HarmonidError('DATA_NOT_FOUND', `there is no data file in ${path}`);
-  refuseForeignFile(file);
+  const { isUnflushed } = refuseDamagedFile(file);
+  if (isUnflushed && !readOnly) settleUnflushed(file, path);
   const { root, tables } = openTables(file, readOnly, path);
   return makeStore(root, tables, path, file, readOnly);
 }
 
-/** LMDB itself crashes on a file that is not its own: the two meta pages are looked at before it is. */
-function refuseForeignFile(file: string): void {
-  if (!existsSync(file) || statSync(file).size === 0) return;
-  const handle = openSync(file, 'r');
+/** Lets LMDB decide between a newest transaction that was written ahead of its flush and the last flushed one. */
+function settleUnflushed(file: string, path: string): void {
   try {
-    const page = Buffer.alloc(metaBytes);
-    const hasMeta = (position: number): boolean =>
-      readSync(handle, page, 0, metaBytes, position) === metaBytes && page.readUInt32LE(metaMagicOffset) === metaMagic;
-    const pageBytes = hasMeta(0) ? page.readUInt32LE(metaPageBytesOffset) : 0;
-    if (pageBytes === 0 || !hasMeta(pageBytes)) {
-      throw new HarmonidError('DATA_CORRUPT', `${file} is not an LMDB file, or its beginning is damaged`, {
-        details: { file },
-      });
-    }
-  } finally {
-    closeSync(handle);
+    void open({ path: file, noSubdir: true, overlappingSync: true }).close();
+  } catch (error) {
+    throw diskError(error, path);
   }
 }
 
@@ -87,6 +81,8 @@ function openTables(
       maxReaders: 512,
       // Erased vectors must not linger in unused parts of new pages.
       noMemInit: false,
+      // A commit is visible when it is flushed, not before: see above.
+      overlappingSync: false,
     });
     root = opened;
     const tables = new Map<TableName, Bytes>();
@@ -115,14 +111,18 @@ function makeStore(
 ): LmdbStore {
   const snapshots = new OpenSnapshots();
   let closing: Promise<void> | undefined;
+  const commits = openCommits(root, path);
+  const tableWithin = (name: TableName): Bytes => tables.get(name) as Bytes;
   const table = (name: TableName): Bytes => {
     if (closing) throw new HarmonidError('CLOSED', 'the store is closed');
-    return tables.get(name) as Bytes;
+    commits.refuseBroken();
+    return tableWithin(name);
   };
+  // A write that was asked for before the store is closed is still done.
   const writer: StoreWriter = {
-    ...readerOf(table),
-    put: (name, key, value) => table(name).putSync(asBuffer(key), asBuffer(value)),
-    remove: (name, key) => void table(name).removeSync(asBuffer(key)),
+    ...readerOf(tableWithin),
+    put: (name, key, value) => tableWithin(name).putSync(asBuffer(key), asBuffer(value)),
+    remove: (name, key) => void tableWithin(name).removeSync(asBuffer(key)),
   };
   const refuseReadOnly = (): void => {
     if (readOnly) throw new HarmonidError('DATA_READ_ONLY', `the data directory ${path} was opened read-only`);
@@ -137,41 +137,12 @@ function makeStore(
     snapshotsReleased: () => snapshots.released(),
     async write<T>(change: (writer: StoreWriter) => T): Promise<Written<T>> {
       refuseReadOnly();
-      const meta = table('meta');
-      let outcome: { value: T } | undefined;
-      let thrown: { error: unknown } | undefined;
-      const committed = meta.childTransaction(() => {
-        try {
-          outcome = { value: change(writer) };
-        } catch (error) {
-          thrown = { error };
-          throw error;
-        }
-      });
-      // Taken in the same turn: it stands for this commit. It never settles when the commit fails, so that it is only waited for after.
-      const flushed = new Promise<void>((resolve, reject) => void meta.flushed.then(() => resolve(), reject));
-      flushed.catch(() => undefined);
-      try {
-        await committed;
-      } catch (error) {
-        if (thrown) throw isHarmonidError(thrown.error) ? thrown.error : diskError(thrown.error, path);
-        throw diskError(await commitCause(error), path);
-      }
-      if (!outcome) throw new HarmonidError('INTERNAL', 'a transaction was committed without running');
-      const durable = flushed.catch((error: unknown) => {
-        throw diskError(error, path);
-      });
-      // Whoever does not wait for durability is not told of its failure.
-      durable.catch(() => undefined);
-      return { value: outcome.value, durable };
+      table('meta');
+      return { value: await commits.run(() => change(writer)), durable: Promise.resolve() };
     },
     writeNow<T>(change: (writer: StoreWriter) => T): T {
       refuseReadOnly();
-      try {
-        return root.transactionSync(() => change(writer));
-      } catch (error) {
-        throw isHarmonidError(error) ? error : diskError(error, path);
-      }
+      return commits.runNow(() => change(writer));
     },
     hasForeignReaders() {
       table('meta');
@@ -182,7 +153,7 @@ function makeStore(
     },
     bytes: () => statSync(file).size,
     async close() {
-      closing ??= root.close();
+      closing ??= commits.ended().then(() => root.close());
       await closing;
     },
   };
@@ -204,15 +175,4 @@ function readerOf(table: (name: TableName) => Bytes, transaction?: Transaction):
         .map(({ key, value }) => ({ key, value })),
     keys: (name, start, end) => table(name).getKeys({ start: asBuffer(start), end: asBuffer(end), ...within }),
   };
-}
-
-/** lmdb-js rejects with a general error whose `commitError` tells the cause a little later. */
-async function commitCause(error: unknown): Promise<unknown> {
-  if (!(error instanceof Error) || !('commitError' in error)) return error;
-  try {
-    await error.commitError;
-    return error;
-  } catch (cause) {
-    return cause;
-  }
 }

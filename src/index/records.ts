@@ -89,7 +89,7 @@ export interface Receipt {
 export interface ErasureProof {
   readonly filesScanned: number;
   readonly bytesScanned: number;
-  /** Places that hold at least 16 bytes of one of the vectors; 0 is the proof. */
+  /** Places that hold at least 32 bytes of one of the vectors; 0 is the proof. */
   readonly remainsFound: number;
   /** In an encrypted directory: whether the person's key is gone. */
   readonly keyDestroyed: boolean | null;

@@ -8,14 +8,24 @@ import { HarmonidError } from '../errors.js';
 export interface DeadPlace {
   readonly position: number;
   readonly length: number;
-  /** The page that they lie in, and its first bytes when it was looked at. */
-  readonly page: { readonly position: number; readonly header: Uint8Array };
+  /**
+   * The header of the page that they lie in, which has the number of the transaction that wrote it. Null for a page without one (a later page of a
+   * long value): whether that was written since is told by there having been no transaction at all.
+   */
+  readonly page: { readonly position: number; readonly header: Uint8Array } | null;
+}
+
+export interface DeadBytes {
+  /** The newest transaction in the file when the scan began. */
+  readonly transaction: bigint;
+  /** In the order of the file. */
+  readonly places: readonly DeadPlace[];
 }
 
 export interface Scans {
-  /** Dead bytes of an LMDB file, in the order of the file. */
-  dead: { request: { readonly file: string }; answer: readonly DeadPlace[] };
-  /** How many places in the files hold at least 16 bytes of a needle. */
+  /** Dead bytes of an LMDB file. Hold a snapshot meanwhile, so that the pages of the newest two transactions are not used again. */
+  dead: { request: { readonly file: string }; answer: DeadBytes };
+  /** How many places in the files hold at least 32 bytes of a needle. */
   anywhere: { request: { readonly files: readonly string[]; readonly needles: readonly Uint8Array[] }; answer: number };
 }
 

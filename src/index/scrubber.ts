@@ -13,9 +13,10 @@ import { join, relative, sep } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { keyParts, keys, markCodec, ranges } from './codec.js';
+import { newestFirst, readMetas } from './lmdb-meta.js';
 import { dataFile, type LmdbStore } from './lmdb-store.js';
 import type { ErasureProof } from './records.js';
-import { scan, type DeadPlace } from './scan-thread.js';
+import { scan, type DeadBytes, type DeadPlace } from './scan-thread.js';
 
 const sync = promisify(fdatasync);
 
@@ -34,7 +35,7 @@ export interface Scrubber {
    * the next call. Never rejects: what called for it is done. Concurrent calls share the work.
    */
   overwrite(): Promise<boolean>;
-  /** Searches every file of the directory that may hold people for any 16 bytes of the needles. */
+  /** Searches every file of the directory that may hold people for any 32 bytes of the needles. */
   search(needles: readonly Uint8Array[]): Promise<Omit<ErasureProof, 'keyDestroyed'>>;
 }
 
@@ -96,15 +97,34 @@ export function openScrubber(store: LmdbStore, { path, encrypted, onWarning }: S
   }
 
   async function clearOnce(handle: number): Promise<boolean> {
-    const places = await scan({ kind: 'dead', file });
+    const { transaction, places } = await scanDead();
+    const withoutHeader = places.filter(({ page }) => page === null);
     let left = 0;
-    for (const some of inTransactions(places)) {
+    if (withoutHeader.length > 0) {
       await commitMark(() => {
-        for (const place of some) if (!overwriteUnlessRewritten(handle, place)) left++;
+        if (newestTransaction(handle) === transaction) for (const place of withoutHeader) zero(handle, place);
+        else left += withoutHeader.length;
+      });
+    }
+    for (const some of inTransactions(places.filter(({ page }) => page !== null))) {
+      await commitMark(() => {
+        for (const place of some) {
+          if (isRewritten(handle, place)) left++;
+          else zero(handle, place);
+        }
       });
     }
     await sync(handle);
     return left === 0;
+  }
+
+  async function scanDead(): Promise<DeadBytes> {
+    const snapshot = store.snapshot();
+    try {
+      return await scan({ kind: 'dead', file });
+    } finally {
+      snapshot.release();
+    }
   }
 
   async function commitMark(within: () => void): Promise<void> {
@@ -151,12 +171,19 @@ function* inTransactions(places: readonly DeadPlace[]): Iterable<readonly DeadPl
 }
 
 /** A page that was written since has another header: LMDB puts the number of the transaction into it. */
-function overwriteUnlessRewritten(handle: number, { position, length, page }: DeadPlace): boolean {
+function isRewritten(handle: number, { page }: DeadPlace): boolean {
+  if (!page) return true;
   const header = Buffer.alloc(page.header.length);
-  const isSame =
-    readSync(handle, header, 0, header.length, page.position) === header.length && header.equals(page.header);
-  if (isSame) writeSync(handle, Buffer.alloc(length), 0, length, position);
-  return isSame;
+  return readSync(handle, header, 0, header.length, page.position) !== header.length || !header.equals(page.header);
+}
+
+function newestTransaction(handle: number): bigint | undefined {
+  const metas = readMetas(handle);
+  return 'damage' in metas ? undefined : newestFirst(metas)[0].transaction;
+}
+
+function zero(handle: number, { position, length }: DeadPlace): void {
+  writeSync(handle, Buffer.alloc(length), 0, length, position);
 }
 
 /** Galleries in which something was removed that is not overwritten yet. */

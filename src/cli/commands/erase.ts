@@ -65,7 +65,7 @@ function linesOf(answer: EraseAnswer, identity: string, gallery: string): readon
     const scanned = `${counted(filesScanned, 'file')}, ${(bytesScanned / 1e6).toFixed(1)} MB`;
     lines.push(
       remainsFound === 0
-        ? `proof: no 16 bytes of a vector in ${scanned}${keyDestroyed ? '; the key is destroyed' : ''}`
+        ? `proof: no 32 bytes of a vector in ${scanned}${keyDestroyed ? '; the key is destroyed' : ''}`
         : `NOT PROVED: ${counted(remainsFound, 'place')} in ${scanned}; is the same face enrolled elsewhere?`,
     );
   }

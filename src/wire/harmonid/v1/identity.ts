@@ -336,7 +336,7 @@ export interface ErasureReceipt {
 export interface ErasureProof {
   filesScanned: number;
   bytesScanned: number;
-  /** Places that hold at least 16 bytes of one of the vectors; 0 is the proof. */
+  /** Places that hold at least 32 bytes of one of the vectors; 0 is the proof. */
   remainsFound: number;
   /** Whether the person's key is gone; absent where data is not encrypted. */
   keyDestroyed?: boolean | undefined;

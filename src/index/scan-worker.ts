@@ -1,0 +1,75 @@
+/**
+ * The thread of a scan: reads, answers once, and ends. See scan-thread.ts.
+ */
+import { closeSync, openSync, readSync } from 'node:fs';
+import { parentPort, workerData } from 'node:worker_threads';
+import { assertInvariant } from '../errors.js';
+import { deadRanges } from './dead-ranges.js';
+import { newestFirst, numberAt, pageHeaderBytes, readMetas } from './lmdb-meta.js';
+import { findAnywhere } from './remains.js';
+import type { DeadBytes, DeadPlace, ScanReply, ScanRequest } from './scan-thread.js';
+
+function deadBytes(file: string): DeadBytes {
+  const handle = openSync(file, 'r');
+  try {
+    const metas = readMetas(handle);
+    if ('damage' in metas) throw new Error(`the beginning of the file is damaged: ${metas.damage}`);
+    const [newest] = newestFirst(metas);
+    const { ranges, findings } = deadRanges(file);
+    const [finding] = findings;
+    if (finding) throw new Error(`page ${finding.page} of table ${finding.tree}: ${finding.message}`);
+    const { transaction, pageBytes } = newest;
+    const places: DeadPlace[] = [];
+    for (const { start, end } of ranges) {
+      for (let from = start; from < end;) {
+        const page = Math.floor(from / pageBytes);
+        const to = Math.min(end, (page + 1) * pageBytes);
+        const place = placeIn(handle, { page, from, to, pageBytes, transaction });
+        if (place) places.push(place);
+        from = to;
+      }
+    }
+    return { transaction, places };
+  } finally {
+    closeSync(handle);
+  }
+}
+
+interface PagePart {
+  readonly page: number;
+  readonly from: number;
+  readonly to: number;
+  readonly pageBytes: number;
+  /** The newest when the walk began. */
+  readonly transaction: bigint;
+}
+
+/** Undefined when it is zero already. The header of a whole page stays, as what tells that the page was not written since. */
+function placeIn(handle: number, { page, from, to, pageBytes, transaction }: PagePart): DeadPlace | undefined {
+  const position = page * pageBytes;
+  const bytes = Buffer.alloc(Math.min(pageBytes, to - position));
+  const length = readSync(handle, bytes, 0, bytes.length, position);
+  const header = bytes.subarray(0, pageHeaderBytes);
+  const isOwn = length >= pageHeaderBytes && numberAt(header, 0) === page && header.readBigUInt64LE(8) <= transaction;
+  const start = isOwn ? Math.max(from, position + pageHeaderBytes) : from;
+  if (bytes.subarray(start - position, length).every((byte) => byte === 0)) return undefined;
+  return { position: start, length: position + length - start, page: isOwn ? { position, header } : null };
+}
+
+function answer(request: ScanRequest): unknown {
+  switch (request.kind) {
+    case 'dead':
+      return deadBytes(request.file);
+    case 'anywhere':
+      return findAnywhere(request.files, request.needles).length;
+  }
+}
+
+assertInvariant(parentPort, 'the scan worker runs in a thread');
+let reply: ScanReply;
+try {
+  reply = { answer: answer(workerData as ScanRequest) };
+} catch (error) {
+  reply = { error: error instanceof Error ? error.message : String(error) };
+}
+parentPort.postMessage(reply);

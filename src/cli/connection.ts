@@ -60,9 +60,9 @@ export async function openEmbedded(target: Target, need: Need): Promise<Database
 }
 
 /** @throws a usage error when the file cannot be read */
-export function encryptionOf({ keyFile, key }: KeyOptions): EncryptionOptions | undefined {
+export function encryptionOf({ keyFile, masterKey }: KeyOptions): EncryptionOptions | undefined {
   if (keyFile !== undefined) return { key: () => readKey(keyFile) };
-  return key === undefined ? undefined : { key };
+  return masterKey === undefined ? undefined : { key: masterKey };
 }
 
 async function readKey(file: string): Promise<Uint8Array> {

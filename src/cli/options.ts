@@ -18,7 +18,7 @@ export interface OutputOptions {
 /** Commands on a database have these. */
 export interface KeyOptions {
   readonly keyFile?: string;
-  readonly key?: string;
+  readonly masterKey?: string;
 }
 
 export interface TargetOptions extends OutputOptions, KeyOptions {
@@ -61,7 +61,7 @@ export function keyOptions(command: Command): Command {
     .addOption(
       new Option('--key-file <file>', 'the master key of an encrypted data directory').env('HARMONID_KEY_FILE'),
     )
-    .addOption(new Option('--key <text>').env('HARMONID_KEY').hideHelp());
+    .addOption(new Option('--master-key <text>').env('HARMONID_KEY').hideHelp());
 }
 
 export function targetOptions(command: Command): Command {

@@ -380,6 +380,7 @@ function makeIndex(parts: Parts): IdentityIndex {
       if (!readOnly) await open.checkpointAtClose();
     }
     await thread.close();
+    await options.scrubber.close();
     try {
       await lock?.release();
     } finally {

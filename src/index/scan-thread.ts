@@ -1,5 +1,5 @@
 /**
- * A thread that reads the files of a data directory from end to end, so that nobody waits for it: started for one scan, and gone after it.
+ * A thread that reads the files of a data directory from end to end, so that nobody waits for it.
  */
 import { Worker } from 'node:worker_threads';
 import { HarmonidError } from '../errors.js';
@@ -31,20 +31,67 @@ export interface Scans {
 
 export type ScanRequest = { readonly [K in keyof Scans]: { readonly kind: K } & Scans[K]['request'] }[keyof Scans];
 
-export type ScanReply = { readonly answer: unknown; readonly error?: undefined } | { readonly error: string };
+export interface ScanMessage {
+  readonly id: number;
+  readonly request: ScanRequest;
+}
 
-export function scan<K extends keyof Scans>(
-  request: { readonly kind: K } & Scans[K]['request'],
-): Promise<Scans[K]['answer']> {
-  const worker = new Worker(new URL('./scan-worker.js', import.meta.url), { workerData: request });
-  return new Promise((resolve, reject) => {
-    const fail = (cause: unknown): void =>
-      reject(new HarmonidError('INTERNAL', `the ${request.kind} scan of the data directory failed`, { cause }));
-    worker.once('message', (reply: ScanReply) => {
-      if (reply.error === undefined) resolve(reply.answer as Scans[K]['answer']);
-      else fail(new Error(reply.error));
+export type ScanReply = { readonly id: number } & (
+  { readonly answer: unknown; readonly error?: undefined } | { readonly error: string }
+);
+
+export interface ScanThread {
+  /** @throws INTERNAL with what the thread met, or when it died */
+  scan<K extends keyof Scans>(request: { readonly kind: K } & Scans[K]['request']): Promise<Scans[K]['answer']>;
+  close(): Promise<void>;
+}
+
+interface Waiting {
+  readonly resolve: (answer: unknown) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** The thread is started with the first scan. It keeps no process alive, but for a scan that is under way. */
+export function openScanThread(): ScanThread {
+  const waiting = new Map<number, Waiting>();
+  let worker: Worker | null = null;
+  let lastId = 0;
+
+  function start(): Worker {
+    const started = new Worker(new URL('./scan-worker.js', import.meta.url));
+    const die = (cause: unknown): void => {
+      if (worker === started) worker = null;
+      for (const { reject } of waiting.values()) reject(failed('the thread died', cause));
+      waiting.clear();
+    };
+    started.on('error', die);
+    started.on('exit', (code) => die(new Error(`the thread ended with code ${code}`)));
+    started.on('message', (reply: ScanReply) => {
+      const scan = waiting.get(reply.id);
+      waiting.delete(reply.id);
+      if (waiting.size === 0) started.unref();
+      if (reply.error === undefined) scan?.resolve(reply.answer);
+      else scan?.reject(failed(reply.error));
     });
-    worker.once('error', fail);
-    worker.once('exit', (code) => fail(new Error(`the thread ended with code ${code} and without an answer`)));
-  });
+    return started;
+  }
+
+  return {
+    scan<K extends keyof Scans>(request: { readonly kind: K } & Scans[K]['request']): Promise<Scans[K]['answer']> {
+      return new Promise((resolve, reject) => {
+        const thread = (worker ??= start());
+        const id = ++lastId;
+        waiting.set(id, { resolve: resolve as (answer: unknown) => void, reject });
+        thread.ref();
+        thread.postMessage({ id, request } as ScanMessage);
+      });
+    },
+    async close() {
+      await worker?.terminate();
+    },
+  };
+}
+
+function failed(what: string, cause?: unknown): HarmonidError {
+  return new HarmonidError('INTERNAL', `the scan of the data directory failed: ${what}`, { cause });
 }

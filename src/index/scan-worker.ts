@@ -1,13 +1,13 @@
 /**
- * The thread of a scan: reads, answers once, and ends. See scan-thread.ts.
+ * The thread that scans files, one scan after the other. See scan-thread.ts.
  */
 import { closeSync, openSync, readSync } from 'node:fs';
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { assertInvariant } from '../errors.js';
 import { deadRanges } from './dead-ranges.js';
 import { newestFirst, numberAt, pageHeaderBytes, readMetas } from './lmdb-meta.js';
 import { findAnywhere } from './remains.js';
-import type { DeadBytes, DeadPlace, ScanReply, ScanRequest } from './scan-thread.js';
+import type { DeadBytes, DeadPlace, ScanMessage, ScanReply, ScanRequest } from './scan-thread.js';
 
 function deadBytes(file: string): DeadBytes {
   const handle = openSync(file, 'r');
@@ -66,10 +66,13 @@ function answer(request: ScanRequest): unknown {
 }
 
 assertInvariant(parentPort, 'the scan worker runs in a thread');
-let reply: ScanReply;
-try {
-  reply = { answer: answer(workerData as ScanRequest) };
-} catch (error) {
-  reply = { error: error instanceof Error ? error.message : String(error) };
-}
-parentPort.postMessage(reply);
+const port = parentPort;
+port.on('message', ({ id, request }: ScanMessage) => {
+  let reply: ScanReply;
+  try {
+    reply = { id, answer: answer(request) };
+  } catch (error) {
+    reply = { id, error: error instanceof Error ? error.message : String(error) };
+  }
+  port.postMessage(reply);
+});

@@ -16,7 +16,7 @@ import { keyParts, keys, markCodec, ranges } from './codec.js';
 import { newestFirst, readMetas } from './lmdb-meta.js';
 import { dataFile, type LmdbStore } from './lmdb-store.js';
 import type { ErasureProof } from './records.js';
-import { scan, type DeadBytes, type DeadPlace } from './scan-thread.js';
+import { openScanThread, type DeadBytes, type DeadPlace } from './scan-thread.js';
 
 const sync = promisify(fdatasync);
 
@@ -37,6 +37,7 @@ export interface Scrubber {
   overwrite(): Promise<boolean>;
   /** Searches every file of the directory that may hold people for any 32 bytes of the needles. */
   search(needles: readonly Uint8Array[]): Promise<Omit<ErasureProof, 'keyDestroyed'>>;
+  close(): Promise<void>;
 }
 
 export interface ScrubberOptions {
@@ -48,6 +49,7 @@ export interface ScrubberOptions {
 
 export function openScrubber(store: LmdbStore, { path, encrypted, onWarning }: ScrubberOptions): Scrubber {
   const file = dataFile(path);
+  const thread = openScanThread();
   let lastRound: Promise<unknown> = Promise.resolve();
   let nextRound: Promise<boolean> | null = null;
 
@@ -121,7 +123,7 @@ export function openScrubber(store: LmdbStore, { path, encrypted, onWarning }: S
   async function scanDead(): Promise<DeadBytes> {
     const snapshot = store.snapshot();
     try {
-      return await scan({ kind: 'dead', file });
+      return await thread.scan({ kind: 'dead', file });
     } finally {
       snapshot.release();
     }
@@ -147,13 +149,14 @@ export function openScrubber(store: LmdbStore, { path, encrypted, onWarning }: S
     },
     async search(needles) {
       const files = await filesOf(path);
-      const remains = await scan({ kind: 'anywhere', files: files.map(({ name }) => name), needles });
+      const remains = await thread.scan({ kind: 'anywhere', files: files.map(({ name }) => name), needles });
       return {
         filesScanned: files.length,
         bytesScanned: files.reduce((sum, { bytes }) => sum + bytes, 0),
         remainsFound: remains,
       };
     },
+    close: () => thread.close(),
   };
 }
 

@@ -311,7 +311,9 @@ export function openHnswGraph({ dimensions, exactMax, recall, onWarning }: HnswO
     async save(file) {
       while (saving) await saving;
       if (!built || closed) return null;
-      const { native, labels, removedCount } = built;
+      const { native, labels } = built;
+      // Counted now: a removal during the writing changes `labels` at once, and the file not at all.
+      const entryCount = native.getCurrentCount();
       const writing = native.writeIndex(file);
       saving = writing.catch(() => undefined);
       try {
@@ -322,7 +324,7 @@ export function openHnswGraph({ dimensions, exactMax, recall, onWarning }: HnswO
         follow();
       }
       assertInvariant(native.getCurrentCount() >= labels.size, 'a graph holds at least its live entries');
-      return labels.size + removedCount;
+      return entryCount;
     },
 
     async load(file, fillTable) {

@@ -10,7 +10,7 @@ import { mkdir, open, readdir, rename, rm, type FileHandle } from 'node:fs/promi
 import { join } from 'node:path';
 import { HarmonidError } from '../errors.js';
 import { diskError, isDiskFull } from './disk-errors.js';
-import { cleanGraphFile, digestFile, type GraphFileCleaning, type GraphFileFacts } from './graph-file.js';
+import { cleanGraphFile, digestFile, type GraphFileFacts } from './graph-file.js';
 import { forgetLoading, loadingMark } from './load-guard.js';
 
 /** What is known of a graph file that was read from end to end. */
@@ -27,14 +27,15 @@ export function graphsFolder(path: string): string {
 }
 
 /**
- * Lets `write` make a file, and puts it in place once it is proved complete. Null when `write` had nothing to write.
+ * Lets `write` make a file, cleans it of the vectors whose labels are not live by then, and puts it in place once it is proved complete.
+ * Null when `write` had nothing to write.
  * @throws DISK_FULL or whatever the file system says; the folder is then as it was before
  */
 export async function placeGraphFile(
   path: string,
   name: string,
   write: (file: string) => Promise<number | null>,
-  cleaning: GraphFileCleaning,
+  isLive: (label: number) => boolean,
 ): Promise<GraphFile | null> {
   const folder = graphsFolder(path);
   await mkdir(folder, { recursive: true });
@@ -42,7 +43,7 @@ export async function placeGraphFile(
   try {
     const count = await write(temporary);
     if (count === null) return null;
-    const facts = await cleanAndSync(temporary, cleaning);
+    const facts = await cleanAndSync(temporary, isLive);
     if (facts.count !== count) throw new Error(`the file holds ${facts.count} entries, the graph ${count}`);
     await rename(temporary, join(folder, name));
     await syncFolder(folder);
@@ -60,10 +61,10 @@ export async function placeGraphFile(
   }
 }
 
-async function cleanAndSync(path: string, cleaning: GraphFileCleaning): Promise<GraphFileFacts> {
+async function cleanAndSync(path: string, isLive: (label: number) => boolean): Promise<GraphFileFacts> {
   const handle = await open(path, 'r+');
   try {
-    const facts = await cleanGraphFile(handle, cleaning);
+    const facts = await cleanGraphFile(handle, isLive);
     await handle.sync();
     return facts;
   } finally {

@@ -103,13 +103,9 @@ function apply(gallery: Opened, { sequence, added, removed }: GraphChange): void
 
 async function save(gallery: Opened, path: string, name: string): Promise<GraphSaved> {
   const { sequence, graph } = gallery;
-  const { table } = graph;
   // Asked while the file is cleaned, so that what was removed during the native write is cleaned away, too.
-  const cleaning = {
-    isLive: (label: number) => table.has(label),
-    vectorOf: (label: number) => table.vectorOf(label),
-  };
-  return { sequence, file: await placeGraphFile(path, name, (file) => graph.save(file), cleaning) };
+  const isLive = (label: number): boolean => graph.table.has(label);
+  return { sequence, file: await placeGraphFile(path, name, (file) => graph.save(file), isLive) };
 }
 
 async function openGraph(

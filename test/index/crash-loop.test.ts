@@ -72,7 +72,7 @@ async function exchange(path: string, change: (bytes: Buffer) => void): Promise<
 async function openInChild(path: string): Promise<string> {
   const child = fork(openChild, [path, `${exactMax}`], { stdio: 'ignore' });
   let openedFrom = 'nothing said';
-  child.on('message', (message) => (openedFrom = String(message)));
+  child.on('message', (message) => (openedFrom = typeof message === 'string' ? message : 'something else said'));
   const [, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
   return signal ?? openedFrom;
 }

@@ -8,6 +8,7 @@ import { parseCommand, usage, type Bench, type BenchCommand, type BenchOptions }
 import { installPeers } from './peers.js';
 import type { Progress } from './progress.js';
 import { formatReport, rounded, type BenchReport, type Workload } from './report.js';
+import { benchReopen } from './reopen.js';
 import { benchSearch } from './search.js';
 import { benchServer } from './server.js';
 
@@ -16,6 +17,7 @@ const workloads: Readonly<Record<Bench, (options: BenchOptions, progress: Progre
   enroll: benchEnroll,
   embed: benchEmbed,
   server: benchServer,
+  reopen: benchReopen,
 };
 
 const progress: Progress = (message) => void process.stderr.write(`${message}\n`);

@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util';
 import { executionProviders, type ExecutionProvider } from '../src/embedder/embedder.js';
 import { HarmonidError } from '../src/errors.js';
 
-export const benches = ['search', 'enroll', 'embed', 'server'] as const;
+export const benches = ['search', 'enroll', 'embed', 'server', 'reopen'] as const;
 export type Bench = (typeof benches)[number];
 
 export interface BenchOptions {
@@ -30,9 +30,10 @@ export const usage = `npm run bench -- <bench> [options]
   enroll            durable enrolments a second beside bare LMDB, by vector and by image
   embed             images a second beside a bare onnxruntime loop and face-api on WASM
   server            Identify over gRPC beside a bare grpc-js echo, and the server's event-loop delay
+  reopen            seconds until a closed or killed directory answers, beside a rebuild; memory, disk, longest stalls
   peers install     installs face-api's WASM back end into bench/peers (for embed; optional)
 
-  --size N[,N...]   templates in the gallery (search: default 10000; also 100000,200000: minutes to build)
+  --size N[,N...]   templates in the gallery (search, reopen: default 10000; also 100000,200000: minutes to build)
   --templates N     templates an identity (default 2)
   --calls N         searches, enrolments or calls a measurement (default 500)
   --rounds N        rounds in which all peers take their turn (default 3)

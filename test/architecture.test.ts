@@ -45,7 +45,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
 /** Packages that only certain files may import; every other package must not be imported by src at all. */
 const owners: Readonly<Record<string, readonly string[]>> = {
   lmdb: ['index/lmdb-store.ts'],
-  'hnswlib-node': ['index/hnsw-graph.ts'],
+  'hnswlib-node': ['index/native-graph.ts'],
   'onnxruntime-node': ['embedder/onnx-session.ts'],
   sharp: ['embedder/image.ts', 'cli/annotate.ts'],
   zod: ['embedder/model-pack.ts', 'embedder/packs/'],

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { HarmonidError } from '../errors.js';
 import { diskError, isDiskFull } from './disk-errors.js';
 import { shredFile, syncFolder } from './durable-files.js';
-import { cleanGraphFile, digestFile, type GraphFileCleaning, type GraphFileFacts } from './graph-file.js';
+import { cleanGraphFile, digestFile, type GraphFileFacts } from './graph-file.js';
 import { sealFile, withMemoryFile } from './graph-sealing.js';
 import { forgetLoading, loadingMark } from './load-guard.js';
 
@@ -35,15 +35,15 @@ export function graphsFolder(path: string): string {
 }
 
 /**
- * Lets `write` make a file, and puts it in place once it is proved complete. Null when `write` had nothing to write, or when it is to be sealed and
- * there is no room in memory for the clear file.
+ * Lets `write` make a file, cleans it of the vectors whose labels are not live by then, and puts it in place once it is proved complete.
+ * Null when `write` had nothing to write, or when the file is to be sealed and there is no room in memory for the clear one.
  * @throws DISK_FULL or whatever the file system says; the folder is then as it was before
  */
 export async function placeGraphFile(
   path: string,
   name: string,
   write: (file: string) => Promise<number | null>,
-  cleaning: GraphFileCleaning,
+  isLive: (label: number) => boolean,
   sealing: GraphSealing | null,
 ): Promise<GraphFile | null> {
   const folder = graphsFolder(path);
@@ -52,9 +52,9 @@ export async function placeGraphFile(
   try {
     const facts = sealing
       ? await withMemoryFile(sealing.directory, sealing.bytesExpected, (clear) =>
-          writeSealed(clear, temporary, write, cleaning, sealing.key),
+          writeSealed(clear, temporary, write, isLive, sealing.key),
         )
-      : await writeClean(temporary, write, cleaning);
+      : await writeClean(temporary, write, isLive);
     if (!facts) return null;
     await rename(temporary, join(folder, name));
     await syncFolder(folder);
@@ -75,11 +75,11 @@ export async function placeGraphFile(
 async function writeClean(
   file: string,
   write: (file: string) => Promise<number | null>,
-  cleaning: GraphFileCleaning,
+  isLive: (label: number) => boolean,
 ): Promise<GraphFileFacts | null> {
   const count = await write(file);
   if (count === null) return null;
-  const facts = await cleanAndSync(file, cleaning);
+  const facts = await cleanAndSync(file, isLive);
   if (facts.count !== count) throw new Error(`the file holds ${facts.count} entries, the graph ${count}`);
   return facts;
 }
@@ -89,10 +89,10 @@ async function writeSealed(
   clear: string,
   sealed: string,
   write: (file: string) => Promise<number | null>,
-  cleaning: GraphFileCleaning,
+  isLive: (label: number) => boolean,
   key: Uint8Array,
 ): Promise<GraphFileFacts | null> {
-  const facts = await writeClean(clear, write, cleaning);
+  const facts = await writeClean(clear, write, isLive);
   if (!facts) return null;
   await sealFile(clear, sealed, key);
   const handle = await open(sealed, 'r+');
@@ -105,10 +105,10 @@ async function writeSealed(
   }
 }
 
-async function cleanAndSync(path: string, cleaning: GraphFileCleaning): Promise<GraphFileFacts> {
+async function cleanAndSync(path: string, isLive: (label: number) => boolean): Promise<GraphFileFacts> {
   const handle = await open(path, 'r+');
   try {
-    const facts = await cleanGraphFile(handle, cleaning);
+    const facts = await cleanGraphFile(handle, isLive);
     await handle.sync();
     return facts;
   } finally {

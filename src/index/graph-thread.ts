@@ -127,6 +127,8 @@ export function startGraphThread({ onDeath, onWarning }: GraphThreadListener): G
   let lastId = 0;
   let death: HarmonidError | null = null;
   let closing: Promise<void> | null = null;
+  /** Whether the worker has said that it is done: only then may it go. */
+  let hasEnded = false;
 
   const die = (cause: unknown): void => {
     if (death) return;
@@ -138,7 +140,7 @@ export function startGraphThread({ onDeath, onWarning }: GraphThreadListener): G
   worker.on('error', die);
   worker.on('messageerror', die);
   worker.on('exit', (code) => {
-    if (!closing) die(new Error(`the graph thread ended with code ${code}`));
+    if (!hasEnded) die(new Error(`the graph thread ended with code ${code}`));
   });
   worker.on('message', ({ id, answer, error, warning }: GraphReply) => {
     if (warning) {
@@ -184,6 +186,7 @@ export function startGraphThread({ onDeath, onWarning }: GraphThreadListener): G
     async close() {
       closing ??= (async () => {
         if (!death) await call('end', {}).catch(() => undefined);
+        hasEnded = true;
         await worker.terminate();
       })();
       await closing;

@@ -1,20 +1,16 @@
 /**
- * The HNSW engine (Malkov & Yashunin, TPAMI 2018), and the only importer of hnswlib-node.
+ * The HNSW engine (Malkov & Yashunin, TPAMI 2018): when there is a graph, what is in it, and when it is built anew.
  *
  * The table holds every template and is always up to date; the graph follows it in the background, in slices of a few milliseconds
  * between which searches run. What the graph does not hold yet is compared exactly and merged, and what it still holds of removed
  * templates is dropped because the table no longer knows it. Up to `exactMax` templates there is no graph. Beyond 20 % removed entries, and when
  * the recall watchdog says so, the graph is built anew beside the old one and swapped.
  *
- * What native code would crash on never gets there: vectors are checked by the table, filters cannot throw, a file is
- * verified before it is loaded into a fresh object. `ef` belongs to the index, so it is set before every walk; searches are synchronous
- * and cannot disturb each other. While a file is written nothing is inserted or marked: the writer takes no lock.
+ * Searches are synchronous and cannot disturb each other. While a file is written nothing is inserted or marked: the writer takes no lock.
  */
-import hnswlib from 'hnswlib-node';
 import { assertInvariant, HarmonidError } from '../errors.js';
 import { exactCounts, searchExactly } from './exact-graph.js';
 import {
-  isAllowed,
   type Graph,
   type GraphAnswer,
   type GraphCounts,
@@ -23,13 +19,19 @@ import {
   type GraphQuery,
   type OwnerSet,
 } from './graph.js';
+import {
+  bytesPerEntry,
+  compareWith,
+  emptyIndex,
+  insert,
+  readNative,
+  release,
+  tryOut,
+  walk,
+  type Built,
+} from './native-graph.js';
 import { RecallWatch, recallWatchDefaults, type RecallVerdict, type RecallWatchOptions } from './recall-watch.js';
 import { NearestOwners, TemplateTable } from './template-table.js';
-
-type NativeIndex = InstanceType<typeof hnswlib.HierarchicalNSW>;
-
-/** Edges a node, and the width of the walk that finds them: larger is better recall, a larger and slower graph. */
-export const graphParameters = { m: 16, efConstruction: 200 } as const;
 
 export interface HnswOptions {
   readonly dimensions: number;
@@ -48,20 +50,6 @@ const catchUpMsMax = 25;
 const filteredShareMin = 0.1;
 /** Share of removed entries beyond which the graph is built anew. */
 const removedShareMax = 0.2;
-
-/** A native index with what is known of its content. */
-interface Built {
-  readonly native: NativeIndex;
-  /** Labels of live templates in it. */
-  readonly labels: Set<number>;
-  removedCount: number;
-  /** Whether it was built from the beginning and never held all templates yet. */
-  isNew: boolean;
-}
-
-/** Searches that a loaded file must survive, and the share of them that must find the template itself. */
-const trialCount = 16;
-const trialShareMin = 0.5;
 
 export interface HnswGraph extends Graph {
   readonly table: TemplateTable;
@@ -83,7 +71,7 @@ export interface HnswGraph extends Graph {
   /**
    * Takes a verified file as the graph of the templates in the table, which `fillTable` fills while the file is read in another
    * thread; what they do not share is removed or inserted. Tries it with a few searches.
-   * @throws when it cannot be read or does not find what it holds; there is then no graph
+   * @throws what `fillTable` throws, or when the file cannot be read or does not find what it holds; there is then no graph
    */
   load(file: string, fillTable: () => Promise<void>): Promise<void>;
   /** Starts the background work for everything in the table, when a graph is wanted at all. */
@@ -329,11 +317,11 @@ export function openHnswGraph({ dimensions, exactMax, recall, onWarning }: HnswO
 
     async load(file, fillTable) {
       assertInvariant(!built, 'a file is loaded into a fresh graph');
-      const native = new hnswlib.HierarchicalNSW('l2', dimensions);
-      const [reading] = await Promise.allSettled([native.readIndex(file), fillTable()]);
+      const [reading, filling] = await Promise.allSettled([readNative(file, dimensions), fillTable()]);
       if (reading.status === 'rejected') throw reading.reason;
-      const loaded = compareWith(table, native);
+      const loaded = compareWith(table, reading.value);
       try {
+        if (filling.status === 'rejected') throw filling.reason;
         if (table.count <= exactMax) return;
         tryOut(loaded, table);
         built = loaded;
@@ -353,111 +341,6 @@ export function openHnswGraph({ dimensions, exactMax, recall, onWarning }: HnswO
       [built, next] = [null, null];
     },
   };
-}
-
-/**
- * Asks the graph for more and more templates until k distinct owners are certain; offers them to `nearest`. False when the graph
- * cannot tell: it is exhausted before, or would have to be walked so far that a scan is the shorter way.
- */
-function walk(
-  { native, labels, removedCount }: Built,
-  table: TemplateTable,
-  probe: Float32Array,
-  nearest: NearestOwners,
-  { k, allow, exclude }: GraphQuery,
-  ef: number,
-): boolean {
-  if (labels.size === 0) return true;
-  const values = Array.from(probe);
-  // The filter asks the table, whose methods cannot throw for any label.
-  const filter =
-    allow || exclude !== undefined
-      ? (label: number): boolean => {
-          const owner = table.ownerOf(label);
-          return owner !== undefined && owner !== exclude && (!allow || isAllowed(allow, owner));
-        }
-      : undefined;
-  const entriesMax = labels.size + removedCount;
-  for (let wanted = Math.min(entriesMax, Math.max(2 * k, k + 8)); ; wanted = Math.min(entriesMax, wanted * 2)) {
-    if (wanted > 8_192 || wanted > entriesMax / 4) return false;
-    native.setEf(Math.max(ef, wanted));
-    const { neighbors, distances } = native.searchKnn(values, wanted, filter);
-    const owners = new Set<number>();
-    for (const label of neighbors) {
-      const owner = table.ownerOf(label);
-      if (owner !== undefined) owners.add(owner);
-    }
-    if (owners.size >= k) {
-      neighbors.forEach((label, i) => {
-        const owner = table.ownerOf(label);
-        if (owner !== undefined) nearest.offer(owner, label, distances[i] ?? Infinity);
-      });
-      return true;
-    }
-    if (neighbors.length < wanted) return false;
-  }
-}
-
-/** What is no longer in the table is marked in the index. */
-function compareWith(table: TemplateTable, native: NativeIndex): Built {
-  const labels = new Set<number>();
-  let removedCount = 0;
-  for (const label of native.getIdsList()) {
-    if (table.has(label)) {
-      labels.add(label);
-    } else {
-      removedCount++;
-      markRemoved(native, label);
-    }
-  }
-  return { native, labels, removedCount, isNew: false };
-}
-
-/** Looks for some of the templates by their own vectors: a graph that crashes does so now, and one that finds nothing is refused. */
-function tryOut({ native, labels }: Built, table: TemplateTable): void {
-  const step = Math.max(1, Math.floor(labels.size / trialCount));
-  let [position, tried, found] = [0, 0, 0];
-  native.setEf(graphParameters.efConstruction);
-  for (const label of labels) {
-    if (position++ % step !== 0) continue;
-    tried++;
-    const { neighbors } = native.searchKnn(Array.from(table.vectorOf(label)), Math.min(10, labels.size));
-    if (neighbors.includes(label)) found++;
-  }
-  if (found < trialShareMin * tried) {
-    throw new Error(`of ${tried} templates looked for by their own vectors it finds ${found}`);
-  }
-}
-
-function insert({ native, labels }: Built, table: TemplateTable, label: number): void {
-  if (native.getCurrentCount() >= native.getMaxElements()) native.resizeIndex(Math.ceil(native.getMaxElements() * 1.5));
-  native.addPoint(Array.from(table.vectorOf(label)), label);
-  labels.add(label);
-}
-
-function emptyIndex(dimensions: number, count: number): Built {
-  const native = new hnswlib.HierarchicalNSW('l2', dimensions);
-  native.initIndex({ maxElements: Math.max(1024, Math.ceil(count * 1.25)), ...graphParameters });
-  return { native, labels: new Set(), removedCount: 0, isNew: true };
-}
-
-/** Frees the native memory now: the garbage collector does not know how large the object is. */
-function release({ native }: Built): void {
-  native.initIndex({ maxElements: 1 });
-}
-
-/** Marks an entry of a loaded file; one that was marked before it was written stays so. */
-function markRemoved(native: NativeIndex, label: number): void {
-  try {
-    native.markDelete(label);
-  } catch (error) {
-    if (!(error instanceof Error && /already deleted/.test(error.message))) throw error;
-  }
-}
-
-/** Vector, bottom-layer links and their share of the upper layers, label and bookkeeping. */
-function bytesPerEntry(dimensions: number): number {
-  return dimensions * 4 + graphParameters.m * 2 * 4 + 4 + 8 + 24 + 48;
 }
 
 function bitCount(word: number): number {

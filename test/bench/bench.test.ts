@@ -56,6 +56,23 @@ describe('bench', () => {
     assert.ok(rows.some((row) => row['engine'] === 'bare LMDB'));
   });
 
+  it('reopen prints seconds to the first correct answer, sizes, and how long calls were held up', async () => {
+    const report = await runBench('reopen', '--size', '2600', '--rounds', '1');
+    const openings = rowsOf(report, 'reopening, 2600 templates');
+    assert.deepEqual(
+      openings.map((row) => row['openedFrom']),
+      ['checkpoint', 'checkpoint', 'rebuild'],
+    );
+    for (const row of openings) assert.match(String(row['firstCorrectAnswerS']), /^\d+\.\d\d \(/);
+    const [size = {}] = rowsOf(report, 'size, 2600 templates');
+    for (const name of ['residentBytesPerTemplate', 'storeBytesPerTemplate', 'graphFileBytesPerTemplate']) {
+      assertFigure(size, name);
+    }
+    const stalls = rowsOf(report, 'one search and one write at a time, 2600 templates');
+    assert.equal(stalls.length, 4);
+    for (const row of stalls) for (const name of ['searchLongestMs', 'writeLongestMs']) assertFigure(row, name);
+  });
+
   it('refuses what it does not know with exit code 2', async () => {
     for (const words of [['sprint'], ['search', '--size', 'many'], ['search', '--speed', '9']]) {
       await assert.rejects(runBench(...words), (error: unknown) => {

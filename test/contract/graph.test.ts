@@ -4,12 +4,15 @@
  * return too few, a removed template, an owner twice or an owner that the filter excludes.
  */
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
+import { setImmediate as turn } from 'node:timers/promises';
 import { describe, it } from 'mocha';
 import { openExactGraph } from '../../src/index/exact-graph.js';
 import type { Graph, GraphHit, GraphQuery, OwnerSet } from '../../src/index/graph.js';
 import { openHnswGraph } from '../../src/index/hnsw-graph.js';
 import { squaredDistance } from '../../src/vector.js';
 import { makeFaces, pick, randomFrom, runSeed, type FaceMaker } from '../index/faces.js';
+import { inTemporaryFolder } from '../index/folders.js';
 
 interface Modelled {
   readonly label: number;
@@ -258,6 +261,51 @@ describe('hnsw graph', () => {
       { engine: 'hnsw', indexedCount: 280, removedCount: 0 },
     );
     assert.equal((await search(graph, { probes: faces.face(399), k: 1 }))[0]?.owner, 399);
+    await graph.close();
+  });
+
+  it('goes on answering completely, adding, removing and saving while it is built anew', async () => {
+    const random = randomFrom(10);
+    const faces = makeFaces(random, { dimensions, spread: 0.25 });
+    const graph = openHnswGraph({ dimensions, exactMax: 40 });
+    const templates = new Map(people(faces, 0, 1_500, () => 2, 1).map((each) => [each.label, each]));
+    await graph.add(entriesOf([...templates.values()]));
+    await graph.settle();
+    const remove = async (labels: readonly number[]): Promise<void> => {
+      for (const label of labels) templates.delete(label);
+      await graph.remove(Uint32Array.from(labels));
+    };
+    await remove(Array.from({ length: 700 }, (_, i) => i + 1));
+    let [rounds, found, wanted, built] = [0, 0, 0, 0];
+    for (; graph.countsNow().rebuild; rounds++) {
+      const { builtCount, wantedCount } = graph.countsNow().rebuild ?? { builtCount: 0, wantedCount: 0 };
+      assert.equal(wantedCount, templates.size);
+      assert.ok(builtCount >= built - 1, 'it goes on, less what was removed');
+      built = builtCount;
+      const label = 10_000 + rounds;
+      const [added] = people(faces, 2_000 + rounds, 1, () => 1, label);
+      assert.ok(added);
+      templates.set(label, added);
+      await graph.add(entriesOf([added]));
+      await remove([pick(random, [...templates.keys()]) ?? 0]);
+      if (rounds === 3) {
+        await inTemporaryFolder(async (path) => {
+          assert.ok(((await graph.save(join(path, 'while.hnsw'))) ?? 0) >= 3_000 - 700);
+        });
+      }
+      const probe = faces.face(Math.floor(random() * 1_500));
+      const truth = bruteForce(templates.values(), probe, 10, () => true);
+      found += checkAnswer(await search(graph, { probes: probe, k: 10 }), truth, templates, probe);
+      wanted += truth.length;
+      await turn();
+    }
+    assert.ok(rounds > 10, `built anew within ${rounds} turns`);
+    assert.ok(found / wanted > 0.98, `recall ${found / wanted}`);
+    await graph.settle();
+    const counts = graph.countsNow();
+    // What was removed during the rebuild may be in the new graph.
+    assert.deepEqual([counts.indexedCount, counts.pendingCount], [templates.size, 0]);
+    assert.ok(counts.removedCount <= rounds);
     await graph.close();
   });
 

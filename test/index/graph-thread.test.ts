@@ -72,4 +72,18 @@ describe('graph thread', () => {
     thread.change(1, change(2));
     await thread.close();
   });
+
+  it('closes when the worker dies on the way', async () => {
+    const causes: unknown[] = [];
+    const thread = startGraphThread({
+      onDeath: (cause) => causes.push(cause),
+      onWarning: ({ message }) => assert.fail(message),
+    });
+    await thread.call('open', opening);
+    thread.change(2, change(1));
+    const waiting = assert.rejects(thread.call('settle', { gallery: 1 }), { code: 'INTERNAL' });
+    await thread.close();
+    await waiting;
+    assert.equal(causes.length, 1);
+  });
 });

@@ -20,11 +20,17 @@ describe('a removal while the graph is saved', () => {
     await graph.add({ labels, owners: labels, vectors });
     await graph.settle();
     await inTemporaryFolder(async (path) => {
-      const file = await placeGraphFile(path, '1-1-test.hnsw', (temporary) => {
-        const saved = graph.save(temporary);
-        graph.removeNow(Uint32Array.of(17));
-        return saved;
-      });
+      const file = await placeGraphFile(
+        path,
+        '1-1-test.hnsw',
+        (temporary) => {
+          const saved = graph.save(temporary);
+          graph.removeNow(Uint32Array.of(17));
+          return saved;
+        },
+        (label) => graph.table.has(label),
+        null,
+      );
       assert.equal(file?.count, count);
       assert.equal((await graph.counts()).indexedCount, count - 1);
     });

@@ -1,0 +1,34 @@
+/** What the reopening bench and its processes say to each other: a task as the only command-line argument (JSON), and one reply. */
+import type { Row } from './report.js';
+
+export const gallery = 'bench';
+export const space = 'gallery-model';
+
+export interface ReopenTask {
+  readonly kind: 'answer' | 'answer-and-complete' | 'change' | 'stall';
+  /** Data directory. */
+  readonly path: string;
+  /** File of probes, float32, shape [probes x dimensions]. */
+  readonly probesFile: string;
+  /** Enrolments (nine in ten) and erasures for `change`. */
+  readonly changes: number;
+  readonly seed: number;
+}
+
+export type ReopenReply =
+  | ({ readonly kind: 'answered' } & Answered)
+  | { readonly kind: 'changed' }
+  | { readonly kind: 'stalled'; readonly rows: readonly Row[] }
+  | { readonly kind: 'failed'; readonly message: string };
+
+export interface Answered {
+  readonly openedFrom: string;
+  /** From the call of `openIdentityIndex` until it has resolved, and until the first answer that names the true nearest. */
+  readonly openS: number;
+  readonly answerS: number;
+  /** Until the graph held everything; null when it was not waited for. */
+  readonly completeS: number | null;
+  /** What the process grew by until the first answer, bytes. */
+  readonly residentBytes: number;
+  readonly templateCount: number;
+}

@@ -1,0 +1,90 @@
+/**
+ * How long a search and a write are held up while a checkpoint is written and while a graph is built anew, beside a quiet index.
+ *
+ * One search and one durable write are always under way, from the main thread, each begun when the one before it has ended; what
+ * counts is the longest. A scheduler that gives the cores to others shows in the quiet phase, too.
+ */
+import { setTimeout as pause } from 'node:timers/promises';
+import type { IdentityIndex } from '../src/index/identity-index.js';
+import type { UnitVector } from '../src/vector.js';
+import { percentile, runLoad } from './measure.js';
+import { gallery, space } from './reopen-messages.js';
+import { rounded, type Row } from './report.js';
+
+const quietMs = 5_000;
+const ef = 128;
+/** Beyond the share of removed entries at which a graph is built anew. */
+const erasedShare = 0.22;
+
+export async function measureStalls(index: IdentityIndex, probes: readonly UnitVector[]): Promise<readonly Row[]> {
+  const calls = new Calls(index, probes);
+  const quiet = await calls.during('quiet', () => pause(quietMs));
+  const checkpoint = await calls.during('a checkpoint is written', () => index.checkpoint(gallery));
+  const { identityCount } = index.getGallery(gallery);
+  const erased = Math.ceil(identityCount * erasedShare);
+  const erase = await calls.during(`${erased} identities are erased`, () =>
+    runLoad(erased, 64, (i) => index.eraseIdentity(gallery, String(i))),
+  );
+  const rebuild = await calls.during('the graph is built anew', () => index.settle());
+  return [quiet, checkpoint, erase, rebuild];
+}
+
+/** A class because it counts. */
+class Calls {
+  readonly #index: IdentityIndex;
+  readonly #probes: readonly UnitVector[];
+  #searchCount = 0;
+  #writeCount = 0;
+
+  constructor(index: IdentityIndex, probes: readonly UnitVector[]) {
+    this.#index = index;
+    this.#probes = probes;
+  }
+
+  /** Searches and writes until `work` is done. */
+  async during(phase: string, work: () => Promise<unknown>): Promise<Row> {
+    let isDone = false;
+    const repeat = async (call: () => Promise<unknown>): Promise<readonly number[]> => {
+      const callMs: number[] = [];
+      do {
+        const calledAt = performance.now();
+        await call();
+        callMs.push(performance.now() - calledAt);
+      } while (!isDone);
+      return callMs;
+    };
+    const startedAt = performance.now();
+    const worked = work().finally(() => (isDone = true));
+    const [searchMs, writeMs] = await Promise.all([repeat(() => this.#search()), repeat(() => this.#write()), worked]);
+    return {
+      while: phase,
+      seconds: rounded((performance.now() - startedAt) / 1000),
+      searches: searchMs.length,
+      searchP50Ms: rounded(percentile(searchMs, 0.5)),
+      searchP99Ms: rounded(percentile(searchMs, 0.99)),
+      searchLongestMs: rounded(Math.max(...searchMs)),
+      writes: writeMs.length,
+      writeP50Ms: rounded(percentile(writeMs, 0.5)),
+      writeP99Ms: rounded(percentile(writeMs, 0.99)),
+      writeLongestMs: rounded(Math.max(...writeMs)),
+    };
+  }
+
+  #search(): Promise<unknown> {
+    const probe = this.#probe(this.#searchCount++);
+    return this.#index.search({ gallery, space, probe, k: 10, exact: false, ef });
+  }
+
+  #write(): Promise<unknown> {
+    const count = this.#writeCount++;
+    return this.#index.enroll({
+      gallery,
+      identity: `written-${count}`,
+      templates: [{ vector: this.#probe(count), space, origin: 'native', quality: null, imageDigest: null }],
+    });
+  }
+
+  #probe(count: number): UnitVector {
+    return this.#probes[count % this.#probes.length] as UnitVector;
+  }
+}

@@ -13,6 +13,8 @@ import { diskError } from './disk-errors.js';
 export interface CommitEnvironment {
   childTransaction<T>(change: () => T): Promise<T>;
   transactionSync<T>(change: () => T): T;
+  /** Stands for the commit under way. */
+  readonly committed: PromiseLike<unknown>;
   resetReadTxn(): void;
   useReadTransaction(): { done(): void };
 }
@@ -76,6 +78,8 @@ export function openCommits(environment: CommitEnvironment, path: string): Commi
             refuseBroken();
             await environment.childTransaction(() => {
               joined.isOpen = false;
+              // lmdb-js holds another promise for the commit, which would end the process when it fails and nobody has looked at it.
+              environment.committed.then(ignore, ignore);
               try {
                 outcome = { value: change() };
               } catch (error) {
@@ -118,6 +122,10 @@ export function openCommits(environment: CommitEnvironment, path: string): Commi
       while (draining) await draining;
     },
   };
+}
+
+function ignore(): void {
+  // The write's own promise tells.
 }
 
 /** An error of the write itself: ours as it is, LMDB's in our words. */

@@ -13,6 +13,8 @@ import { diskError } from './disk-errors.js';
 export interface CommitEnvironment {
   childTransaction<T>(change: () => T): Promise<T>;
   transactionSync<T>(change: () => T): T;
+  /** Stands for the commit under way. */
+  readonly committed: PromiseLike<unknown>;
   resetReadTxn(): void;
   useReadTransaction(): { done(): void };
 }
@@ -57,6 +59,30 @@ export function openCommits(environment: CommitEnvironment, path: string): Commi
     draining = undefined;
   }
 
+  async function commitIn<T>(joined: Group, change: () => T): Promise<T> {
+    refuseBroken();
+    let outcome: { readonly value: T } | { readonly error: unknown } | undefined;
+    try {
+      await environment.childTransaction(() => {
+        joined.isOpen = false;
+        // lmdb-js holds another promise for the commit, which would end the process when it fails and nobody has looked at it.
+        environment.committed.then(ignore, ignore);
+        try {
+          outcome = { value: change() };
+        } catch (error) {
+          outcome = { error };
+          throw error;
+        }
+      });
+    } catch (error) {
+      const cause = await commitCause(error);
+      if (cause) throw failureOf(cause.error);
+      throw outcome && 'error' in outcome ? refusalOf(outcome.error, path) : error;
+    }
+    if (outcome && 'value' in outcome) return outcome.value;
+    throw new HarmonidError('INTERNAL', 'a transaction was committed without running');
+  }
+
   /** What a failed commit is told as; notices when it was the last. */
   function failureOf(cause: unknown): unknown {
     broken ??= refusesReaders(environment) ? brokenError(path, cause) : undefined;
@@ -70,28 +96,7 @@ export function openCommits(environment: CommitEnvironment, path: string): Commi
   return {
     run<T>(change: () => T): Promise<T> {
       return new Promise<T>((resolve, reject) => {
-        const join: Join = async (joined) => {
-          let outcome: { readonly value: T } | { readonly error: unknown } | undefined;
-          try {
-            refuseBroken();
-            await environment.childTransaction(() => {
-              joined.isOpen = false;
-              try {
-                outcome = { value: change() };
-              } catch (error) {
-                outcome = { error };
-                throw error;
-              }
-            });
-          } catch (error) {
-            const cause = await commitCause(error);
-            if (cause === undefined) reject(outcome && 'error' in outcome ? refusalOf(outcome.error, path) : error);
-            else reject(failureOf(cause.error));
-            return;
-          }
-          if (outcome && 'value' in outcome) resolve(outcome.value);
-          else reject(new HarmonidError('INTERNAL', 'a transaction was committed without running'));
-        };
+        const join: Join = (joined) => commitIn(joined, change).then(resolve, reject);
         if (group?.isOpen) group.members.push(join(group));
         else waiting.push(join);
         draining ??= drain();
@@ -118,6 +123,10 @@ export function openCommits(environment: CommitEnvironment, path: string): Commi
       while (draining) await draining;
     },
   };
+}
+
+function ignore(): void {
+  // The write's own promise tells.
 }
 
 /** An error of the write itself: ours as it is, LMDB's in our words. */

@@ -1,5 +1,5 @@
 /**
- * Errors of LMDB and of the file system in our words: full, not writable, damaged.
+ * Errors of LMDB and of the file system in our words: full, failed, not writable, damaged.
  */
 import { statfsSync } from 'node:fs';
 import { HarmonidError, isHarmonidError } from '../errors.js';
@@ -9,7 +9,7 @@ const freeBytesMin = 1 << 20;
 /** Linux's numbers for errno, which lmdb-js passes on; LMDB's own are negative. */
 const errno = { EIO: 5, EACCES: 13, EFBIG: 27, ENOSPC: 28, EROFS: 30, EDQUOT: 122, MDB_MAP_FULL: -30792 };
 
-/** `error` as DISK_FULL, DATA_READ_ONLY or DATA_CORRUPT where it is one of these, else as it is. */
+/** `error` as DISK_FULL, DATA_READ_ONLY, DATA_CORRUPT or UNAVAILABLE (the disk fails) where it is one of these, else as it is. */
 export function diskError(error: unknown, path: string): unknown {
   if (isHarmonidError(error) || !(error instanceof Error)) return error;
   const code: unknown = 'code' in error ? error.code : undefined;
@@ -29,6 +29,9 @@ export function diskError(error: unknown, path: string): unknown {
   }
   if (is('EACCES', /Permission denied/i) || is('EROFS', /Read-only file system/i)) {
     return new HarmonidError('DATA_READ_ONLY', `the data directory ${path} cannot be written (${text})`, options);
+  }
+  if (is('EIO', /Input\/output error/i)) {
+    return new HarmonidError('UNAVAILABLE', `the disk of ${path} failed (${text}); nothing was written`, options);
   }
   if (/MDB_(INVALID|CORRUPTED|PAGE_NOTFOUND|VERSION_MISMATCH)|not an LMDB file/.test(text)) {
     return new HarmonidError('DATA_CORRUPT', `the data file in ${path} is damaged (${text})`, options);

@@ -13,23 +13,19 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { newestFirst, numberAt, pageFlags, pageHeaderBytes, readMetas, treeIn } from './lmdb-meta.js';
 import type { LmdbMeta, LmdbTree } from './lmdb-meta.js';
-
-/** What disagrees; the message names both sides. */
-export type PageFindingKind =
-  | 'meta'
-  | 'outside-file'
-  | 'page-number'
-  | 'page-flags'
-  | 'page-newer'
-  | 'page-bounds'
-  | 'node'
-  | 'key-order'
-  | 'reached-twice'
-  | 'depth'
-  | 'count'
-  | 'overflow'
-  | 'free-list'
-  | 'free-page-in-use';
+import {
+  childAt,
+  compareKeys,
+  compareNumberKeys,
+  freeRunsIn,
+  headerProblem,
+  keyCountOf,
+  nodeAt,
+  nodeFlags,
+  nodeHeaderBytes,
+  nodesProblem,
+  type PageFindingKind,
+} from './lmdb-page.js';
 
 export interface PageFinding {
   readonly kind: PageFindingKind;
@@ -73,10 +69,7 @@ export interface WalkOptions {
 /** Findings of one file; more only repeat the first. */
 const findingsMax = 200;
 const depthMax = 20;
-const nodeHeaderBytes = 8;
-const overflowReferenceBytes = 24;
 const treeRecordBytes = 48;
-const nodeFlags = { overflow: 1, tree: 2 } as const;
 
 /** Walks a data file. @throws only what the file system says when the file cannot be opened or read */
 export function walkPages(file: string, options: WalkOptions): PageReport {
@@ -256,10 +249,17 @@ class SnapshotWalk {
       counts.isPartial = true;
       return;
     }
-    this.#checkKeys(bytes, keyCount, page, isLeaf, tree, parent);
     if (this.#readsLeaves) {
+      this.#checkKeys(bytes, keyCount, page, isLeaf, tree, parent);
       this.#map.gapStart[page] = pageHeaderBytes + bytes.readUInt16LE(20);
       this.#map.gapEnd[page] = pageHeaderBytes + bytes.readUInt16LE(22);
+    }
+    if (!this.#readsLeaves && level + 1 === tree.depth && tree !== this.#meta.main) {
+      // What leaves hold is not counted without reading them; pages are.
+      [counts.entries, counts.overflowPages] = [tree.entries, tree.overflowPages];
+      counts.leafPages += keyCount;
+      for (let index = 0; index < keyCount; index++) this.#take(childAt(bytes, nodeAt(bytes, index)), 1, tree);
+      return;
     }
     for (let index = 0; index < keyCount; index++) {
       const node = nodeAt(bytes, index);
@@ -268,54 +268,19 @@ class SnapshotWalk {
     }
   }
 
-  /** Header, bounds and nodes of a branch or leaf page; the number of its keys, undefined when they cannot be used. */
+  /** The number of its keys; undefined, with a finding, when they cannot be used. */
   #checkPage(bytes: Buffer, page: number, isLeaf: boolean, tree: LmdbTree): number | undefined {
-    const { pageBytes } = this.#map;
-    const problem = (kind: PageFindingKind, message: string): undefined => void this.#report(kind, page, tree, message);
     if (!this.#checkHeader(bytes, page, isLeaf ? pageFlags.leaf : pageFlags.branch, tree)) return undefined;
-    const lower = bytes.readUInt16LE(20);
-    const upper = bytes.readUInt16LE(22);
-    const spaceBytes = pageBytes - pageHeaderBytes;
-    if (lower % 2 !== 0 || lower > upper || upper > spaceBytes) {
-      return problem('page-bounds', `bounds are ${lower} and ${upper} of ${spaceBytes}`);
-    }
-    const keyCount = lower / 2;
     // LMDB asserts, that is ends the process, on a branch with less than two keys; only the free tree may have one.
-    const keysMin = isLeaf || tree === this.#meta.free ? 1 : 2;
-    if (keyCount < keysMin) return problem('page-bounds', `it has ${keyCount} keys, at least ${keysMin} are needed`);
-    let nodesBytes = 0;
-    for (let index = 0; index < keyCount; index++) {
-      const node = nodeAt(bytes, index);
-      if (node % 2 !== 0 || node < pageHeaderBytes + upper || node + nodeHeaderBytes > pageBytes) {
-        return problem(
-          'node',
-          `node ${index} is at ${node}, nodes are from ${pageHeaderBytes + upper} to ${pageBytes}`,
-        );
-      }
-      const nodeBytes = nodeBytesAt(bytes, node, isLeaf);
-      if (node + nodeBytes > pageBytes) {
-        return problem('node', `node ${index} at ${node} has ${nodeBytes} bytes and leaves the page of ${pageBytes}`);
-      }
-      nodesBytes += nodeBytes + (nodeBytes % 2);
-    }
-    if (nodesBytes !== spaceBytes - upper) {
-      return problem('node', `nodes have ${nodesBytes} bytes, the page holds ${spaceBytes - upper} bytes of nodes`);
-    }
-    return keyCount;
+    const problem = nodesProblem(bytes, { isLeaf, keysMin: isLeaf || tree === this.#meta.free ? 1 : 2 });
+    if (problem) this.#report(problem.kind, page, tree, problem.message);
+    return problem ? undefined : keyCountOf(bytes);
   }
 
   #checkHeader(bytes: Buffer, page: number, flags: number, tree: LmdbTree): boolean {
-    const number = numberAt(bytes, 0);
-    if (number !== page) this.#report('page-number', page, tree, `it calls itself page ${number}`);
-    const found = bytes.readUInt16LE(18) & 0xff;
-    if (found !== flags) this.#report('page-flags', page, tree, `its flags are ${found}, its place wants ${flags}`);
-    const transaction = bytes.readBigUInt64LE(8);
-    const isNewer = transaction > this.#meta.transaction;
-    if (isNewer) {
-      const snapshot = this.#meta.transaction;
-      this.#report('page-newer', page, tree, `it is of transaction ${transaction}, the snapshot of ${snapshot}`);
-    }
-    return number === page && found === flags && !isNewer;
+    const problem = headerProblem(bytes, { page, flags, transaction: this.#meta.transaction });
+    if (problem) this.#report(problem.kind, page, tree, problem.message);
+    return problem === undefined;
   }
 
   #checkKeys(
@@ -396,25 +361,14 @@ class SnapshotWalk {
     return this.#readsLeaves && this.#as === use.newest && tree === this.#meta.free;
   }
 
-  /** A list of free pages as lmdb-js writes it: their number, then each page, or minus a length and the first page of a run; 0 is no page. */
   #takeFreeList(list: Buffer, page: number, tree: LmdbTree): void {
-    const words = list.length >= 8 ? numberAt(list, 0) : Number.NaN;
-    if (!(8 + words * 8 <= list.length)) {
-      this.#report('free-list', page, tree, `a list of ${list.length} bytes tells ${words} words`);
+    const runs = freeRunsIn(list, this.#meta.lastPage);
+    if ('kind' in runs) {
+      this.#report(runs.kind, page, tree, runs.message);
       return;
     }
-    for (let index = 1; index <= words; index++) {
-      const word = Number(list.readBigInt64LE(index * 8));
-      if (word === 0) continue;
-      const length = word < 0 ? -word : 1;
-      if (word < 0) index++;
-      const first = word < 0 && index <= words ? Number(list.readBigInt64LE(index * 8)) : word;
-      if (first < 2 || first + length - 1 > this.#meta.lastPage) {
-        const told = `${first} to ${first + length - 1}`;
-        this.#report('free-list', page, tree, `it lists pages ${told}, the snapshot has 2 to ${this.#meta.lastPage}`);
-        return;
-      }
-      const end = Math.min(first + length, this.#map.filePages);
+    for (const { first, count } of runs) {
+      const end = Math.min(first + count, this.#map.filePages);
       for (let each = first; each < end; each++) {
         this.#map.uses[each] = (this.#map.uses[each] ?? 0) | use.listedFree;
       }
@@ -431,36 +385,4 @@ class SnapshotWalk {
       }
     }
   }
-}
-
-/** Place of a node in its page. */
-function nodeAt(bytes: Buffer, index: number): number {
-  return pageHeaderBytes + bytes.readUInt16LE(pageHeaderBytes + index * 2);
-}
-
-function nodeBytesAt(bytes: Buffer, node: number, isLeaf: boolean): number {
-  const keyEnd = nodeHeaderBytes + bytes.readUInt16LE(node + 6);
-  if (!isLeaf) return keyEnd;
-  const isReference = (bytes.readUInt16LE(node + 4) & nodeFlags.overflow) !== 0;
-  return keyEnd + (isReference ? overflowReferenceBytes : bytes.readUInt32LE(node));
-}
-
-/** The page to which a branch's node leads: 48 bits. */
-function childAt(bytes: Buffer, node: number): number {
-  return bytes.readUInt32LE(node) + bytes.readUInt16LE(node + 4) * 2 ** 32;
-}
-
-function compareKeys(a: Buffer, indexA: number, b: Buffer, indexB: number): number {
-  const [nodeA, nodeB] = [nodeAt(a, indexA), nodeAt(b, indexB)];
-  const [startA, startB] = [nodeA + nodeHeaderBytes, nodeB + nodeHeaderBytes];
-  const endA = startA + a.readUInt16LE(nodeA + 6);
-  const endB = startB + b.readUInt16LE(nodeB + 6);
-  return a.compare(b, startB, endB, startA, endA);
-}
-
-/** Keys of the free tree are transactions, as native integers. */
-function compareNumberKeys(a: Buffer, indexA: number, b: Buffer, indexB: number): number {
-  const [nodeA, nodeB] = [nodeAt(a, indexA), nodeAt(b, indexB)];
-  if (a.readUInt16LE(nodeA + 6) !== 8 || b.readUInt16LE(nodeB + 6) !== 8) return compareKeys(a, indexA, b, indexB);
-  return numberAt(a, nodeA + nodeHeaderBytes) - numberAt(b, nodeB + nodeHeaderBytes);
 }

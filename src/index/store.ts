@@ -54,7 +54,7 @@ export interface StoreWriter extends StoreReader {
 export interface Written<T> {
   /** What the callback returned. */
   readonly value: T;
-  /** Resolves when the write is on stable storage; concurrent writes share the flush. */
+  /** Resolves when the write is on stable storage; for LMDB it is when it is visible, and concurrent writes share the flush. */
   readonly durable: Promise<void>;
 }
 
@@ -62,7 +62,7 @@ export interface Store extends StoreReader {
   /**
    * Runs `change` (synchronous) in one transaction; resolves when it is visible. When `change` throws, nothing is written and the
    * error is passed on.
-   * @throws DISK_FULL, DATA_READ_ONLY, CLOSED
+   * @throws DISK_FULL, DATA_READ_ONLY, CLOSED, UNAVAILABLE when the disk fails; the message says whether something may be written
    */
   write<T>(change: (writer: StoreWriter) => T): Promise<Written<T>>;
   snapshot(): StoreSnapshot;

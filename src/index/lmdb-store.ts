@@ -83,6 +83,8 @@ function openTables(
       maxReaders: 512,
       // Erased vectors must not linger in unused parts of new pages.
       noMemInit: false,
+      // With it every commit has a promise of lmdb-js's own that nobody can handle: on a full disk its rejection ends the process.
+      eventTurnBatching: false,
     });
     root = opened;
     const tables = new Map<TableName, Bytes>();

@@ -112,6 +112,7 @@ function makeStore(
   readOnly: boolean,
 ): LmdbStore {
   let closing: Promise<void> | undefined;
+  let lastCommitFailed = false;
   const table = (name: TableName): Bytes => {
     if (closing) throw new HarmonidError('CLOSED', 'the store is closed');
     return tables.get(name) as Bytes;
@@ -149,7 +150,9 @@ function makeStore(
       flushed.catch(() => undefined);
       try {
         await committed;
+        lastCommitFailed = false;
       } catch (error) {
+        lastCommitFailed = thrown === undefined;
         if (thrown) throw isHarmonidError(thrown.error) ? thrown.error : diskError(thrown.error, path);
         throw diskError(await commitCause(error), path);
       }
@@ -171,7 +174,11 @@ function makeStore(
     },
     bytes: () => statSync(file).size,
     async close() {
-      closing ??= root.close();
+      closing ??= (async () => {
+        // lmdb-js waits for the flush of the last commit, which never comes when it failed; an empty one needs no room, and takes its place.
+        if (lastCommitFailed) await root.childTransaction(() => undefined);
+        await root.close();
+      })();
       await closing;
     },
   };

@@ -75,7 +75,9 @@ export class DataDamage {
       const later = await this.#writeTo(world.copy(), nowMs);
       if (later) return later;
       const closed = await this.#host.close(nowMs);
-      return 'code' in closed ? codeVerdict(closed.code, `closing: ${closed.message}`) : { verdict: 'unharmed', detail: '' };
+      return 'code' in closed
+        ? codeVerdict(closed.code, `closing: ${closed.message}`)
+        : { verdict: 'unharmed', detail: '' };
     } catch (error) {
       if (error instanceof HostDeath) {
         this.#host = new Host();
@@ -126,7 +128,10 @@ function codeVerdict(code: string, detail: string): { readonly verdict: Verdict;
   return { verdict: code === 'DATA_CORRUPT' ? 'reported' : 'miscoded', detail: `${code}: ${detail}` };
 }
 
-function flipBit(file: string, { where, page: pageRank, place: placeRank, bit }: Flip): { page: string; place: number } {
+function flipBit(
+  file: string,
+  { where, page: pageRank, place: placeRank, bit }: Flip,
+): { page: string; place: number } {
   const pages = Math.floor(statSync(file).size / pageBytes);
   const page = Math.floor(pageRank * (where === 'meta' ? 2 : pages));
   const handle = openSync(file, 'r+');

@@ -1,12 +1,30 @@
 /** What can befall graph files while nobody has the directory open. */
-import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { Damage } from './restart-plan.js';
 
 /** Names of graph files whose content is no longer what their checkpoint says. */
-export function damageGraphs(path: string, keep: string, damage: Extract<Damage, { kind: 'graphs' }>): readonly string[] {
+export function damageGraphs(
+  path: string,
+  keep: string,
+  damage: Extract<Damage, { kind: 'graphs' }>,
+): readonly string[] {
   const folder = join(path, 'graphs');
-  const names = existsSync(folder) ? readdirSync(folder).filter((name) => name.endsWith('.hnsw')).toSorted() : [];
+  const names = existsSync(folder)
+    ? readdirSync(folder)
+        .filter((name) => name.endsWith('.hnsw'))
+        .toSorted()
+    : [];
   const name = names[Math.floor(damage.rank * names.length)];
   if (name === undefined) return [];
   const file = join(folder, name);

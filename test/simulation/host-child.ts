@@ -36,7 +36,7 @@ export interface HostReply {
   readonly warnings?: readonly string[];
 }
 
-/** Groups whose members a dump lists. */
+/** More than a simulated gallery has. */
 const dumpLimit = 1_000_000;
 
 let index: IdentityIndex | null = null;
@@ -51,7 +51,8 @@ function opened(): IdentityIndex {
 function warn(message: string, facts: object): void {
   const texts = Object.entries(facts).map(([name, fact]) => {
     const value: unknown = fact;
-    return `${name} ${value instanceof Error ? `${value.message} ${String(value.cause ?? '')}` : String(value)}`;
+    if (!(value instanceof Error)) return `${name} ${String(value)}`;
+    return `${name} ${value.message} ${value.cause instanceof Error ? value.cause.message : ''}`;
   });
   warnings.push(`${message}: ${texts.join(', ')}`);
 }
@@ -91,9 +92,7 @@ async function dump(asked: Readonly<Record<string, readonly string[]>>): Promise
       members: Object.fromEntries(
         Array.from(groups, (group) => [
           group,
-          target
-            .listIdentities({ gallery: name, limit: dumpLimit, groups: [group] })
-            .map(({ identity }) => identity),
+          target.listIdentities({ gallery: name, limit: dumpLimit, groups: [group] }).map(({ identity }) => identity),
         ]),
       ),
       templates: Array.from(target.exportTemplates(name), ({ identity, template, vector }) => ({

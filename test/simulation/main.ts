@@ -31,9 +31,9 @@ function verdicts({ flips }: SimulationReport): Record<string, number> {
 }
 
 function print(report: SimulationReport, seconds: number): void {
-  const { flips, recall, ...figures } = report;
+  const { recall } = report;
   const shown = {
-    ...figures,
+    ...report,
     flips: verdicts(report),
     recall: Number(recallOf(report).toFixed(4)),
     graphSearches: recall.graphSearches,
@@ -65,8 +65,7 @@ try {
     flips: !values['no-flips'],
     onProgress: values.json
       ? undefined
-      : (now) =>
-          console.log(`${seconds().toFixed(0)} s: ${now.operations} operations, ${now.restartCount} restarts`),
+      : (now) => console.log(`${seconds().toFixed(0)} s: ${now.operations} operations, ${now.restartCount} restarts`),
   });
   print(report, seconds());
   if (findingsOf(report).length > 0 || recallOf(report) < 0.95) process.exitCode = 1;

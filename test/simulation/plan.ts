@@ -87,6 +87,8 @@ export interface Starvation {
   readonly kind: 'disk' | 'file-size' | 'graphs';
   readonly roomBytes: number;
   readonly steps: number;
+  /** Large writes, with which it begins: small ones find room in pages that others left. */
+  readonly writes: readonly Write[];
 }
 
 export type Step = { readonly passMs: number } & (
@@ -238,7 +240,11 @@ export function planRun(seed: number): Plan {
     const dice = random();
     if (dice < 0.55) return { passMs, kind: 'writes', writes: planWrites(random, n), searches: [] };
     if (dice < 0.82) {
-      return { passMs, kind: 'reads', reads: Array.from({ length: 1 + Math.floor(random() * 6) }, () => planRead(random)) };
+      return {
+        passMs,
+        kind: 'reads',
+        reads: Array.from({ length: 1 + Math.floor(random() * 6) }, () => planRead(random)),
+      };
     }
     if (dice < 0.87) {
       const searches = Array.from({ length: 1 + Math.floor(random() * 4) }, () => planSearch(random));
@@ -265,10 +271,18 @@ export function planRun(seed: number): Plan {
     if (dice < 0.98) {
       const kind = pick(random, ['disk', 'file-size', 'graphs'] as const) ?? 'disk';
       const roomBytes = random() < 0.3 ? 0 : Math.floor(random() ** 2 * 100_000);
-      return { passMs, kind: 'starve', starvation: { kind, roomBytes, steps: 2 + Math.floor(random() * 12) } };
+      const writes = planWrites(random, n).map((write) =>
+        write.kind === 'enroll' ? { ...write, attributes: { note: 'x'.repeat(Math.floor(random() * 60_000)) } } : write,
+      );
+      return { passMs, kind: 'starve', starvation: { kind, roomBytes, steps: 2 + Math.floor(random() * 12), writes } };
     }
     if (dice < 0.993) {
-      return { passMs, kind: 'restart', restart: planRestart(random, planWrites(random, n)), damage: planDamage(random) };
+      return {
+        passMs,
+        kind: 'restart',
+        restart: planRestart(random, planWrites(random, n)),
+        damage: planDamage(random),
+      };
     }
     return { passMs, kind: 'reads', reads: [planRead(random)] };
   }
@@ -296,7 +310,11 @@ function someGroups(random: Random): string[] {
 
 function templateDraft(random: Random, vector: UnitVector): TemplateDraft {
   const isFromImage = random() < 0.3;
-  const digest = Array.from({ length: 8 }, () => Math.floor(random() * 2 ** 32).toString(16).padStart(8, '0'));
+  const digest = Array.from({ length: 8 }, () =>
+    Math.floor(random() * 2 ** 32)
+      .toString(16)
+      .padStart(8, '0'),
+  );
   return {
     vector,
     space,

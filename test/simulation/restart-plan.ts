@@ -28,7 +28,13 @@ export type GraphDamage = 'flip' | 'cut' | 'empty' | 'missing' | 'swap' | 'stale
 export type Damage =
   | { readonly kind: 'none' }
   | { readonly kind: 'litter'; readonly names: readonly string[] }
-  | { readonly kind: 'graphs'; readonly damage: GraphDamage; readonly rank: number; readonly place: number; readonly bit: number }
+  | {
+      readonly kind: 'graphs';
+      readonly damage: GraphDamage;
+      readonly rank: number;
+      readonly place: number;
+      readonly bit: number;
+    }
   /** Done to copies, one flip each; the run goes on with the directory as it was. */
   | { readonly kind: 'data'; readonly flips: readonly Flip[] };
 

@@ -8,12 +8,19 @@ import { join } from 'node:path';
 import type { Starvation } from './plan.js';
 import { count, type RunState } from './run-state.js';
 
+/** A limit below every page but the two that begin the data file, so that no commit succeeds. */
+export const everyWriteFails = 8_192;
+
 export async function starve(run: RunState, starvation: Starvation): Promise<void> {
   const { path, isSmall } = run.place;
   const kind = starvation.kind === 'disk' && !isSmall ? 'file-size' : starvation.kind;
   if (kind === 'disk') run.place.fill(starvation.roomBytes);
   else if (kind === 'graphs') blockGraphs(path);
-  else if (!(await run.host.limitFiles(statSync(join(path, 'data.lmdb')).size + starvation.roomBytes))) return;
+  else {
+    const bytes = statSync(join(path, 'data.lmdb')).size;
+    const limit = starvation.roomBytes === 0 ? everyWriteFails : bytes + starvation.roomBytes;
+    if (!(await run.host.limitFiles(limit))) return;
+  }
   count(run.report.starvations, kind);
   run.starvation = { ...starvation, kind, untilStep: run.report.steps + starvation.steps };
 }

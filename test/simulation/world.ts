@@ -165,7 +165,9 @@ export class World {
       // Complete in whoever was there all the time.
       const both = gallery
         .nearest(request.probe, 1_000, request.groups)
-        .filter(({ identity }) => before.nearest(request.probe, 1_000, request.groups).some((e) => e.identity === identity));
+        .filter(({ identity }) =>
+          before.nearest(request.probe, 1_000, request.groups).some((e) => e.identity === identity),
+        );
       assert.ok(answer.candidates.length >= Math.min(request.k, both.length), 'complete');
       return;
     }
@@ -205,11 +207,21 @@ export class World {
     assert.ok('value' in actual, `stats failed: ${JSON.stringify(actual)}`);
     const stats = actual.value as { gallery: string; identityCount: number; templateCount: number; sequence: number }[];
     const shown = stats
-      .map(({ gallery, identityCount, templateCount, sequence }) => ({ gallery, identityCount, templateCount, sequence }))
+      .map(({ gallery, identityCount, templateCount, sequence }) => ({
+        gallery,
+        identityCount,
+        templateCount,
+        sequence,
+      }))
       .toSorted((a, b) => Buffer.compare(Buffer.from(a.gallery), Buffer.from(b.gallery)));
     const expected = [...this.galleries.values()]
       .map((gallery) => gallery.view())
-      .map(({ gallery, identityCount, templateCount, sequence }) => ({ gallery, identityCount, templateCount, sequence }))
+      .map(({ gallery, identityCount, templateCount, sequence }) => ({
+        gallery,
+        identityCount,
+        templateCount,
+        sequence,
+      }))
       .toSorted((a, b) => Buffer.compare(Buffer.from(a.gallery), Buffer.from(b.gallery)));
     assert.deepStrictEqual(shown, expected);
   }

@@ -256,7 +256,9 @@ export function openHnswGraph({ dimensions, exactMax }: HnswOptions): HnswGraph 
     async save(file) {
       while (saving) await saving;
       if (!built || closed) return null;
-      const { native, labels, removedCount } = built;
+      const { native, labels } = built;
+      // As it is now: what is removed while the file is written stays in it.
+      const count = labels.size + built.removedCount;
       const writing = native.writeIndex(file);
       saving = writing.catch(() => undefined);
       try {
@@ -267,7 +269,7 @@ export function openHnswGraph({ dimensions, exactMax }: HnswOptions): HnswGraph 
         follow();
       }
       assertInvariant(native.getCurrentCount() >= labels.size, 'a graph holds at least its live entries');
-      return labels.size + removedCount;
+      return count;
     },
 
     load(file) {

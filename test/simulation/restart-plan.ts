@@ -81,7 +81,7 @@ export function planDamage(random: Random): Damage {
   return { kind: 'data', flips: Array.from({ length: 4 }, () => planFlip(random)) };
 }
 
-function planFlip(random: Random): Flip {
+export function planFlip(random: Random): Flip {
   const where = random() < 0.15 ? 'meta' : 'any';
   // Half of the flips fall into the header and the first offsets of a page, where its structure is.
   const place = random() < 0.5 ? random() * 0.02 : random();

@@ -8,8 +8,8 @@
  * moves (held) or has stood still for several beats (left behind).
  */
 import { randomUUID } from 'node:crypto';
-import { readFileSync, readlinkSync, statSync } from 'node:fs';
-import { utimes, writeFile } from 'node:fs/promises';
+import { existsSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import { rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { kill, pid as ownPid, platform } from 'node:process';
@@ -39,6 +39,7 @@ export async function takeDataLock(store: LmdbStore, path: string): Promise<Data
     writer.put('meta', keys.holder(), holderCodec.encode(keys.holder(), mine));
   });
   await writeFile(heartbeatFile(path), mine.nonce);
+  if (watched) await rm(releasedFile(path, watched), { force: true });
   const heartbeat = setInterval(() => {
     const now = new Date();
     // A beat that fails is made up for by the next; what really fails is told by the writes.
@@ -48,10 +49,15 @@ export async function takeDataLock(store: LmdbStore, path: string): Promise<Data
   return {
     async release() {
       clearInterval(heartbeat);
-      const { durable } = await store.write((writer) => {
-        if (readHolder(writer)?.nonce === mine.nonce) writer.remove('meta', keys.holder());
-      });
-      await durable;
+      try {
+        const { durable } = await store.write((writer) => {
+          if (readHolder(writer)?.nonce === mine.nonce) writer.remove('meta', keys.holder());
+        });
+        await durable;
+      } catch {
+        // On a full disk the record stays, and its process lives on. A new name needs no room, and says that nobody holds it.
+        await rename(heartbeatFile(path), releasedFile(path, mine));
+      }
     },
   };
 }
@@ -76,6 +82,11 @@ function lockedBy(holder: HolderRecord, path: string): HarmonidError {
 
 function heartbeatFile(path: string): string {
   return join(path, 'heartbeat');
+}
+
+/** Its presence says that the holder has let go, but could not say so in the store. */
+function releasedFile(path: string, { nonce }: HolderRecord): string {
+  return join(path, `released-${nonce}`);
 }
 
 /** This process, its start, and the domain in which its number means something. */
@@ -114,6 +125,7 @@ function exists(pid: number): boolean {
 }
 
 async function isAlive(holder: HolderRecord, path: string): Promise<boolean> {
+  if (existsSync(releasedFile(path, holder))) return false;
   if (holder.domain !== whoAmI().domain) return heartbeatMoves(path);
   return holder.startedAt === '' ? exists(holder.pid) : startOf(holder.pid) === holder.startedAt;
 }

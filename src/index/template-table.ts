@@ -209,7 +209,7 @@ function boundedDistance(probe: Float32Array, chunk: Float32Array, start: number
   return sum;
 }
 
-/** The k nearest distinct owners offered so far, each by its best template; ties are broken by owner. */
+/** The k nearest distinct owners offered so far, each by its best template; ties are broken by owner, and within one by label. */
 export class NearestOwners {
   readonly #k: number;
   readonly #hits: GraphHit[] = [];
@@ -233,7 +233,8 @@ export class NearestOwners {
     const hits = this.#hits;
     const known = hits.findIndex((hit) => hit.owner === owner);
     if (known >= 0) {
-      if ((hits[known] as GraphHit).distance <= distance) return;
+      const hit = hits[known] as GraphHit;
+      if (hit.distance < distance || (hit.distance === distance && hit.label <= label)) return;
       hits.splice(known, 1);
     }
     let position = hits.length;

@@ -1,0 +1,72 @@
+/**
+ * The complete comparison of an index with the model, made after every restart and every spell of starvation: every gallery, identity,
+ * template and vector in both directions, each identity by its id and by its groups, and the counters.
+ */
+import assert from 'node:assert/strict';
+import type { GalleryDump, Outcome } from './calls.js';
+import type { Host } from './host.js';
+import type { World } from './world.js';
+
+/**
+ * The one place where an index is proved sound.
+ *
+ * `harmonid check` belongs here once it exists: a command of `host-child.ts` that runs it over the open index, and no finding as the answer.
+ */
+export async function assertSound(host: Host, world: World, nowMs: number): Promise<void> {
+  const asked = askedOf(world);
+  const outcome = await host.dump(nowMs, asked);
+  assert.ok('dumps' in outcome, `everything can be read: ${JSON.stringify(outcome)}`);
+  assertDumpIs(outcome.dumps, world);
+}
+
+/** By gallery: everybody, and somebody who is not there. */
+export function askedOf(world: World): Readonly<Record<string, readonly string[]>> {
+  return Object.fromEntries(
+    Array.from(world.galleries, ([name, { people }]) => [name, [...people.keys(), 'nobody of that name']]),
+  );
+}
+
+export function assertDumpIs(dumps: readonly GalleryDump[], world: World): void {
+  assert.deepStrictEqual(
+    dumps.map(({ gallery }) => gallery),
+    [...world.galleries.values()]
+      .toSorted((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)))
+      .map((gallery) => gallery.view()),
+  );
+  for (const { gallery, stats, identities, asked, members, templates } of dumps) {
+    const model = world.gallery(gallery.gallery);
+    const expected = model.listIdentities(undefined, Infinity, undefined);
+    assert.deepStrictEqual(identities, expected);
+    const byId = [...model.people.keys()].map((identity): Outcome => ({ value: model.getIdentity(identity) }));
+    assert.deepStrictEqual(asked.slice(0, -1), byId);
+    assert.equal(codeOf(asked.at(-1)), 'IDENTITY_NOT_FOUND');
+    for (const [group, ids] of Object.entries(members)) {
+      assert.deepStrictEqual(
+        ids,
+        expected.filter(({ groups }) => groups.includes(group)).map(({ identity }) => identity),
+        `members of ${group}`,
+      );
+    }
+    const faces = expected.flatMap(({ identity }) =>
+      Array.from(model.people.get(identity)?.templates.values() ?? [], ({ view, vector }) => ({
+        identity,
+        template: view,
+        vector,
+      })),
+    );
+    assert.deepStrictEqual(templates, faces);
+    assertCounts(stats, faces.length);
+  }
+}
+
+function assertCounts(stats: GalleryDump['stats'], templateCount: number): void {
+  assert.ok(stats, 'every gallery has its figures');
+  assert.equal(stats.templateCount, templateCount);
+  const { engine, indexedCount, pendingCount, checkpointSequence } = stats.graph;
+  assert.equal(indexedCount + pendingCount, templateCount, `the ${engine} graph and its queue hold every template`);
+  assert.ok((checkpointSequence ?? 0) <= stats.sequence);
+}
+
+function codeOf(outcome: Outcome | undefined): string | undefined {
+  return outcome && 'code' in outcome ? outcome.code : undefined;
+}

@@ -4,7 +4,7 @@
  * A call names a method of `IdentityIndex` and its arguments, so that there is no second vocabulary to keep in step.
  */
 import type { IdentityIndex } from '../../src/index/identity-index.js';
-import type { Gallery, GalleryStats, Identity, Template } from '../../src/index/records.js';
+import type { EraseAnswer, Gallery, GalleryStats, Identity, Template } from '../../src/index/records.js';
 import type { UnitVector } from '../../src/vector.js';
 
 export type Method =
@@ -23,6 +23,9 @@ export type Method =
   | 'stats'
   | 'checkpoint'
   | 'settle';
+
+/** What an erasure answers, as far as the model follows it. */
+export type ErasureInBrief = Pick<EraseAnswer, 'existed' | 'templatesErased' | 'sequence'>;
 
 export type CallOf<M extends Method> = { readonly method: M; readonly args: Readonly<Parameters<IdentityIndex[M]>> };
 export type Call = { readonly [M in Method]: CallOf<M> }[Method];

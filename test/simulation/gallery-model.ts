@@ -6,7 +6,8 @@
  */
 import { HarmonidError, type ErrorCode } from '../../src/errors.js';
 import type { EnrollDraft, Enrolment, GalleryChange, GalleryDraft } from '../../src/index/identity-index.js';
-import type { Candidate, EraseAnswer, Gallery, Identity, Template } from '../../src/index/records.js';
+import type { Candidate, Gallery, Identity, Template } from '../../src/index/records.js';
+import type { ErasureInBrief } from './calls.js';
 import { squaredDistance, type UnitVector } from '../../src/vector.js';
 
 export interface Person {
@@ -152,7 +153,7 @@ export class GalleryModel {
     return this.getIdentity(identity);
   }
 
-  eraseIdentity(identity: string): EraseAnswer {
+  eraseIdentity(identity: string): ErasureInBrief {
     const person = this.people.get(identity);
     if (!person) return { existed: false, templatesErased: 0, sequence: this.sequence };
     this.people.delete(identity);

@@ -7,7 +7,8 @@
 import process from 'node:process';
 import { asHarmonidError } from '../../src/errors.js';
 import { openIdentityIndex, type IdentityIndex, type IdentityIndexOptions } from '../../src/index/identity-index.js';
-import type { Call, GalleryDump, Outcome } from './calls.js';
+import type { EraseAnswer } from '../../src/index/records.js';
+import type { Call, ErasureInBrief, GalleryDump, Outcome } from './calls.js';
 
 export type HostOptions = Pick<
   IdentityIndexOptions,
@@ -69,9 +70,16 @@ async function outcomeOf(work: () => unknown): Promise<Outcome> {
 function run({ method, args }: Call): Promise<Outcome> {
   return outcomeOf(() => {
     const target = opened();
+    if (method === 'eraseIdentity') return erasureOf(target.eraseIdentity(...args));
     const work = target[method] as (...args: readonly unknown[]) => unknown;
     return work(...args);
   });
+}
+
+/** What the model tells of an erasure; receipts and files have tests of their own. */
+async function erasureOf(erasing: Promise<EraseAnswer>): Promise<ErasureInBrief> {
+  const { existed, templatesErased, sequence } = await erasing;
+  return { existed, templatesErased, sequence };
 }
 
 async function dump(asked: Readonly<Record<string, readonly string[]>>): Promise<readonly GalleryDump[]> {

@@ -20,6 +20,7 @@ export const tableNames = [
   'checkpoints',
   'receipts',
   'suppressions',
+  'quarantine',
 ] as const;
 export type TableName = (typeof tableNames)[number];
 

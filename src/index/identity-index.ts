@@ -7,6 +7,7 @@
 import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
 import { emitWarning } from 'node:process';
 import { HarmonidError } from '../errors.js';
+import { writeBackup } from './backup.js';
 import { removeGraphFile, removeStrayGraphFiles } from './checkpoint.js';
 import {
   checkpointCodec,
@@ -25,6 +26,7 @@ import { refuseHeld, takeDataLock, type DataLock } from './data-lock.js';
 import { diskError } from './disk-errors.js';
 import { Gallery, type GalleryOptions } from './gallery.js';
 import { startGraphThread, type GraphThread } from './graph-thread.js';
+import { HeldSnapshots } from './held-snapshots.js';
 import { readGalleries } from './identity-reads.js';
 import type { GalleryChange, GalleryDraft, IdentityIndex, IdentityIndexOptions } from './index-api.js';
 import { openLmdbStore, type LmdbStore } from './lmdb-store.js';
@@ -295,6 +297,7 @@ async function deleteGallery({ store, thread, galleries, options: { path } }: Pa
 function makeIndex(parts: Parts): IdentityIndex {
   const { galleries, store, thread, lock, readOnly, options } = parts;
   let closing: Promise<void> | null = null;
+  const snapshots = new HeldSnapshots(store);
   /** Galleries are made and deleted one at a time. */
   let administration: Promise<unknown> = Promise.resolve();
 
@@ -328,6 +331,7 @@ function makeIndex(parts: Parts): IdentityIndex {
   }
 
   async function close(): Promise<void> {
+    snapshots.close();
     await administration;
     for (const open of galleries.values()) {
       await open.drained();
@@ -367,6 +371,10 @@ function makeIndex(parts: Parts): IdentityIndex {
     eraseIdentity: async (name, identity) => writable(name).eraseIdentity(identity),
     exportTemplates: (name) => gallery(name).exportTemplates(),
 
+    backup({ product, signal }) {
+      checkOpen();
+      return writeBackup({ snapshot: () => snapshots.take(), product, clock: options.clock, signal });
+    },
     async stats() {
       checkOpen();
       return Promise.all(Array.from(galleries.values(), (open) => open.stats()));

@@ -7,6 +7,7 @@
 import process from 'node:process';
 import { Command } from 'commander';
 import { version } from '../version.js';
+import { backupCommand } from './commands/backup.js';
 import { checkpointCommand } from './commands/checkpoint.js';
 import { embedCommand } from './commands/embed.js';
 import { enrollCommand } from './commands/enroll.js';
@@ -19,6 +20,7 @@ import { importCommand } from './commands/import.js';
 import { listCommand } from './commands/list.js';
 import { modelsCommand } from './commands/models.js';
 import { removeTemplateCommand } from './commands/remove-template.js';
+import { restoreCommand } from './commands/restore.js';
 import { serveCommand } from './commands/serve.js';
 import { showCommand } from './commands/show.js';
 import { statsCommand } from './commands/stats.js';
@@ -48,6 +50,7 @@ function assemble(run: Run): Command {
   program.commandsGroup('Databases:');
   for (const make of [serveCommand, galleryCommand, statsCommand, exportCommand, checkpointCommand])
     program.addCommand(make(run));
+  for (const make of [backupCommand, restoreCommand]) program.addCommand(make(run));
   program.commandsGroup('Models:');
   for (const make of [embedCommand, modelsCommand, evaluateCommand]) program.addCommand(make(run));
   program.addHelpText(

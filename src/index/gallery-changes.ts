@@ -34,6 +34,7 @@ import {
 } from './identity-reads.js';
 import type { Candidate, EraseAnswer, Gallery, Identity } from './records.js';
 import type { StoreReader, StoreWriter } from './store.js';
+import { findCopies } from './template-copies.js';
 
 const u32Max = 0xffffffff;
 /** Expired answers that one enrolment clears away; more than one, so that they never pile up. */
@@ -127,6 +128,11 @@ export function enroll(edit: GalleryEdit, draft: EnrollDraft, duplicates: readon
   const answered = draft.idempotency && findAnswer(writer, gallery, number, draft.idempotency, nowMs);
   if (answered) return answered;
   const before = findIdentity(writer, record, draft.identity);
+  const copies =
+    draft.onlyNew && before && findCopies(templatesOf(writer, record, before.owner), draft.templates)?.map(asTemplate);
+  if (copies) {
+    return { created: false, templates: copies, duplicates: [], sequence: record.sequence, replayed: true };
+  }
   checkEnrolment(edit, draft, before, duplicates);
 
   const owner = before?.owner ?? record.nextOwner;
@@ -146,7 +152,10 @@ export function enroll(edit: GalleryEdit, draft: EnrollDraft, duplicates: readon
   });
   if (!before || draft.groups) regroup(edit, owner, before?.groups ?? [], groups);
   const templates = draft.templates.map((template, i): StoredTemplate => {
-    const stored = { template: record.nextTemplate + i, record: { ...template, enrolledAt: nowMs } };
+    const stored = {
+      template: record.nextTemplate + i,
+      record: { ...template, enrolledAt: template.enrolledAt ?? nowMs },
+    };
     const key = keys.template(number, owner, stored.template);
     writer.put('templates', key, templateCodec.encode(key, stored.record));
     edit.added.push({ label: stored.template, owner, vector: template.vector });

@@ -4,7 +4,6 @@ import type {
   EmbedAnswer,
   EmbedderInfo,
   EnrollAnswer,
-  ExportedTemplate,
   Face,
   Gallery,
   GalleryStats,
@@ -12,15 +11,15 @@ import type {
   Identity,
   QualityReason,
   Stats,
-  Template,
   Timings,
   Verification,
 } from '../api.js';
 import { requestLimits } from '../requests.js';
-import { decisions, duplicatePolicies, graphSources, qualityReasonNumbers, templateOrigins } from '../wire/enums.js';
+import { decisions, duplicatePolicies, graphSources, qualityReasonNumbers } from '../wire/enums.js';
 import type * as admin from '../wire/harmonid/v1/admin.js';
 import type * as common from '../wire/harmonid/v1/common.js';
 import type * as wire from '../wire/harmonid/v1/identity.js';
+import { formatEmbedding, formatTemplate } from '../wire/templates.js';
 
 export function formatEnrollAnswer(answer: EnrollAnswer): wire.EnrollResponse {
   return {
@@ -66,15 +65,6 @@ export function formatIdentity(identity: Identity): common.Identity {
     groups: [...identity.groups],
     attributes: identity.attributes,
     templates: identity.templates.map(formatTemplate),
-  };
-}
-
-export function formatExported(exported: ExportedTemplate): admin.ExportTemplatesResponse {
-  return {
-    ...exported,
-    groups: [...exported.groups],
-    template: formatTemplate(exported.template),
-    embedding: formatEmbedding(exported.embedding),
   };
 }
 
@@ -127,15 +117,6 @@ function formatCandidate(candidate: Candidate): common.Candidate {
   return { ...candidate, groups: [...candidate.groups] };
 }
 
-function formatTemplate(template: Template): common.Template {
-  return {
-    ...template,
-    origin: templateOrigins[template.origin],
-    quality: template.quality ?? undefined,
-    imageDigest: template.imageDigest ?? undefined,
-  };
-}
-
 function formatFace({ box, landmarks, quality }: Face): common.Face {
   return {
     box,
@@ -154,8 +135,4 @@ function formatReasons(reasons: readonly QualityReason[]): common.QualityReason[
 
 function formatTimings({ searchMs, totalMs, ...embed }: Timings): common.Timings {
   return { embed, searchMs, totalMs };
-}
-
-function formatEmbedding({ space, vector }: EmbedAnswer['faces'][number]['embedding']): common.Embedding {
-  return { space, vector: Array.from(vector) };
 }

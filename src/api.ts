@@ -270,7 +270,7 @@ export interface Stats {
   readonly storeBytes: number;
 }
 
-/** What a template looks like when it leaves: everything that is needed to enroll it elsewhere. */
+/** What a template looks like when it leaves: everything that is needed to enroll it elsewhere (`importTemplates`). */
 export interface ExportedTemplate {
   readonly gallery: string;
   readonly identity: string;
@@ -280,6 +280,36 @@ export interface ExportedTemplate {
   readonly template: Template;
   readonly embedding: Embedding;
 }
+
+export interface ImportTemplatesOptions extends CallOptions {
+  /** Where all templates go. Default: the gallery that each one names. */
+  readonly gallery?: string | undefined;
+  /**
+   * Makes galleries that are not there, with these settings, in the space of the first of their templates. `threshold` is required for a
+   * space that is not the embedder's. Left out: GALLERY_NOT_FOUND.
+   */
+  readonly createGallery?: GallerySettings | undefined;
+  /** When a face is somebody else already. Default `ignore`: the templates are a copy of what was accepted elsewhere. */
+  readonly duplicates?: DuplicatePolicy | undefined;
+}
+
+/** A template that came back. */
+export interface ImportedTemplate {
+  readonly gallery: string;
+  /** False when the identity has it already: the same vector, space and time of enrolment. */
+  readonly added: boolean;
+  /** True when the identity did not exist before. */
+  readonly identityCreated: boolean;
+  /** As it is stored here, with its number here. */
+  readonly template: Template;
+  /** The change with which it is durable. */
+  readonly sequence: number;
+}
+
+/** One template of an import: there, or refused with the reason; one never stops the others. */
+export type TemplateImportResult =
+  | { readonly index: number; readonly identity: string; readonly answer: ImportedTemplate; readonly error?: undefined }
+  | { readonly index: number; readonly identity: string; readonly error: Error; readonly answer?: undefined };
 
 export interface Database {
   createGallery(request: CreateGalleryRequest): Promise<Gallery>;
@@ -321,6 +351,21 @@ export interface Database {
 
   /** Every template of a gallery with its identity, in the order of identities. */
   exportTemplates(request?: { readonly gallery?: string | undefined } & CallOptions): AsyncIterable<ExportedTemplate>;
+  /**
+   * Enrolls exported templates again, with their provenance (space, origin, quality, image digest, time); label, groups and attributes go
+   * with them, unless they are empty. Each template is a write of its own, many at a time; yields a result an item, in the order in
+   * which they finish. Importing the same templates again adds nothing.
+   */
+  importTemplates(
+    items: AsyncIterable<ExportedTemplate> | Iterable<ExportedTemplate>,
+    options?: ImportTemplatesOptions,
+  ): AsyncIterable<TemplateImportResult>;
+  /**
+   * Everything in the database as one stream of bytes, consistent while writes go on: the state is that of the moment at which the first
+   * byte is asked for. Read it without long pauses, since the data file grows meanwhile by what is written. What comes is biometric data.
+   * `verifyBackup` and `restoreDatabase` read it. @throws DATA_CORRUPT
+   */
+  backup(options?: CallOptions): AsyncIterable<Uint8Array>;
   stats(options?: CallOptions): Promise<Stats>;
   /** Writes a checkpoint of a gallery's graph (of all galleries without a name), so that the next opening is quick. */
   checkpoint(request?: { readonly gallery?: string | undefined } & CallOptions): Promise<void>;

@@ -22,6 +22,7 @@ import {
   type EraseRequest,
   type ExportedTemplate,
   type Gallery,
+  type GallerySettings,
   type Identification,
   type Identity,
   type IdentityPage,
@@ -29,9 +30,11 @@ import {
   type IdentifyFacesRequest,
   type IdentifyRequest,
   type ImportResult,
+  type ImportTemplatesOptions,
   type ListIdentitiesRequest,
   type RemoveTemplateRequest,
   type Stats,
+  type TemplateImportResult,
   type UpdateGalleryRequest,
   type UpdateIdentityRequest,
   type Verification,
@@ -69,10 +72,14 @@ import {
   sha256,
   type ParsedSearch,
 } from './requests.js';
+import { importTemplates, type ParsedTemplate } from './template-import.js';
 import { version } from './version.js';
 
 export type * from './api.js';
 export { rotateMasterKey, type EncryptionOptions } from './index/identity-index.js';
+export type { BackupSummary } from './index/backup-reader.js';
+export { verifyBackup } from './index/backup-reader.js';
+export { restoreDatabase, type RestoreOptions } from './index/restore.js';
 export { errorCodes, HarmonidError, isHarmonidError, type ErrorCode, type ErrorDetails } from './errors.js';
 
 export interface DatabaseOptions extends IdentityIndexOptions {
@@ -209,6 +216,16 @@ class EmbeddedDatabase implements Database {
       concurrency: this.#importConcurrency,
       signal: options.signal,
     });
+  }
+
+  importTemplates(
+    items: AsyncIterable<ExportedTemplate> | Iterable<ExportedTemplate>,
+    options: ImportTemplatesOptions = {},
+  ): AsyncIterable<TemplateImportResult> {
+    this.#check(options);
+    const galleryFor = (template: ParsedTemplate): Promise<GalleryRecord> =>
+      this.#galleryForTemplate(template, options.createGallery);
+    return importTemplates(this.#index, galleryFor, items, options);
   }
 
   // ── Identification and verification ────────────────────────────────────────────────────────────────────────────────
@@ -362,6 +379,11 @@ class EmbeddedDatabase implements Database {
     }
   }
 
+  backup(options: CallOptions = {}): AsyncIterable<Uint8Array> {
+    this.#check(options);
+    return this.#index.backup({ product: version, signal: options.signal });
+  }
+
   async stats(options: CallOptions = {}): Promise<Stats> {
     this.#check(options);
     return {
@@ -411,6 +433,18 @@ class EmbeddedDatabase implements Database {
       if (isHarmonidError(error) && error.code === 'GALLERY_EXISTS') return this.#index.getGallery(parsed);
       throw error;
     }
+  }
+
+  /** As for an enrolment; with `settings` every gallery makes itself. */
+  async #galleryForTemplate(
+    { gallery, space, dimensions }: ParsedTemplate,
+    settings: GallerySettings | undefined,
+  ): Promise<GalleryRecord> {
+    const found = this.#index.findGallery(gallery);
+    if (found) return found;
+    const makesItself = gallery === defaultGallery && space === this.#embedder?.info.space;
+    if (!settings && !makesItself) return this.#index.getGallery(gallery);
+    return this.createGallery({ ...settings, gallery, space, dimensions });
   }
 
   async #search(

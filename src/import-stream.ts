@@ -1,12 +1,11 @@
 /**
- * Import: a stream of enrolments in, a result an item out.
+ * Import: a stream of enrolments (or templates) in, a result an item out.
  *
  * At most `concurrency` items are in work, and no further item is taken from the source before one of them is done, so that
  * memory stays bounded and a slow consumer slows the source. A result is handed on as soon as it is known, not when the next
  * item arrives. An item that is refused never stops the others; a source that throws ends the import with its error, after
- * what had begun is finished.
+ * the results of what had begun.
  */
-import type { EnrollAnswer, EnrollRequest, ImportResult } from './api.js';
 import { asHarmonidError, throwIfAborted } from './errors.js';
 
 export interface ImportOptions {
@@ -15,48 +14,84 @@ export interface ImportOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-type Source = AsyncIterable<EnrollRequest> | Iterable<EnrollRequest>;
-type Event =
-  { readonly item: IteratorResult<EnrollRequest> } | { readonly work: Promise<Event>; readonly result: ImportResult };
+/** Something that is to be somebody's. */
+export interface ImportItem {
+  readonly identity: string;
+  readonly signal?: AbortSignal | undefined;
+}
 
-export async function* importItems(
-  enroll: (request: EnrollRequest) => Promise<EnrollAnswer>,
-  items: Source,
+/** An item's answer, or why it has none. */
+export type ItemResult<Answer> =
+  | { readonly index: number; readonly identity: string; readonly answer: Answer; readonly error?: undefined }
+  | { readonly index: number; readonly identity: string; readonly error: Error; readonly answer?: undefined };
+
+type Arrival<Item> = { readonly item: IteratorResult<Item> } | { readonly failure: unknown };
+
+export async function* importItems<Item extends ImportItem, Answer>(
+  enroll: (item: Item) => Promise<Answer>,
+  items: AsyncIterable<Item> | Iterable<Item>,
   options: ImportOptions,
-): AsyncIterable<ImportResult> {
+): AsyncIterable<ItemResult<Answer>> {
   const source = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
-  const running = new Set<Promise<Event>>();
-  let arriving: Promise<Event> | undefined;
+  const running = new Set<Promise<void>>();
+  const finished: ItemResult<Answer>[] = [];
+  let isAsked = false;
+  let arrival: Arrival<Item> | undefined;
+  let failed: { readonly failure: unknown } | undefined;
   let exhausted = false;
   let index = 0;
+  /** Ends the wait below, whatever happened. One promise for all that may happen: racing hundreds of them costs more than the work. */
+  let wake = (): void => undefined;
 
-  const begin = (item: EnrollRequest): void => {
+  const ask = async (): Promise<void> => {
+    isAsked = true;
+    try {
+      arrival = { item: await source.next() };
+    } catch (failure) {
+      arrival = { failure };
+    }
+    isAsked = false;
+    wake();
+  };
+
+  const begin = (item: Item): void => {
     const at = index++;
-    const request = { ...item, signal: item.signal ?? options.signal };
-    const work: Promise<Event> = enroll(request).then(
-      (answer) => ({ work, result: { index: at, identity: item.identity, answer } }),
-      (error: unknown) => ({ work, result: { index: at, identity: item.identity, error: asHarmonidError(error) } }),
-    );
+    const { identity } = item;
+    const work = enroll({ ...item, signal: item.signal ?? options.signal })
+      .then(
+        (answer) => finished.push({ index: at, identity, answer }),
+        (error: unknown) => finished.push({ index: at, identity, error: asHarmonidError(error) }),
+      )
+      .then(() => {
+        running.delete(work);
+        wake();
+      });
     running.add(work);
   };
 
   try {
     for (;;) {
       throwIfAborted(options.signal);
-      if (!exhausted && !arriving && running.size < options.concurrency) {
-        arriving = Promise.resolve(source.next()).then((item) => ({ item }));
+      if (arrival) {
+        if ('failure' in arrival) failed = arrival;
+        else if (!arrival.item.done) begin(arrival.item.value);
+        exhausted = 'failure' in arrival || arrival.item.done === true;
+        arrival = undefined;
       }
-      const awaited = arriving ? [arriving, ...running] : [...running];
-      if (awaited.length === 0) return;
-      const event = await Promise.race(awaited);
-      if ('item' in event) {
-        arriving = undefined;
-        if (event.item.done) exhausted = true;
-        else begin(event.item.value);
-      } else {
-        running.delete(event.work);
-        yield event.result;
+      // Never rejects.
+      if (!exhausted && !isAsked && running.size + finished.length < options.concurrency) void ask();
+      const result = finished.shift();
+      if (result) {
+        yield result;
+        continue;
       }
+      if (exhausted && running.size === 0) {
+        if (failed) throw failed.failure;
+        return;
+      }
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
     }
   } finally {
     // Nothing is left running behind the caller's back; the source may free what it holds.

@@ -215,7 +215,8 @@ export function parseBytes(bytes: unknown, argument: string): Uint8Array {
   return bytes;
 }
 
-function parseDuplicates<T extends string | undefined>(value: T): T {
+/** @throws INVALID_ARGUMENT */
+export function parseDuplicates<T extends string | undefined>(value: T): T {
   if (value !== undefined && !['refuse', 'report', 'ignore'].includes(value)) {
     throw invalidArgument(`duplicates is "${value}", one of refuse, report, ignore is wanted`);
   }

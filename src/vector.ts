@@ -25,9 +25,12 @@ export const dimensionsMax = 4096;
 
 /** Below this norm a vector has no usable direction. */
 const normMin = 1e-12;
+/** Rounding to float32 moves a unit vector's norm by at most half of this. */
+const normTolerance = 2 ** -23;
 
 /**
- * Checks and normalises `values` into a unit vector of `dimensions` dimensions. Always copies.
+ * Checks and normalises `values` into a unit vector of `dimensions` dimensions. Always copies. What was a unit vector before is the same
+ * bit for bit, so that a template that leaves and comes back is the template that it was.
  * @param owner names the other side of a disagreement in messages, e.g. `gallery "lobby"`.
  * @throws VECTOR_WRONG_LENGTH, VECTOR_NOT_FINITE, VECTOR_ZERO_NORM
  */
@@ -59,8 +62,10 @@ export function parseVector(values: ArrayLike<number>, dimensions: number, owner
   }
   let sum = 0;
   for (let i = 0; i < dimensions; i++) sum += ((values[i] ?? 0) / largest) ** 2;
+  const unitVector = new Float32Array(values);
+  const isUnit = Math.abs(largest * Math.sqrt(sum) - 1) <= normTolerance;
+  if (isUnit && unitVector.every((value, i) => value === values[i])) return unitVector as UnitVector;
   const scale = 1 / Math.sqrt(sum);
-  const unitVector = new Float32Array(dimensions);
   for (let i = 0; i < dimensions; i++) unitVector[i] = ((values[i] ?? 0) / largest) * scale;
   return unitVector as UnitVector;
 }

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import { isHarmonidError, type ErrorCode } from '../src/errors.js';
 import { parseVector, squaredDistance } from '../src/vector.js';
+import { normal, randomFrom, runSeed } from './index/faces.js';
 
 function refused(code: ErrorCode, pattern: RegExp): (error: unknown) => boolean {
   return (error) => isHarmonidError(error) && error.code === code && pattern.test(error.message);
@@ -24,6 +25,25 @@ describe('vector', () => {
     const unit = parseVector(given, 2, 'space "s"');
     given[0] = 7;
     assert.equal(unit[0], 1);
+  });
+
+  it('keeps a unit vector bit for bit, also over many rounds, and moves everything else to norm 1', () => {
+    const random = randomFrom(runSeed('vector'));
+    for (const dimensions of [2, 3, 128, 512, 4096]) {
+      for (let run = 0; run < 40; run++) {
+        const given = Array.from({ length: dimensions }, () => normal(random));
+        const once = parseVector(given, dimensions, 'a test');
+        assert.deepEqual(parseVector(once, dimensions, 'a test'), once);
+        assert.deepEqual(parseVector(Array.from(once), dimensions, 'a test'), once);
+        // A little longer than rounding could make it.
+        const longer = parseVector(
+          once.map((value) => value * (1 + 2 ** -21)),
+          dimensions,
+          'a test',
+        );
+        assert.ok(Math.abs(Math.sqrt(longer.reduce((sum, value) => sum + value * value, 0)) - 1) <= 2 ** -24 + 1e-12);
+      }
+    }
   });
 
   it('refuses what native code must never see, naming both sides', () => {

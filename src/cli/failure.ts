@@ -134,6 +134,8 @@ const nextSteps: Partial<Record<ErrorCode, string>> = {
   DATA_READ_ONLY: 'check the permissions of the directory and its file system',
   DATA_CORRUPT: 'restore it from a backup; nothing was changed',
   DISK_FULL: 'make room, then repeat; nothing was lost',
+  BACKUP_INVALID: 'take another backup; `harmonid restore FILE --verify-only` tells a whole one',
+  DATA_EXISTS: 'name a place where there is nothing yet',
   ADDRESS_IN_USE: 'choose another with --listen HOST:PORT (port 0 takes a free one), or end the process that has it',
   OVERLOADED: 'the server is busy: try again in a moment',
   UNAVAILABLE:

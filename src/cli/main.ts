@@ -7,6 +7,7 @@
 import process from 'node:process';
 import { Command } from 'commander';
 import { version } from '../version.js';
+import { backupCommand } from './commands/backup.js';
 import { checkpointCommand } from './commands/checkpoint.js';
 import { embedCommand } from './commands/embed.js';
 import { encryptionCommand } from './commands/encryption.js';
@@ -20,6 +21,7 @@ import { importCommand } from './commands/import.js';
 import { listCommand } from './commands/list.js';
 import { modelsCommand } from './commands/models.js';
 import { removeTemplateCommand } from './commands/remove-template.js';
+import { restoreCommand } from './commands/restore.js';
 import { serveCommand } from './commands/serve.js';
 import { showCommand } from './commands/show.js';
 import { statsCommand } from './commands/stats.js';
@@ -49,6 +51,7 @@ function assemble(run: Run): Command {
   program.commandsGroup('Databases:');
   for (const make of [serveCommand, galleryCommand, statsCommand, exportCommand, checkpointCommand, encryptionCommand])
     program.addCommand(make(run));
+  for (const make of [backupCommand, restoreCommand]) program.addCommand(make(run));
   program.commandsGroup('Models:');
   for (const make of [embedCommand, modelsCommand, evaluateCommand]) program.addCommand(make(run));
   program.addHelpText(

@@ -3,6 +3,7 @@
  */
 import Table from 'cli-table3';
 import type { Decision, Identification } from '../api.js';
+import type { BackupSummary } from '../database.js';
 import type { Paint } from './terminal.js';
 
 /** What stands where there is nothing. */
@@ -71,6 +72,17 @@ export function bytesText(bytes: number): string {
   if (bytes < 1024) return `${bytes} B`;
   const power = Math.min(4, Math.floor(Math.log2(bytes) / 10));
   return `${(bytes / 1024 ** power).toFixed(1)} ${'KMGT'[power - 1] ?? ''}iB`;
+}
+
+/** What is in a backup, and how to know it again. */
+export function backupText({ records, at, product, bytes, sha256 }: BackupSummary): string {
+  const count = (table: string): number => records[table] ?? 0;
+  const held = [
+    counted(count('galleries'), 'gallery', 'galleries'),
+    counted(count('identities'), 'person', 'people'),
+    counted(count('templates'), 'template'),
+  ];
+  return `${held.join(', ')} as of ${timeText(at)}, by harmonid ${product}\n${bytesText(bytes)}, SHA-256 ${sha256}`;
 }
 
 export function counted(count: number, singular: string, plural = `${singular}s`): string {

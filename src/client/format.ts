@@ -5,11 +5,11 @@
 import type {
   CreateGalleryRequest,
   EmbedRequest,
-  Embedding,
   EnrollRequest,
   GallerySettings,
   IdentifyFacesRequest,
   IdentifyRequest,
+  ImportTemplatesOptions,
   ListIdentitiesRequest,
   Sample,
   SearchOptions,
@@ -22,6 +22,7 @@ import { duplicatePolicies, faceSelections, numberOf, qualityReasonNumbers } fro
 import type * as admin from '../wire/harmonid/v1/admin.js';
 import type * as common from '../wire/harmonid/v1/common.js';
 import type * as wire from '../wire/harmonid/v1/identity.js';
+import { formatEmbedding } from '../wire/templates.js';
 
 export function formatEnroll(request: EnrollRequest): wire.EnrollRequest {
   const { gallery, identity, label, groups, attributes, idempotencyKey, duplicates, refuseReasons, faces } = request;
@@ -106,6 +107,15 @@ export function formatUpdateGallery(request: UpdateGalleryRequest): admin.Update
   return { gallery: request.gallery, settings: formatSettings(request) };
 }
 
+export function formatImportOptions(options: ImportTemplatesOptions): admin.ImportTemplatesOptions {
+  const { gallery, createGallery, duplicates } = options;
+  return {
+    gallery,
+    createGallery: createGallery && formatSettings(createGallery),
+    duplicates: numberOf(duplicatePolicies, duplicates, 'duplicates'),
+  };
+}
+
 function formatSettings(settings: GallerySettings): admin.GallerySettings {
   const { threshold, margin, duplicates, refuseReasons, templatesPerIdentityMax, description } = settings;
   return {
@@ -123,14 +133,6 @@ export function formatSample(given: Sample): common.Sample {
   if (image !== undefined) return { sample: { $case: 'image', value: parseBytes(image, 'image') } };
   if (embedding !== undefined) return { sample: { $case: 'embedding', value: formatEmbedding(embedding) } };
   return { sample: { $case: 'alignedCrop', value: parseBytes(alignedCrop, 'alignedCrop') } };
-}
-
-/** What is no number, or none that float32 holds, goes as NaN or infinity: the server refuses it as VECTOR_NOT_FINITE. */
-function formatEmbedding({ space, vector }: Embedding): common.Embedding {
-  return {
-    space,
-    vector: Array.from(vector, (value: unknown) => (typeof value === 'number' ? Math.fround(value) : Number.NaN)),
-  };
 }
 
 function formatReasons(reasons: GallerySettings['refuseReasons']): common.QualityReasons | undefined {

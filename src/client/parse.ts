@@ -3,7 +3,6 @@ import type {
   Candidate,
   EmbedAnswer,
   EmbedderInfo,
-  Embedding,
   EnrollAnswer,
   EraseAnswer,
   ExportedTemplate,
@@ -14,24 +13,18 @@ import type {
   Identity,
   ImportResult,
   Stats,
-  Template,
+  TemplateImportResult,
   Timings,
   Verification,
 } from '../api.js';
 import { executionProviders } from '../embedder/embedder.js';
 import { HarmonidError } from '../errors.js';
-import {
-  decisions,
-  duplicatePolicies,
-  graphSources,
-  nameOf,
-  qualityReasonNumbers,
-  templateOrigins,
-} from '../wire/enums.js';
+import { decisions, duplicatePolicies, graphSources, nameOf, qualityReasonNumbers } from '../wire/enums.js';
 import { errorOfWire } from '../wire/error-status.js';
 import type * as admin from '../wire/harmonid/v1/admin.js';
 import type * as common from '../wire/harmonid/v1/common.js';
 import type * as wire from '../wire/harmonid/v1/identity.js';
+import { parseEmbedding, parseExported as parseExportedTemplate, parseTemplate } from '../wire/templates.js';
 
 export function parseErasure({ receipt, proof, ...rest }: wire.EraseIdentityResponse): EraseAnswer {
   return {
@@ -44,7 +37,7 @@ export function parseErasure({ receipt, proof, ...rest }: wire.EraseIdentityResp
 export function parseEnrollAnswer(answer: wire.EnrollResponse): EnrollAnswer {
   return {
     ...answer,
-    templates: answer.templates.map(parseTemplate),
+    templates: answer.templates.map((template) => parseTemplate(template, incomplete)),
     faces: answer.faces.map(parseFace),
     duplicates: answer.duplicates.map(parseCandidate),
   };
@@ -95,18 +88,29 @@ export function parseIdentity(given: common.Identity | undefined): Identity {
   const identity = present(given, 'identity');
   return {
     ...identity,
-    templates: identity.templates.map(parseTemplate),
+    templates: identity.templates.map((template) => parseTemplate(template, incomplete)),
     createdAt: present(identity.createdAt, 'created_at'),
     updatedAt: present(identity.updatedAt, 'updated_at'),
   };
 }
 
 export function parseExported(exported: admin.ExportTemplatesResponse): ExportedTemplate {
-  return {
-    ...exported,
-    template: parseTemplate(present(exported.template, 'template')),
-    embedding: parseEmbedding(present(exported.embedding, 'embedding')),
-  };
+  return parseExportedTemplate(exported, incomplete);
+}
+
+export function parseImportedTemplate({
+  index,
+  identity,
+  result,
+}: admin.ImportTemplatesResponse): TemplateImportResult {
+  const { $case, value } = present(result, 'result');
+  return $case === 'answer'
+    ? {
+        index,
+        identity,
+        answer: { ...value, template: parseTemplate(present(value.template, 'template'), incomplete) },
+      }
+    : { index, identity, error: errorOfWire(value) };
 }
 
 export function parseGallery(given: admin.Gallery | undefined): Gallery {
@@ -155,16 +159,6 @@ function parseCandidate(candidate: common.Candidate): Candidate {
   return candidate;
 }
 
-function parseTemplate(template: common.Template): Template {
-  return {
-    ...template,
-    origin: named(templateOrigins, template.origin, 'origin'),
-    quality: template.quality ?? null,
-    imageDigest: template.imageDigest ?? null,
-    enrolledAt: present(template.enrolledAt, 'enrolled_at'),
-  };
-}
-
 function parseFace(face: common.Face): Face {
   const quality = present(face.quality, 'quality');
   return {
@@ -186,11 +180,6 @@ function parseReasons(reasons: readonly number[]): Face['quality']['reasons'] {
 function parseTimings(timings: common.Timings | undefined): Timings {
   const { embed, searchMs, totalMs } = present(timings, 'timings');
   return { ...present(embed, 'embed'), searchMs, totalMs };
-}
-
-/** Float32 again, as the library hands vectors out; the values were float32 on the wire. */
-function parseEmbedding({ space, vector }: common.Embedding): Embedding {
-  return { space, vector: Float32Array.from(vector) };
 }
 
 export function present<T>(value: T | undefined, field: string): T {

@@ -24,11 +24,13 @@ import type {
   IdentityPage,
   IdentityRef,
   ImportResult,
+  ImportTemplatesOptions,
   ListIdentitiesRequest,
   RemoveTemplateRequest,
   Sample,
   SearchOptions,
   Stats,
+  TemplateImportResult,
   UpdateGalleryRequest,
   UpdateIdentityRequest,
   Verification,
@@ -37,13 +39,19 @@ import type {
 import { asHarmonidError, type HarmonidError } from '../errors.js';
 import { faceSelections, numberOf } from '../wire/enums.js';
 import { errorOfWire } from '../wire/error-status.js';
-import { AdminServiceService as admin, type Limits } from '../wire/harmonid/v1/admin.js';
+import {
+  AdminServiceService as admin,
+  type ImportTemplatesOptions as WireImportOptions,
+  type ImportTemplatesRequest,
+  type Limits,
+} from '../wire/harmonid/v1/admin.js';
 import {
   IdentityServiceService as service,
   type IdentifyStreamRequest,
   type IdentifyStreamResponse,
   type ImportRequest,
 } from '../wire/harmonid/v1/identity.js';
+import { formatExported } from '../wire/templates.js';
 import { Connection, type ConnectionOptions } from './connection.js';
 import {
   formatCreateGallery,
@@ -51,6 +59,7 @@ import {
   formatEnroll,
   formatIdentify,
   formatIdentifyFaces,
+  formatImportOptions,
   formatList,
   formatSample,
   formatSearch,
@@ -67,6 +76,7 @@ import {
   parseGallery,
   parseIdentification,
   parseIdentity,
+  parseImportedTemplate,
   parseImportResult,
   parseStats,
   parseVerification,
@@ -242,6 +252,27 @@ export class RemoteDatabase implements Database {
     for await (const exported of answers) yield parseExported(exported);
   }
 
+  async *importTemplates(
+    items: AsyncIterable<ExportedTemplate> | Iterable<ExportedTemplate>,
+    options: ImportTemplatesOptions = {},
+  ): AsyncGenerator<TemplateImportResult, void, void> {
+    // As in `importAll`: an item that cannot be sent goes as an empty one, and its own error takes the place of the answer.
+    const unsendable = new Map<number, Pick<TemplateImportResult, 'identity'> & { readonly error: HarmonidError }>();
+    const requests = templateRequests(items, formatImportOptions(options), (index, identity, error) =>
+      unsendable.set(index, { identity, error }),
+    );
+    for await (const response of this.#connection.bidirectional(admin.importTemplates, requests, options)) {
+      const { index } = response;
+      const refused = unsendable.get(index);
+      unsendable.delete(index);
+      yield refused ? { index, ...refused } : parseImportedTemplate(response);
+    }
+  }
+
+  async *backup(options: CallOptions = {}): AsyncGenerator<Uint8Array, void, void> {
+    for await (const { chunk } of this.#connection.serverStream(admin.backup, {}, options)) yield chunk;
+  }
+
   async info(options: CallOptions = {}): Promise<ServerInfo> {
     const info = await this.#connection.unary(admin.getInfo, {}, options);
     return {
@@ -278,6 +309,27 @@ async function* importRequests(
       onUnsendable(index, request.identity, asHarmonidError(error));
     }
     yield { item };
+    index++;
+  }
+}
+
+async function* templateRequests(
+  items: AsyncIterable<ExportedTemplate> | Iterable<ExportedTemplate>,
+  options: WireImportOptions,
+  onUnsendable: (index: number, identity: string, error: HarmonidError) => void,
+): AsyncGenerator<ImportTemplatesRequest, void, void> {
+  yield { part: { $case: 'options', value: options } };
+  let index = 0;
+  for await (const item of items) {
+    let part: ImportTemplatesRequest['part'];
+    try {
+      // Its number is of the gallery that it comes from; here it gets a new one.
+      const value = formatExported({ ...item, template: { ...item.template, template: 0 } });
+      part = { $case: 'item', value };
+    } catch (error) {
+      onUnsendable(index, item.identity, asHarmonidError(error));
+    }
+    yield { part };
     index++;
   }
 }

@@ -213,6 +213,30 @@ function unframe(type: RecordType, key: Uint8Array, bytes: Buffer): Buffer {
   return bytes.subarray(headerBytes);
 }
 
+/**
+ * Checks a record that is passed on as it is stored, whatever its type and version: magic, length, checksum with its key.
+ * @throws DATA_CORRUPT, naming both checksums
+ */
+export function verifyFrame(key: Uint8Array, bytes: Buffer): void {
+  const corrupt = (what: string, details: object = {}): HarmonidError =>
+    new HarmonidError('DATA_CORRUPT', `record ${printKey(key)}: ${what}`, {
+      details: { key: printKey(key), ...details },
+    });
+  if (bytes.length < headerBytes) throw corrupt(`${bytes.length} bytes, a header has ${headerBytes}`);
+  const stored = bytes.readUInt32LE(8);
+  const computed = checksum(key, bytes);
+  if (stored !== computed) {
+    throw corrupt(`stored checksum ${hex(stored)}, computed ${hex(computed)}`, {
+      storedChecksum: hex(stored),
+      computedChecksum: hex(computed),
+    });
+  }
+  if (bytes.readUInt16LE(0) !== magic) throw corrupt(`magic ${hex(bytes.readUInt16LE(0))}, expected ${hex(magic)}`);
+  if (bytes.readUInt32LE(4) !== bytes.length - headerBytes) {
+    throw corrupt(`payload of ${bytes.length - headerBytes} bytes, header says ${bytes.readUInt32LE(4)}`);
+  }
+}
+
 function hex(value: number): string {
   return `0x${value.toString(16).padStart(8, '0')}`;
 }

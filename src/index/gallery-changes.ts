@@ -38,6 +38,7 @@ import {
 import { liftSuppression, putReceipt, refuseErased } from './erasure-receipt.js';
 import type { Candidate, Gallery, Identity, Receipt } from './records.js';
 import type { StoreReader, StoreWriter } from './store.js';
+import { findCopies } from './template-copies.js';
 
 const u32Max = 0xffffffff;
 /** Expired answers that one enrolment clears away; more than one, so that they never pile up. */
@@ -169,6 +170,11 @@ export function enroll(edit: GalleryEdit, draft: EnrollDraft, duplicates: readon
   const imageDigests = draft.templates.flatMap(({ imageDigest }) => imageDigest ?? []);
   if (draft.unlessErased) refuseErased(writer, { name: gallery, number }, draft.identity, imageDigests);
   const before = findIdentity(writer, record, draft.identity);
+  const copies =
+    draft.onlyNew && before && findCopies(templatesOf(writer, record, before.owner), draft.templates)?.map(asTemplate);
+  if (copies) {
+    return { created: false, templates: copies, duplicates: [], sequence: record.sequence, replayed: true };
+  }
   checkEnrolment(edit, draft, before, duplicates);
   liftSuppression(writer, number, draft.identity, imageDigests);
 
@@ -189,7 +195,10 @@ export function enroll(edit: GalleryEdit, draft: EnrollDraft, duplicates: readon
   });
   if (!before || draft.groups) regroup(edit, owner, before?.record.groups ?? [], groups);
   const templates = draft.templates.map((template, i): StoredTemplate => {
-    const stored = { template: record.nextTemplate + i, record: { ...template, enrolledAt: nowMs } };
+    const stored = {
+      template: record.nextTemplate + i,
+      record: { ...template, enrolledAt: template.enrolledAt ?? nowMs },
+    };
     const key = keys.template(number, owner, stored.template);
     writer.put('templates', key, templateCodec.encode(key, stored.record));
     edit.added.push({ label: stored.template, owner, vector: template.vector });

@@ -7,6 +7,7 @@
 import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
 import { emitWarning } from 'node:process';
 import { HarmonidError } from '../errors.js';
+import { writeBackup } from './backup.js';
 import { removeGraphFile, removeStrayGraphFiles } from './checkpoint.js';
 import {
   checkpointCodec,
@@ -28,6 +29,7 @@ import { Gallery, type GalleryOptions } from './gallery.js';
 import { startGraphThread, type GraphSource, type GraphThread } from './graph-thread.js';
 import { shredMemoryFiles } from './graph-sealing.js';
 import { graphKeyContext, type Keyring } from './keyring.js';
+import { HeldSnapshots } from './held-snapshots.js';
 import { readGalleries } from './identity-reads.js';
 import type { GalleryChange, GalleryDraft, IdentityIndex, IdentityIndexOptions } from './index-api.js';
 import { openLmdbStore, type LmdbStore } from './lmdb-store.js';
@@ -75,7 +77,7 @@ const galleryTables = [
 export async function openIdentityIndex(options: IdentityIndexOptions): Promise<IdentityIndex> {
   const { path, readOnly = false } = options;
   prepareFolder(path, readOnly);
-  const raw = openLmdbStore({ path, readOnly });
+  const raw = openLmdbStore({ path, readOnly, flushes: options.durability !== 'committed' });
   let encryption: Awaited<ReturnType<typeof openEncryption>> = null;
   let lock: DataLock | null = null;
   let thread: GraphThread | null = null;
@@ -115,6 +117,7 @@ export async function openIdentityIndex(options: IdentityIndexOptions): Promise<
       encryption: encryption && { masterKey: encryption.master, directory: encryption.keyring.directory },
       recallMin: options.recallMin ?? recallMinDefault,
       store,
+      raw,
       lock,
       thread,
       galleries,
@@ -150,6 +153,8 @@ interface Parts {
   readonly encryption: GraphSource['encryption'];
   readonly recallMin: number;
   readonly store: LmdbStore;
+  /** The same without the sealing: records as they lie in the file. */
+  readonly raw: LmdbStore;
   readonly lock: DataLock | null;
   readonly thread: GraphThread;
   readonly galleries: Map<string, Gallery>;
@@ -339,8 +344,9 @@ async function deleteGallery(
 // ── The index ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 function makeIndex(parts: Parts): IdentityIndex {
-  const { galleries, store, thread, lock, readOnly, options } = parts;
+  const { galleries, store, thread, lock, readOnly, options, raw } = parts;
   let closing: Promise<void> | null = null;
+  const snapshots = new HeldSnapshots(raw);
   /** Galleries are made and deleted one at a time. */
   let administration: Promise<unknown> = Promise.resolve();
 
@@ -374,6 +380,7 @@ function makeIndex(parts: Parts): IdentityIndex {
   }
 
   async function close(): Promise<void> {
+    snapshots.close();
     await administration;
     for (const open of galleries.values()) {
       await open.drained();
@@ -415,6 +422,10 @@ function makeIndex(parts: Parts): IdentityIndex {
     eraseIdentity: async (name, identity, { prove = false } = {}) => writable(name).eraseIdentity(identity, prove),
     exportTemplates: (name) => gallery(name).exportTemplates(),
 
+    backup({ product, signal }) {
+      checkOpen();
+      return writeBackup({ snapshot: () => snapshots.take(), product, clock: options.clock, signal });
+    },
     async stats() {
       checkOpen();
       return Promise.all(Array.from(galleries.values(), (open) => open.stats()));

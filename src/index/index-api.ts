@@ -71,6 +71,8 @@ export interface TemplateDraft {
   readonly origin: TemplateOrigin;
   readonly quality: number | null;
   readonly imageDigest: string | null;
+  /** Milliseconds since 1970: of a template that was enrolled before. Default: now. */
+  readonly enrolledAt?: number | undefined;
 }
 
 export interface EnrollDraft {
@@ -84,6 +86,8 @@ export interface EnrollDraft {
   readonly duplicates?: DuplicatePolicy | undefined;
   /** Refuse with IDENTITY_ERASED who is on the list of the erased; else an enrolment takes them off it. */
   readonly unlessErased?: boolean | undefined;
+  /** Nothing is written, and the answer is `replayed`, when the identity has all the templates already (template-copies.ts). */
+  readonly onlyNew?: boolean | undefined;
   /** `digest` tells a retry of the same request from another request under the same key. */
   readonly idempotency?: { readonly key: string; readonly digest: string } | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -173,6 +177,9 @@ export interface IdentityIndex {
   ): Promise<EraseAnswer>;
   /** Every template with its vector, identities in byte order; a consistent snapshot. */
   exportTemplates(gallery: string): Iterable<{ identity: Identity; template: Template; vector: UnitVector }>;
+
+  /** Everything, as it is when the first byte is asked for. @throws DATA_CORRUPT, CLOSED */
+  backup(options: { readonly product: string; readonly signal?: AbortSignal | undefined }): AsyncIterable<Uint8Array>;
 
   stats(): Promise<readonly GalleryStats[]>;
   storeBytes(): number;

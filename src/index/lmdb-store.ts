@@ -28,6 +28,8 @@ export interface LmdbStoreOptions {
   readonly path: string;
   /** Never writes to the data file; a file that is not there is DATA_NOT_FOUND. */
   readonly readOnly: boolean;
+  /** Default true. False: a commit is visible before it is flushed, and what the power loss takes may have been acknowledged. */
+  readonly flushes?: boolean | undefined;
 }
 
 type Bytes = Database<Buffer, Buffer>;
@@ -46,12 +48,12 @@ export function dataFile(path: string): string {
 }
 
 /** @throws DATA_NOT_FOUND, DATA_READ_ONLY, DATA_CORRUPT, DISK_FULL */
-export function openLmdbStore({ path, readOnly }: LmdbStoreOptions): LmdbStore {
+export function openLmdbStore({ path, readOnly, flushes = true }: LmdbStoreOptions): LmdbStore {
   const file = dataFile(path);
   if (readOnly && !existsSync(file)) throw new HarmonidError('DATA_NOT_FOUND', `there is no data file in ${path}`);
   const { isUnflushed } = refuseDamagedFile(file);
   if (isUnflushed && !readOnly) settleUnflushed(file, path);
-  const { root, tables } = openTables(file, readOnly, path);
+  const { root, tables } = openTables(file, { readOnly, flushes, path });
   return makeStore(root, tables, path, file, readOnly);
 }
 
@@ -66,8 +68,7 @@ function settleUnflushed(file: string, path: string): void {
 
 function openTables(
   file: string,
-  readOnly: boolean,
-  path: string,
+  { readOnly, flushes, path }: { readonly readOnly: boolean; readonly flushes: boolean; readonly path: string },
 ): { root: RootDatabase; tables: Map<TableName, Bytes> } {
   let root: RootDatabase | undefined;
   try {
@@ -82,7 +83,7 @@ function openTables(
       // Erased vectors must not linger in unused parts of new pages.
       noMemInit: false,
       // A commit is visible when it is flushed, not before: see above.
-      overlappingSync: false,
+      overlappingSync: !flushes,
     });
     root = opened;
     const tables = new Map<TableName, Bytes>();
@@ -92,8 +93,9 @@ function openTables(
         encoding: 'binary',
         keyEncoding: 'binary',
       });
-      if (!table) throw new HarmonidError('DATA_CORRUPT', `table ${name} is missing in ${file}`);
-      tables.set(name, table);
+      // A reader of an older directory makes none: what is not there is empty.
+      if (table) tables.set(name, table);
+      else if (!readOnly) throw new HarmonidError('DATA_CORRUPT', `table ${name} is missing in ${file}`);
     }
     return { root: opened, tables };
   } catch (error) {
@@ -113,10 +115,10 @@ function makeStore(
   let closing: Promise<void> | undefined;
   const commits = openCommits(root, path);
   const tableWithin = (name: TableName): Bytes => tables.get(name) as Bytes;
-  const table = (name: TableName): Bytes => {
+  const table = (name: TableName): Bytes | undefined => {
     if (closing) throw new HarmonidError('CLOSED', 'the store is closed');
     commits.refuseBroken();
-    return tableWithin(name);
+    return tables.get(name);
   };
   // A write that was asked for before the store is closed is still done.
   const writer: StoreWriter = {
@@ -165,14 +167,14 @@ function asBuffer(bytes: Uint8Array): Buffer {
 }
 
 /** Reads in the transaction under way; in the given one, when there is one. */
-function readerOf(table: (name: TableName) => Bytes, transaction?: Transaction): StoreReader {
+function readerOf(table: (name: TableName) => Bytes | undefined, transaction?: Transaction): StoreReader {
   const within = transaction && { transaction };
   return {
-    get: (name, key) => table(name).get(asBuffer(key), within),
+    get: (name, key) => table(name)?.get(asBuffer(key), within),
     range: (name, start, end) =>
       table(name)
-        .getRange({ start: asBuffer(start), end: asBuffer(end), ...within })
-        .map(({ key, value }) => ({ key, value })),
-    keys: (name, start, end) => table(name).getKeys({ start: asBuffer(start), end: asBuffer(end), ...within }),
+        ?.getRange({ start: asBuffer(start), end: asBuffer(end), ...within })
+        .map(({ key, value }) => ({ key, value })) ?? [],
+    keys: (name, start, end) => table(name)?.getKeys({ start: asBuffer(start), end: asBuffer(end), ...within }) ?? [],
   };
 }

@@ -1,9 +1,12 @@
 /** harmonid.v1.AdminService: one short handler a call over any Database. */
 import type { Database } from '../api.js';
 import type { AdminServiceServer, ExportTemplatesRequest, ExportTemplatesResponse } from '../wire/harmonid/v1/admin.js';
+import { formatExported } from '../wire/templates.js';
+import { sendBackup } from './backup-call.js';
 import type { CallContext, Calls } from './calls.js';
-import { formatExported, formatGallery, formatInfo, formatStats } from './format.js';
+import { formatGallery, formatInfo, formatStats } from './format.js';
 import { parseCreateGallery, parseUpdateGallery } from './parse.js';
+import { receiveTemplates } from './template-call.js';
 
 export function adminService(database: Database, calls: Calls, messageBytesMax: number): AdminServiceServer {
   return {
@@ -29,6 +32,8 @@ export function adminService(database: Database, calls: Calls, messageBytesMax: 
       return {};
     }),
     exportTemplates: calls.serverStream((request, call) => exportTemplates(database, request, call)),
+    importTemplates: calls.bidirectional((requests, call) => receiveTemplates(database, requests, call)),
+    backup: calls.serverStream((_request, call) => sendBackup(database, call, messageBytesMax)),
   };
 }
 

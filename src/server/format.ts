@@ -5,7 +5,6 @@ import type {
   EmbedderInfo,
   EnrollAnswer,
   EraseAnswer,
-  ExportedTemplate,
   Face,
   Gallery,
   GalleryStats,
@@ -13,15 +12,15 @@ import type {
   Identity,
   QualityReason,
   Stats,
-  Template,
   Timings,
   Verification,
 } from '../api.js';
 import { requestLimits } from '../requests.js';
-import { decisions, duplicatePolicies, graphSources, qualityReasonNumbers, templateOrigins } from '../wire/enums.js';
+import { decisions, duplicatePolicies, graphSources, qualityReasonNumbers } from '../wire/enums.js';
 import type * as admin from '../wire/harmonid/v1/admin.js';
 import type * as common from '../wire/harmonid/v1/common.js';
 import type * as wire from '../wire/harmonid/v1/identity.js';
+import { formatEmbedding, formatTemplate } from '../wire/templates.js';
 
 export function formatErasure({ receipt, proof, ...rest }: EraseAnswer): wire.EraseIdentityResponse {
   return {
@@ -78,15 +77,6 @@ export function formatIdentity(identity: Identity): common.Identity {
   };
 }
 
-export function formatExported(exported: ExportedTemplate): admin.ExportTemplatesResponse {
-  return {
-    ...exported,
-    groups: [...exported.groups],
-    template: formatTemplate(exported.template),
-    embedding: formatEmbedding(exported.embedding),
-  };
-}
-
 export function formatGallery(gallery: Gallery): admin.Gallery {
   return {
     ...gallery,
@@ -138,15 +128,6 @@ function formatCandidate(candidate: Candidate): common.Candidate {
   return { ...candidate, groups: [...candidate.groups] };
 }
 
-function formatTemplate(template: Template): common.Template {
-  return {
-    ...template,
-    origin: templateOrigins[template.origin],
-    quality: template.quality ?? undefined,
-    imageDigest: template.imageDigest ?? undefined,
-  };
-}
-
 function formatFace({ box, landmarks, quality }: Face): common.Face {
   return {
     box,
@@ -165,8 +146,4 @@ function formatReasons(reasons: readonly QualityReason[]): common.QualityReason[
 
 function formatTimings({ searchMs, totalMs, ...embed }: Timings): common.Timings {
   return { embed, searchMs, totalMs };
-}
-
-function formatEmbedding({ space, vector }: EmbedAnswer['faces'][number]['embedding']): common.Embedding {
-  return { space, vector: Array.from(vector) };
 }

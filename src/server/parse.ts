@@ -12,6 +12,7 @@ import type {
   GallerySettings,
   IdentifyFacesRequest,
   IdentifyRequest,
+  ImportTemplatesOptions,
   ListIdentitiesRequest,
   Sample,
   SearchOptions,
@@ -104,6 +105,20 @@ export function parseUpdateGallery(
   { signal }: CallOptions,
 ): UpdateGalleryRequest {
   return { gallery, ...parseSettings(settings), signal };
+}
+
+export function parseImportOptions(
+  options: admin.ImportTemplatesOptions | undefined,
+  { signal }: CallOptions,
+): ImportTemplatesOptions {
+  if (options === undefined) return { signal };
+  const { gallery, createGallery, duplicates } = options;
+  return {
+    gallery,
+    createGallery: createGallery && parseSettings(createGallery),
+    duplicates: parseEnum(duplicatePolicies, duplicates),
+    signal,
+  };
 }
 
 function parseSettings(settings: admin.GallerySettings | undefined): GallerySettings {

@@ -25,6 +25,8 @@ const commands = [
   'stats',
   'export',
   'checkpoint',
+  'backup',
+  'restore',
   'embed',
   'models list',
   'models add',

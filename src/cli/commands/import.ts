@@ -7,11 +7,11 @@
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { Command } from 'commander';
-import { defaultGallery, type Database, type DuplicatePolicy, type EnrollRequest } from '../../api.js';
+import { defaultGallery, type Database, type EnrollRequest } from '../../api.js';
 import { asHarmonidError, HarmonidError, isHarmonidError } from '../../errors.js';
 import { sha256 } from '../../requests.js';
 import { withDatabase } from '../connection.js';
-import { exitCodes, failureJson, type ExitCode, type FailureJson } from '../failure.js';
+import { exitCodes, failureJson, usageError, type ExitCode, type FailureJson } from '../failure.js';
 import {
   describe,
   duplicatesOption,
@@ -20,26 +20,23 @@ import {
   galleryOption,
   groupOption,
   targetOptions,
+  decimalNumber,
   wholeNumber,
-  type EmbedderOptions,
   type FaceChoice,
-  type GalleryOption,
-  type TargetOptions,
 } from '../options.js';
 import { listPeople, photoExtensions, type PeopleFolder, type PersonPhoto } from '../photos.js';
 import { startProgress } from '../progress.js';
+import { refusalText } from '../refusals.js';
 import type { Run } from '../run.js';
-import { note, painter, printJson, printLine, type Paint, type Terminal } from '../terminal.js';
-import { counted, printable, table } from '../wording.js';
+import { note, painter, printJson, printLine, type Terminal } from '../terminal.js';
+import { counted, printable } from '../wording.js';
+import { importTemplates, type TemplateImportOptions } from './import-templates.js';
 
-interface ImportOptions extends TargetOptions, GalleryOption, EmbedderOptions {
+interface ImportOptions extends TemplateImportOptions {
   readonly group?: readonly string[];
   readonly faces: FaceChoice;
-  readonly duplicates?: DuplicatePolicy;
   readonly anyQuality?: boolean;
-  readonly report?: string;
-  readonly allowRefused?: boolean;
-  readonly show: number;
+  readonly templates?: string;
 }
 
 /** What an import did; printed with --json and written with --report. */
@@ -70,11 +67,11 @@ interface RefusedPhoto {
 
 export function importCommand(run: Run): Command {
   const command = new Command('import')
-    .summary('enroll a folder of people')
+    .summary('enroll a folder of people, or exported templates')
     .description(
-      `Enrolls every photo (${photoExtensions.join(' ')}) of a folder that holds one folder a person; the folder's name becomes the person's id. Folders inside those are ignored. Photos that a person has already are passed over, so an import can be repeated.`,
+      `Enrolls every photo (${photoExtensions.join(' ')}) of a folder that holds one folder a person; the folder's name becomes the person's id. Folders inside those are ignored. Photos that a person has already are passed over, so an import can be repeated.\n\nWith --templates, enrolls what \`harmonid export\` wrote, with its provenance; that can be repeated, too.`,
     )
-    .argument('<dir>', 'the folder of people');
+    .argument('[dir]', 'the folder of people');
   targetOptions(command);
   galleryOption(command);
   groupOption(command, 'put everybody who gets a photo into this group (replaces all groups)');
@@ -83,20 +80,35 @@ export function importCommand(run: Run): Command {
   command
     .option('--any-quality', 'enroll poor faces, too')
     .option('--report <file>', 'write what happened as JSON')
-    .option('--allow-refused', 'exit 0 although photos were refused')
-    .option('--show <n>', 'refused photos to print; --json and --report have all', wholeNumber, 20);
+    .option('--allow-refused', 'exit 0 although photos or templates were refused')
+    .option('--show <n>', 'refusals to print; --json and --report have all', wholeNumber, 20)
+    .option(
+      '--templates <file>',
+      'enroll exported templates, in either format, in place of a folder; - reads standard input',
+    )
+    .option('--create-gallery', 'with --templates: make galleries that are not there')
+    .option('--threshold <distance>', 'with --create-gallery: a match is within this, squared L2', decimalNumber);
   describe(
     command,
     [
       'harmonid import ./people',
       'harmonid import ./staff --gallery lobby --group staff --report refused.json',
       'harmonid import ./people --server localhost:50051 --faces largest --allow-refused',
+      'harmonid import --templates templates.jsonl --data ./copy --create-gallery',
     ],
-    'With --json: {"gallery","people","photos","peopleCreated","peopleEnrolled","enrolled","alreadyThere","refused":[{"photo","identity","error"}],"ignored","seconds","complete"}.',
+    'Templates go where they came from, or all into --gallery; a face that is somebody else already is refused only with --duplicates refuse.\nWith --json: {"gallery","people","photos","peopleCreated","peopleEnrolled","enrolled","alreadyThere","refused":[{"photo","identity","error"}],"ignored","seconds","complete"};\nwith --templates {"templates","peopleCreated","added","alreadyThere","refused":[{"index","identity","error"}],"seconds","complete"}.',
   );
   embedderOptions(command);
-  return command.action((directory: string, options: ImportOptions) =>
+  return command.action((directory: string | undefined, options: ImportOptions) =>
     run(command, async (terminal) => {
+      if (options.templates !== undefined) {
+        if (directory !== undefined || options.group || options.anyQuality)
+          throw usageError('--templates takes no folder of photos, no --group and no --any-quality');
+        return importTemplates(terminal, options.templates, options);
+      }
+      if (directory === undefined) throw usageError("missing required argument 'dir', or --templates FILE");
+      if (options.createGallery || options.threshold !== undefined)
+        throw usageError('--create-gallery and --threshold go with --templates');
       const folder = await listPeople(directory);
       if (folder.photos.length === 0) note(terminal, `note: ${directory} holds no photos in folders of people`);
       return withDatabase(options, { images: true, create: true }, (database) =>
@@ -282,7 +294,16 @@ function printReport(terminal: Terminal, report: ImportReport, show: number): vo
     terminal,
     `gallery ${report.gallery}: ${counted(report.peopleCreated, 'new person', 'new people')}, ${counted(report.peopleEnrolled, 'person', 'people')} with new templates`,
   );
-  if (refused.length > 0) printLine(terminal, `\n${refusalText(paint, refused, show)}`);
+  if (refused.length > 0)
+    printLine(
+      terminal,
+      `\n${refusalText(
+        paint,
+        'photo',
+        refused.map(({ photo, error }) => ({ item: photo, error })),
+        show,
+      )}`,
+    );
   if (ignored.length > 0) {
     const shown = ignored.slice(0, 5).map(printable).join(', ');
     note(
@@ -290,18 +311,4 @@ function printReport(terminal: Terminal, report: ImportReport, show: number): vo
       `ignored, not photos of a person: ${shown}${ignored.length > 5 ? ` and ${ignored.length - 5} more` : ''}`,
     );
   }
-}
-
-function refusalText(paint: Paint, refused: readonly RefusedPhoto[], show: number): string {
-  const counts = new Map<string, number>();
-  for (const { error } of refused) counts.set(error.code, (counts.get(error.code) ?? 0) + 1);
-  const summary = [...counts].toSorted(([, a], [, b]) => b - a).map(([code, count]) => `${count} ${code}`);
-  const rows = refused.slice(0, show).map(({ photo, error }) => [error.code, printable(photo), error.message]);
-  const rest =
-    refused.length > show
-      ? `\n… and ${refused.length - show} more: --show ${refused.length}, --json or --report FILE`
-      : '';
-  const hints = new Map(refused.flatMap(({ error }) => (error.next === undefined ? [] : [[error.code, error.next]])));
-  const advice = [...hints].map(([code, next]) => `\n${paint('dim', `${code}:`)} ${next}`).join('');
-  return `refused: ${summary.join(', ')}${rows.length > 0 ? `\n${table(paint, ['code', 'photo', 'why'], rows)}` : ''}${rest}${advice}`;
 }

@@ -7,9 +7,11 @@ import {
   type CallOptions,
   type ChannelCredentials,
   Client,
+  type ClientDuplexStream,
   type ClientOptions,
   type ClientReadableStream,
   type ClientUnaryCall,
+  type handleBidiStreamingCall,
   type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
@@ -18,7 +20,7 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { Timestamp } from "../../google/protobuf/timestamp.js";
-import { DuplicatePolicy, Embedding, QualityReason, QualityReasons, Template } from "./common.js";
+import { DuplicatePolicy, Embedding, Error, QualityReason, QualityReasons, Template } from "./common.js";
 
 /** How a graph came to be at the last opening. */
 export const GraphSource = { UNSPECIFIED: 0, CHECKPOINT: 1, REBUILD: 2, NEW: 3 } as const;
@@ -267,7 +269,13 @@ export interface ExportTemplatesRequest {
   gallery?: string | undefined;
 }
 
-/** Everything that is needed to enroll the template elsewhere. */
+/**
+ * Everything that is needed to enroll the template elsewhere.
+ *
+ * Also the unit of the file that `harmonid export --format binary` writes and `harmonid import --templates` reads: one message after
+ * the other, each after its length in bytes as a varint (what writeDelimitedTo and parseDelimitedFrom do in Java,
+ * WriteDelimitedTo and ParseDelimitedFrom in C#).
+ */
 export interface ExportTemplatesResponse {
   gallery: string;
   identity: string;
@@ -281,6 +289,62 @@ export interface ExportTemplatesResponse {
 export interface ExportTemplatesResponse_AttributesEntry {
   key: string;
   value: string;
+}
+
+export interface ImportTemplatesRequest {
+  part:
+    | //
+    /** At most once, as the first message. */
+    { $case: "options"; value: ImportTemplatesOptions }
+    | //
+    /** `template.template` is not looked at: the template gets a new number here. Neither is `gallery` when the options name one. */
+    { $case: "item"; value: ExportTemplatesResponse }
+    | undefined;
+}
+
+export interface ImportTemplatesOptions {
+  /** Where all templates go. Default: the gallery that each one names. */
+  gallery?:
+    | string
+    | undefined;
+  /**
+   * Makes galleries that are not there, with these settings, in the space of the first of their templates. `threshold` is required
+   * for a space that is not the embedder's. Absent: GALLERY_NOT_FOUND.
+   */
+  createGallery:
+    | GallerySettings
+    | undefined;
+  /** When a face is somebody else already. Default: IGNORE, for the templates are a copy of what was accepted elsewhere. */
+  duplicates: DuplicatePolicy;
+}
+
+export interface ImportTemplatesResponse {
+  /** Position of the item in the stream, from 0; options do not count. */
+  index: number;
+  identity: string;
+  result: { $case: "answer"; value: ImportedTemplate } | { $case: "error"; value: Error } | undefined;
+}
+
+export interface ImportedTemplate {
+  gallery: string;
+  /** False when the identity has it already: the same vector, space and time of enrolment. */
+  added: boolean;
+  /** True when the identity did not exist before. */
+  identityCreated: boolean;
+  /** As it is stored here. */
+  template:
+    | Template
+    | undefined;
+  /** The change with which it is durable. */
+  sequence: number;
+}
+
+export interface BackupRequest {
+}
+
+export interface BackupResponse {
+  /** The next bytes. */
+  chunk: Uint8Array;
 }
 
 function createBaseGallery(): Gallery {
@@ -2748,8 +2812,478 @@ export const ExportTemplatesResponse_AttributesEntry: MessageFns<ExportTemplates
   },
 };
 
+function createBaseImportTemplatesRequest(): ImportTemplatesRequest {
+  return { part: undefined };
+}
+
+export const ImportTemplatesRequest: MessageFns<ImportTemplatesRequest> = {
+  encode(message: ImportTemplatesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.part?.$case) {
+      case "options":
+        ImportTemplatesOptions.encode(message.part.value, writer.uint32(10).fork()).join();
+        break;
+      case "item":
+        ExportTemplatesResponse.encode(message.part.value, writer.uint32(18).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ImportTemplatesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseImportTemplatesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.part = { $case: "options", value: ImportTemplatesOptions.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.part = { $case: "item", value: ExportTemplatesResponse.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ImportTemplatesRequest>): ImportTemplatesRequest {
+    return ImportTemplatesRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ImportTemplatesRequest>): ImportTemplatesRequest {
+    const message = createBaseImportTemplatesRequest();
+    switch (object.part?.$case) {
+      case "options": {
+        if (object.part?.value !== undefined && object.part?.value !== null) {
+          message.part = { $case: "options", value: ImportTemplatesOptions.fromPartial(object.part.value) };
+        }
+        break;
+      }
+      case "item": {
+        if (object.part?.value !== undefined && object.part?.value !== null) {
+          message.part = { $case: "item", value: ExportTemplatesResponse.fromPartial(object.part.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseImportTemplatesOptions(): ImportTemplatesOptions {
+  return { gallery: undefined, createGallery: undefined, duplicates: 0 };
+}
+
+export const ImportTemplatesOptions: MessageFns<ImportTemplatesOptions> = {
+  encode(message: ImportTemplatesOptions, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.gallery !== undefined) {
+      writer.uint32(10).string(message.gallery);
+    }
+    if (message.createGallery !== undefined) {
+      GallerySettings.encode(message.createGallery, writer.uint32(18).fork()).join();
+    }
+    if (message.duplicates !== 0) {
+      writer.uint32(24).int32(message.duplicates);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ImportTemplatesOptions {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseImportTemplatesOptions();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.gallery = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.createGallery = GallerySettings.decode(reader, reader.uint32());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.duplicates = reader.int32() as any;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ImportTemplatesOptions>): ImportTemplatesOptions {
+    return ImportTemplatesOptions.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ImportTemplatesOptions>): ImportTemplatesOptions {
+    const message = createBaseImportTemplatesOptions();
+    message.gallery = object.gallery ?? undefined;
+    message.createGallery = (object.createGallery !== undefined && object.createGallery !== null)
+      ? GallerySettings.fromPartial(object.createGallery)
+      : undefined;
+    message.duplicates = object.duplicates ?? 0;
+    return message;
+  },
+};
+
+function createBaseImportTemplatesResponse(): ImportTemplatesResponse {
+  return { index: 0, identity: "", result: undefined };
+}
+
+export const ImportTemplatesResponse: MessageFns<ImportTemplatesResponse> = {
+  encode(message: ImportTemplatesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.index !== 0) {
+      writer.uint32(8).uint64(message.index);
+    }
+    if (message.identity !== "") {
+      writer.uint32(18).string(message.identity);
+    }
+    switch (message.result?.$case) {
+      case "answer":
+        ImportedTemplate.encode(message.result.value, writer.uint32(26).fork()).join();
+        break;
+      case "error":
+        Error.encode(message.result.value, writer.uint32(34).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ImportTemplatesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseImportTemplatesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.index = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.identity = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.result = { $case: "answer", value: ImportedTemplate.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.result = { $case: "error", value: Error.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ImportTemplatesResponse>): ImportTemplatesResponse {
+    return ImportTemplatesResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ImportTemplatesResponse>): ImportTemplatesResponse {
+    const message = createBaseImportTemplatesResponse();
+    message.index = object.index ?? 0;
+    message.identity = object.identity ?? "";
+    switch (object.result?.$case) {
+      case "answer": {
+        if (object.result?.value !== undefined && object.result?.value !== null) {
+          message.result = { $case: "answer", value: ImportedTemplate.fromPartial(object.result.value) };
+        }
+        break;
+      }
+      case "error": {
+        if (object.result?.value !== undefined && object.result?.value !== null) {
+          message.result = { $case: "error", value: Error.fromPartial(object.result.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseImportedTemplate(): ImportedTemplate {
+  return { gallery: "", added: false, identityCreated: false, template: undefined, sequence: 0 };
+}
+
+export const ImportedTemplate: MessageFns<ImportedTemplate> = {
+  encode(message: ImportedTemplate, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.gallery !== "") {
+      writer.uint32(10).string(message.gallery);
+    }
+    if (message.added !== false) {
+      writer.uint32(16).bool(message.added);
+    }
+    if (message.identityCreated !== false) {
+      writer.uint32(24).bool(message.identityCreated);
+    }
+    if (message.template !== undefined) {
+      Template.encode(message.template, writer.uint32(34).fork()).join();
+    }
+    if (message.sequence !== 0) {
+      writer.uint32(40).uint64(message.sequence);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ImportedTemplate {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseImportedTemplate();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.gallery = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.added = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.identityCreated = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.template = Template.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.sequence = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ImportedTemplate>): ImportedTemplate {
+    return ImportedTemplate.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ImportedTemplate>): ImportedTemplate {
+    const message = createBaseImportedTemplate();
+    message.gallery = object.gallery ?? "";
+    message.added = object.added ?? false;
+    message.identityCreated = object.identityCreated ?? false;
+    message.template = (object.template !== undefined && object.template !== null)
+      ? Template.fromPartial(object.template)
+      : undefined;
+    message.sequence = object.sequence ?? 0;
+    return message;
+  },
+};
+
+function createBaseBackupRequest(): BackupRequest {
+  return {};
+}
+
+export const BackupRequest: MessageFns<BackupRequest> = {
+  encode(_: BackupRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BackupRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBackupRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<BackupRequest>): BackupRequest {
+    return BackupRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<BackupRequest>): BackupRequest {
+    const message = createBaseBackupRequest();
+    return message;
+  },
+};
+
+function createBaseBackupResponse(): BackupResponse {
+  return { chunk: new Uint8Array(0) };
+}
+
+export const BackupResponse: MessageFns<BackupResponse> = {
+  encode(message: BackupResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.chunk.length !== 0) {
+      writer.uint32(10).bytes(message.chunk);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BackupResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBackupResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.chunk = reader.bytes();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<BackupResponse>): BackupResponse {
+    return BackupResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BackupResponse>): BackupResponse {
+    const message = createBaseBackupResponse();
+    message.chunk = object.chunk ?? new Uint8Array(0);
+    return message;
+  },
+};
+
 /**
- * Galleries, information, statistics, checkpoints and export.
+ * Galleries, information, statistics, checkpoints, backup, export and import of templates.
  *
  * Every call may fail with INVALID_IDENTIFIER, INVALID_ARGUMENT, CANCELLED, DEADLINE_EXCEEDED, UNAVAILABLE and INTERNAL; the
  * comments below name what comes on top.
@@ -2858,6 +3392,42 @@ export const AdminServiceService = {
       Buffer.from(ExportTemplatesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ExportTemplatesResponse => ExportTemplatesResponse.decode(value),
   },
+  /**
+   * Enrolls exported templates again, with their provenance: an item is what ExportTemplates gives. A result for every item is sent
+   * as soon as it is known, in the order in which they finish; an item that is refused never stops the others. The server reads no
+   * further while results are not taken, so read while you write. Sending the same templates again adds nothing.
+   *
+   * Errors: INVALID_ARGUMENT when options come later than first; everything else is the result of an item: GALLERY_NOT_FOUND,
+   * SPACE_MISMATCH, DUPLICATE_FACE, LIMIT_EXCEEDED, IDENTITY_ERASED, DISK_FULL, and the codes of vectors and names.
+   */
+  importTemplates: {
+    path: "/harmonid.v1.AdminService/ImportTemplates" as const,
+    requestStream: true as const,
+    responseStream: true as const,
+    requestSerialize: (value: ImportTemplatesRequest): Buffer =>
+      Buffer.from(ImportTemplatesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ImportTemplatesRequest => ImportTemplatesRequest.decode(value),
+    responseSerialize: (value: ImportTemplatesResponse): Buffer =>
+      Buffer.from(ImportTemplatesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ImportTemplatesResponse => ImportTemplatesResponse.decode(value),
+  },
+  /**
+   * The whole database as one stream of bytes, consistent while writes go on; docs/FORMAT.md describes them. Concatenate the chunks
+   * into a file. It is whole when the stream ends with OK, and `harmonid restore --verify-only FILE` proves it. It holds biometric
+   * data. Sent no faster than it is read; the data file grows by what is written meanwhile, so read without long pauses.
+   *
+   * There is no call that restores: a server serves one directory, and a backup becomes a new one (`harmonid restore`,
+   * `restoreDatabase`) with which a server is started. Errors: DATA_CORRUPT.
+   */
+  backup: {
+    path: "/harmonid.v1.AdminService/Backup" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: BackupRequest): Buffer => Buffer.from(BackupRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): BackupRequest => BackupRequest.decode(value),
+    responseSerialize: (value: BackupResponse): Buffer => Buffer.from(BackupResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): BackupResponse => BackupResponse.decode(value),
+  },
 } as const;
 
 export interface AdminServiceServer extends UntypedServiceImplementation {
@@ -2885,6 +3455,24 @@ export interface AdminServiceServer extends UntypedServiceImplementation {
    * Errors: GALLERY_NOT_FOUND.
    */
   exportTemplates: handleServerStreamingCall<ExportTemplatesRequest, ExportTemplatesResponse>;
+  /**
+   * Enrolls exported templates again, with their provenance: an item is what ExportTemplates gives. A result for every item is sent
+   * as soon as it is known, in the order in which they finish; an item that is refused never stops the others. The server reads no
+   * further while results are not taken, so read while you write. Sending the same templates again adds nothing.
+   *
+   * Errors: INVALID_ARGUMENT when options come later than first; everything else is the result of an item: GALLERY_NOT_FOUND,
+   * SPACE_MISMATCH, DUPLICATE_FACE, LIMIT_EXCEEDED, IDENTITY_ERASED, DISK_FULL, and the codes of vectors and names.
+   */
+  importTemplates: handleBidiStreamingCall<ImportTemplatesRequest, ImportTemplatesResponse>;
+  /**
+   * The whole database as one stream of bytes, consistent while writes go on; docs/FORMAT.md describes them. Concatenate the chunks
+   * into a file. It is whole when the stream ends with OK, and `harmonid restore --verify-only FILE` proves it. It holds biometric
+   * data. Sent no faster than it is read; the data file grows by what is written meanwhile, so read without long pauses.
+   *
+   * There is no call that restores: a server serves one directory, and a backup becomes a new one (`harmonid restore`,
+   * `restoreDatabase`) with which a server is started. Errors: DATA_CORRUPT.
+   */
+  backup: handleServerStreamingCall<BackupRequest, BackupResponse>;
 }
 
 export interface AdminServiceClient extends Client {
@@ -3032,6 +3620,34 @@ export interface AdminServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<ExportTemplatesResponse>;
+  /**
+   * Enrolls exported templates again, with their provenance: an item is what ExportTemplates gives. A result for every item is sent
+   * as soon as it is known, in the order in which they finish; an item that is refused never stops the others. The server reads no
+   * further while results are not taken, so read while you write. Sending the same templates again adds nothing.
+   *
+   * Errors: INVALID_ARGUMENT when options come later than first; everything else is the result of an item: GALLERY_NOT_FOUND,
+   * SPACE_MISMATCH, DUPLICATE_FACE, LIMIT_EXCEEDED, IDENTITY_ERASED, DISK_FULL, and the codes of vectors and names.
+   */
+  importTemplates(): ClientDuplexStream<ImportTemplatesRequest, ImportTemplatesResponse>;
+  importTemplates(options: Partial<CallOptions>): ClientDuplexStream<ImportTemplatesRequest, ImportTemplatesResponse>;
+  importTemplates(
+    metadata: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientDuplexStream<ImportTemplatesRequest, ImportTemplatesResponse>;
+  /**
+   * The whole database as one stream of bytes, consistent while writes go on; docs/FORMAT.md describes them. Concatenate the chunks
+   * into a file. It is whole when the stream ends with OK, and `harmonid restore --verify-only FILE` proves it. It holds biometric
+   * data. Sent no faster than it is read; the data file grows by what is written meanwhile, so read without long pauses.
+   *
+   * There is no call that restores: a server serves one directory, and a backup becomes a new one (`harmonid restore`,
+   * `restoreDatabase`) with which a server is started. Errors: DATA_CORRUPT.
+   */
+  backup(request: BackupRequest, options?: Partial<CallOptions>): ClientReadableStream<BackupResponse>;
+  backup(
+    request: BackupRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<BackupResponse>;
 }
 
 export const AdminServiceClient = makeGenericClientConstructor(

@@ -263,6 +263,8 @@ class Run implements RunState {
   /** Ends the starvation: everything that was acknowledged is there, and everything goes on. */
   async #feed(): Promise<void> {
     await feed(this);
+    // Waits for one that began before and still fails, and whose warning is of the starvation.
+    await this.#do([call('checkpoint')]);
     this.host.takeWarnings();
     await assertSound(this.host, this.world, this.nowMs);
     for (const name of this.world.galleries.keys()) {

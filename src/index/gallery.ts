@@ -303,6 +303,11 @@ export class Gallery {
     await this.#checkpointing?.catch(() => undefined);
   }
 
+  /** Takes it back: the gallery stays. */
+  reinstate(): void {
+    this.#isRetired = false;
+  }
+
   /** Refuses every write from now on, and resolves when those under way are done. */
   async retire(): Promise<void> {
     this.#isRetired = true;
@@ -411,6 +416,19 @@ export class Gallery {
 
   exportTemplates(): Iterable<{ identity: Identity; template: Template; vector: UnitVector }> {
     return exportFrom(this.#store, this.name, this.#record);
+  }
+
+  /** A page that LMDB reads wrongly may hide records without a sound: their number tells. @throws DATA_CORRUPT */
+  async refuseIncomplete(): Promise<void> {
+    const { indexedCount, pendingCount } = await this.#thread.call('counts', { gallery: this.number });
+    const found = indexedCount + pendingCount;
+    const { templateCount } = this.#record;
+    if (found === templateCount) return;
+    throw new HarmonidError(
+      'DATA_CORRUPT',
+      `gallery "${this.name}" has ${templateCount} templates, ${found} of them can be read; \`harmonid check\` says more`,
+      { details: { gallery: this.name, templateCount, found } },
+    );
   }
 
   async stats(): Promise<GalleryStats> {

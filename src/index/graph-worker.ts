@@ -8,6 +8,7 @@ import { stat } from 'node:fs/promises';
 import { parentPort } from 'node:worker_threads';
 import { assertInvariant, asHarmonidError } from '../errors.js';
 import { placeGraphFile, verifyGraphFile } from './checkpoint.js';
+import { diskError } from './disk-errors.js';
 import { keyParts, ranges, templateCodec } from './codec.js';
 import {
   errorReply,
@@ -132,7 +133,11 @@ async function openGraph(
     }
   }
   // Its own failure is one of the store and no reason to go on without.
-  await fillTable();
+  try {
+    await fillTable();
+  } catch (error) {
+    throw load ? diskError(error, load.path) : error;
+  }
   if (graph.countsNow().engine === 'hnsw') return { graph, answer: { openedFrom: 'checkpoint', warning } };
   graph.start();
   return { graph, answer: { openedFrom: graph.table.count > 0 ? 'rebuild' : 'new', warning } };

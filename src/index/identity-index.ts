@@ -25,6 +25,7 @@ import { refuseHeld, takeDataLock, type DataLock } from './data-lock.js';
 import { diskError } from './disk-errors.js';
 import { openEncryption } from './encryption.js';
 import { isOlder, readFormat, upgradeFormat } from './format-upgrade.js';
+import { freezeStore } from './frozen-store.js';
 import { Gallery, type GalleryOptions } from './gallery.js';
 import { startGraphThread, type GraphSource, type GraphThread } from './graph-thread.js';
 import { shredMemoryFiles } from './graph-sealing.js';
@@ -77,7 +78,8 @@ const galleryTables = [
 export async function openIdentityIndex(options: IdentityIndexOptions): Promise<IdentityIndex> {
   const { path, readOnly = false } = options;
   prepareFolder(path, readOnly);
-  const raw = openLmdbStore({ path, readOnly, flushes: options.durability !== 'committed' });
+  const opened = openLmdbStore({ path, readOnly, flushes: options.durability !== 'committed' });
+  let raw = opened;
   let encryption: Awaited<ReturnType<typeof openEncryption>> = null;
   let lock: DataLock | null = null;
   let thread: GraphThread | null = null;
@@ -87,6 +89,7 @@ export async function openIdentityIndex(options: IdentityIndexOptions): Promise<
     if (readOnly) {
       refuseOlder(format, path);
       await refuseHeld(raw, path);
+      raw = freezeStore(opened);
     } else {
       lock = await takeDataLock(raw, path);
     }
@@ -124,6 +127,7 @@ export async function openIdentityIndex(options: IdentityIndexOptions): Promise<
     };
     for (const { name, record } of readGalleries(store)) await openGallery(parts, name, record, false);
     if (!readOnly) await tidy(parts);
+    if (!readOnly || !encryption) for (const gallery of galleries.values()) await gallery.refuseIncomplete();
     return makeIndex(parts);
   } catch (error) {
     await thread?.close();
@@ -323,17 +327,22 @@ async function deleteGallery(
 ): Promise<boolean> {
   const gallery = galleries.get(name);
   if (!gallery) return false;
-  galleries.delete(name);
   await gallery.retire();
   const { number } = gallery;
   const checkpoint = store.get('checkpoints', keys.checkpoint(number));
   const file = checkpoint && checkpointCodec.decode(keys.checkpoint(number), checkpoint).file;
-  const { durable } = await store.write((writer) => {
-    writer.remove('galleries', keys.gallery(name));
-    writer.put('meta', keys.purge(number), markCodec.encode(keys.purge(number), {}));
-  });
+  try {
+    const { durable } = await store.write((writer) => {
+      writer.remove('galleries', keys.gallery(name));
+      writer.put('meta', keys.purge(number), markCodec.encode(keys.purge(number), {}));
+    });
+    await durable;
+  } catch (error) {
+    gallery.reinstate();
+    throw error;
+  }
+  galleries.delete(name);
   await thread.call('drop', { gallery: number });
-  await durable;
   await keyring?.dropGallery(number);
   await purge(store, number);
   if (file) await removeGraphFile(path, file.name);

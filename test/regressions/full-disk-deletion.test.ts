@@ -13,8 +13,7 @@ import { everyWriteFails } from '../simulation/starvation.js';
 describe('regression: a gallery deleted on a full disk', function () {
   this.timeout(30_000);
 
-  // The gallery leaves the index before the store is asked, and stays away when the store refuses. Of issue 3.
-  it.skip('is there after DISK_FULL', async function () {
+  it('is there after DISK_FULL', async function () {
     await inTemporaryFolder(async (path) => {
       const host = new Host();
       const ask = async (each: Call): Promise<Outcome> => (await host.calls(0, [each]))[0] as Outcome;

@@ -13,8 +13,7 @@ import { Host } from '../simulation/host.js';
 describe('regression: a reader that was there before a writer', function () {
   this.timeout(30_000);
 
-  // Reads see the writer's commits while the graph is that of the opening: a search for an erased person is INTERNAL. Of issue 3.
-  it.skip('answers as of the moment of its opening', async () => {
+  it('answers as of the moment of its opening', async () => {
     await inTemporaryFolder(async (path) => {
       const [writer, reader] = [new Host(), new Host()];
       const ask = async (host: Host, each: Call): Promise<Outcome> => (await host.calls(0, [each]))[0] as Outcome;

@@ -165,7 +165,7 @@ export class Gallery {
   async eraseIdentity(identity: string, prove: boolean): Promise<EraseAnswer> {
     const { keyring, scrubber } = this.#options;
     let known: Remembered | undefined;
-    const erasure = await this.#queue.run({
+    const { erasure, sequenceThen } = await this.#queue.run({
       removes: true,
       destroys: keyring !== null,
       prepare: async () => {
@@ -173,14 +173,14 @@ export class Gallery {
         known = remember(this.#store, this.#record, identity);
         if (known) await keyring.destroy(this.number, known.owner);
       },
-      apply: (edit) => eraseIdentity(edit, identity, known),
+      apply: (edit) => ({ erasure: eraseIdentity(edit, identity, known), sequenceThen: edit.record.sequence }),
     });
     if (!erasure) {
       const receipt = findReceipt(this.#store, this.number, identity);
       return {
         existed: false,
         templatesErased: 0,
-        sequence: this.#record.sequence,
+        sequence: sequenceThen,
         receipt,
         overwritten: true,
         proof: null,

@@ -189,7 +189,7 @@ class Run implements RunState {
     const { kind } = this.starvation;
     // LMDB tells a write that a limit cut short as an I/O error, which a sick disk would be, too.
     const isCutShort =
-      kind === 'file-size' && outcome.code === 'INTERNAL' && /Input\/output error/.test(outcome.message);
+      kind === 'file-size' && outcome.code === 'UNAVAILABLE' && /Input\/output error/.test(outcome.message);
     const isExpected = outcome.code === 'DISK_FULL' || isCutShort || (isCheckpoint && kind === 'graphs');
     if (isExpected) count(this.report.refusals, `${method} ${outcome.code}`);
     return isExpected;

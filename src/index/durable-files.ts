@@ -57,10 +57,15 @@ export async function shredFile(file: string): Promise<void> {
       await handle.close();
     }
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return;
+    if (isAbsent(error)) return;
     // What cannot be overwritten is still removed, and the caller told.
     await rm(file, { force: true });
     throw error;
   }
   await rm(file, { force: true });
+}
+
+/** Nothing of that name, or something else where its folder should be. */
+function isAbsent(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
 }

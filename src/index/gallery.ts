@@ -186,8 +186,7 @@ export class Gallery {
         proof: null,
       };
     }
-    await this.replaceGraphFile();
-    const overwritten = await scrubber.overwrite();
+    const overwritten = (await this.replaceGraphFile()) && (await scrubber.overwrite());
     const found = prove ? await scrubber.search(erasure.vectors) : null;
     const { templatesErased, sequence, receipt } = erasure;
     const keyDestroyed = keyring ? keyring.keyOf(this.number, erasure.owner) === null : null;
@@ -216,17 +215,30 @@ export class Gallery {
     }
   }
 
-  /** The graph's file is replaced by one that holds nothing of what was erased before the call. */
-  async replaceGraphFile(): Promise<void> {
+  /** The graph's file is replaced by one that holds nothing of what was erased before the call. False, and a warning, when it is still there. */
+  async replaceGraphFile(): Promise<boolean> {
     const { sequence } = this.#record;
     try {
       while (this.#checkpoint?.file && this.#checkpoint.sequence < sequence) await this.checkpoint();
+      return true;
     } catch (error) {
       this.#options.onWarning('no graph without the erased could be written; the old file is removed', {
         gallery: this.name,
         error,
       });
+    }
+    try {
       await this.#dropCheckpoint();
+      return true;
+    } catch (error) {
+      this.#options.onWarning(
+        'a graph file that holds somebody who was erased could not be removed; it is tried again at the next opening',
+        {
+          gallery: this.name,
+          error,
+        },
+      );
+      return false;
     }
   }
 

@@ -213,8 +213,11 @@ async function finishErasures({ store, galleries, options: { scrubber } }: Parts
   for (const gallery of galleries.values()) await gallery.finishErasures();
   const unscrubbed = unscrubbedGalleries(store);
   if (unscrubbed.length === 0) return;
-  for (const gallery of galleries.values()) if (unscrubbed.includes(gallery.number)) await gallery.replaceGraphFile();
-  await scrubber.overwrite();
+  let areReplaced = true;
+  for (const gallery of galleries.values()) {
+    if (unscrubbed.includes(gallery.number)) areReplaced = (await gallery.replaceGraphFile()) && areReplaced;
+  }
+  if (areReplaced) await scrubber.overwrite();
 }
 
 /** Removes everything of a gallery that is no longer there, a little at a time, and last the mark that says so. */

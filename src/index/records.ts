@@ -104,7 +104,7 @@ export interface EraseAnswer {
   readonly receipt: Receipt | null;
   /**
    * Whether nothing of the person is left in the files: overwritten, or sealed with a key that is destroyed. False when a backup or an export
-   * that began before still reads what was; then it is overwritten with the next erasure or opening.
+   * that began before still reads what was; then it is overwritten when that has ended, or at the next opening.
    */
   readonly overwritten: boolean;
   /** When it was asked for and there was somebody to erase. */

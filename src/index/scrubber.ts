@@ -20,8 +20,8 @@ import { openScanThread, type DeadBytes, type DeadPlace } from './scan-thread.js
 
 const sync = promisify(fdatasync);
 
-/** How long an erasure waits for backups and exports that began before it. */
-const snapshotPatienceMs = 10_000;
+/** How long an erasure waits for backups and exports that began before it. What they hold up is done when they have ended. */
+const snapshotPatienceMs = 1_000;
 /** Bytes overwritten in one transaction: no other write waits for long. */
 const bytesPerTransaction = 1 << 20;
 /** Pages that are written while they are looked at are looked at again, so many times. */
@@ -52,8 +52,12 @@ export function openScrubber(store: LmdbStore, { path, encrypted, onWarning }: S
   const thread = openScanThread();
   let lastRound: Promise<unknown> = Promise.resolve();
   let nextRound: Promise<boolean> | null = null;
+  /** For what a snapshot held up. */
+  let followUp: Promise<void> | null = null;
+  let isClosed = false;
 
   async function runRound(): Promise<boolean> {
+    if (isClosed) return false;
     try {
       const marks = Array.from(store.range('meta', ...ranges.unscrubbed()));
       const done = encrypted || ((await othersAreGone()) && (await clear()));
@@ -80,6 +84,11 @@ export function openScrubber(store: LmdbStore, { path, encrypted, onWarning }: S
       store.snapshotsReleased().then(() => true),
       delay(snapshotPatienceMs, false, { ref: false }),
     ]);
+    if (!released)
+      followUp ??= store.snapshotsReleased().then(async () => {
+        followUp = null;
+        if (!isClosed) await overwrite();
+      });
     return released && !store.hasForeignReaders();
   }
 
@@ -138,15 +147,17 @@ export function openScrubber(store: LmdbStore, { path, encrypted, onWarning }: S
     await durable;
   }
 
+  function overwrite(): Promise<boolean> {
+    const round = (nextRound ??= lastRound.then(() => {
+      nextRound = null;
+      return runRound();
+    }));
+    lastRound = round;
+    return round;
+  }
+
   return {
-    overwrite() {
-      const round = (nextRound ??= lastRound.then(() => {
-        nextRound = null;
-        return runRound();
-      }));
-      lastRound = round;
-      return round;
-    },
+    overwrite,
     async search(needles) {
       const files = await filesOf(path);
       const remains = await thread.scan({ kind: 'anywhere', files: files.map(({ name }) => name), needles });
@@ -156,7 +167,11 @@ export function openScrubber(store: LmdbStore, { path, encrypted, onWarning }: S
         remainsFound: remains,
       };
     },
-    close: () => thread.close(),
+    async close() {
+      isClosed = true;
+      await lastRound;
+      await thread.close();
+    },
   };
 }
 

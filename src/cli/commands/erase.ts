@@ -56,9 +56,7 @@ function linesOf(answer: EraseAnswer, identity: string, gallery: string): readon
   const lines = [`${identity} is erased, with ${counted(templatesErased, 'template')}`];
   if (receipt) lines.push(`receipt ${receipt.number}: ${receipt.digest}`);
   if (!overwritten) {
-    lines.push(
-      'a backup or an export still reads the old data; its bytes are overwritten with the next erasure or start',
-    );
+    lines.push('a backup or an export still reads the old data; its bytes are overwritten when that has ended');
   }
   if (proof) {
     const { filesScanned, bytesScanned, remainsFound, keyDestroyed } = proof;

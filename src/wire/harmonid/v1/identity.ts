@@ -354,7 +354,7 @@ export interface EraseIdentityResponse {
     | undefined;
   /**
    * Whether nothing of the person is left in the files. False when a backup or an export that began before still reads what was; then it is
-   * overwritten with the next erasure or start.
+   * overwritten when that has ended, or at the next start.
    */
   overwritten: boolean;
   /** When it was asked for and there was somebody to erase. */

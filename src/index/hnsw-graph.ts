@@ -91,6 +91,7 @@ export function openHnswGraph({ dimensions, exactMax, recall, onWarning }: HnswO
   let unmarked: number[] = [];
   /** The successor of `built`, and what it is still to hold: a live view of the table, so that nothing large is copied. */
   let next: { readonly built: Built; readonly queue: Iterator<number> } | null = null;
+  let rebuiltCount = 0;
   let saving: Promise<unknown> | null = null;
   let scheduled = false;
   let closed = false;
@@ -172,6 +173,7 @@ export function openHnswGraph({ dimensions, exactMax, recall, onWarning }: HnswO
     built = next.built;
     built.isNew = false;
     next = null;
+    rebuiltCount++;
     pending = new Set();
     watch.restart();
     if (old) release(old);
@@ -268,6 +270,7 @@ export function openHnswGraph({ dimensions, exactMax, recall, onWarning }: HnswO
       removedCount: built.removedCount,
       bytes: table.bytes + entries * bytesPerEntry(dimensions),
       rebuild: progressOf(),
+      rebuiltCount,
       recall: watch.recall,
       recallSamples: watch.sampleCount,
     };

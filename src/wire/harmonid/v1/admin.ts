@@ -227,6 +227,8 @@ export interface GraphStats {
    */
   recall?: number | undefined;
   recallSamples: number;
+  /** Times that another graph took over since the opening. */
+  rebuiltCount: number;
 }
 
 export interface GalleryStats {
@@ -1937,6 +1939,7 @@ function createBaseGraphStats(): GraphStats {
     rebuild: undefined,
     recall: undefined,
     recallSamples: 0,
+    rebuiltCount: 0,
   };
 }
 
@@ -1974,6 +1977,9 @@ export const GraphStats: MessageFns<GraphStats> = {
     }
     if (message.recallSamples !== 0) {
       writer.uint32(88).uint64(message.recallSamples);
+    }
+    if (message.rebuiltCount !== 0) {
+      writer.uint32(96).uint64(message.rebuiltCount);
     }
     return writer;
   },
@@ -2079,6 +2085,14 @@ export const GraphStats: MessageFns<GraphStats> = {
             message.recallSamples = longToNumber(reader.uint64());
             continue;
           }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.rebuiltCount = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2109,6 +2123,7 @@ export const GraphStats: MessageFns<GraphStats> = {
       : undefined;
     message.recall = object.recall ?? undefined;
     message.recallSamples = object.recallSamples ?? 0;
+    message.rebuiltCount = object.rebuiltCount ?? 0;
     return message;
   },
 };

@@ -92,6 +92,7 @@ export function openHnswGraph({ dimensions, exactMax, recall, onWarning }: HnswO
   /** The successor of `built`, and what it is still to hold: a live view of the table, so that nothing large is copied. */
   let next: { readonly built: Built; readonly queue: Iterator<number> } | null = null;
   let rebuiltCount = 0;
+  let isOldOnesTurn = false;
   let saving: Promise<unknown> | null = null;
   let scheduled = false;
   let closed = false;
@@ -149,7 +150,9 @@ export function openHnswGraph({ dimensions, exactMax, recall, onWarning }: HnswO
   }
 
   function insertOne(): void {
-    if (next) {
+    // Many enrolments during a rebuild would make every search scan them: then the old graph gets every other turn.
+    isOldOnesTurn = !isOldOnesTurn && pending.size > exactMax;
+    if (next && !isOldOnesTurn) {
       const { done, value: label } = next.queue.next();
       if (done) swap();
       else insert(next.built, table, label);

@@ -68,7 +68,8 @@ export async function placeGraphFile(
     }
     throw diskError(error, folder);
   } finally {
-    await shredFile(temporary);
+    // It is removed in any case; on a full disk perhaps without having been overwritten, and that says nothing new.
+    await shredFile(temporary).catch(() => undefined);
   }
 }
 

@@ -45,6 +45,7 @@ export function exactCounts(table: TemplateTable): GraphCounts {
     removedCount: 0,
     bytes: table.bytes,
     rebuild: null,
+    rebuiltCount: 0,
     recall: null,
     recallSamples: 0,
   };

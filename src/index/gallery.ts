@@ -79,6 +79,8 @@ export class Gallery {
   #checkpoint: CheckpointRecord | null;
   /** False when its file could not be used: then it is replaced, also when nothing has changed since. */
   #checkpointIsSound: boolean;
+  /** Of the graph that the checkpoint holds: one that took over since is worth a new one, although nothing was written. */
+  #checkpointRebuiltCount = 0;
   /** Sequence at which a checkpoint was last begun, so that a failing one is not tried again with every write. */
   #checkpointTriedAt: number;
   #checkpointing: Promise<void> | null = null;
@@ -504,10 +506,10 @@ export class Gallery {
     const { path, clock, keyring } = this.#options;
     this.#checkpointTriedAt = this.#record.sequence;
     const before = this.#checkpoint;
-    const { indexedCount, removedCount, engine } = await this.#thread.call('counts', { gallery: number });
+    const { indexedCount, removedCount, engine, rebuiltCount } = await this.#thread.call('counts', { gallery: number });
     const held = engine === 'hnsw' ? indexedCount + removedCount : 0;
     const holdsAll = before?.sequence === this.#record.sequence && (before.file?.count ?? 0) >= held;
-    if (holdsAll && this.#checkpointIsSound) return;
+    if (holdsAll && this.#checkpointIsSound && this.#checkpointRebuiltCount === rebuiltCount) return;
     const name = `${number}-${this.#record.sequence}-${randomUUID().slice(0, 8)}.hnsw`;
     const fileKey = keyring && randomBytes(keyBytes);
     const sealing = keyring && fileKey && { directory: keyring.directory, key: fileKey };
@@ -525,6 +527,7 @@ export class Gallery {
     await durable;
     this.#checkpoint = record;
     this.#checkpointIsSound = true;
+    this.#checkpointRebuiltCount = rebuiltCount;
     if (before?.file) await removeGraphFile(path, before.file.name);
     await this.#pruneChanges(saved.sequence);
   }

@@ -54,6 +54,8 @@ export interface GraphCounts {
   readonly bytes: number;
   /** How far the graph is that will take over from this one; null when none is being built. */
   readonly rebuild: { readonly builtCount: number; readonly wantedCount: number } | null;
+  /** Times that another graph took over since the opening: what was saved before is then of the old one. */
+  readonly rebuiltCount: number;
   /** Share of the sampled queries whose true nearest owner was the first answer; null without samples. */
   readonly recall: number | null;
   readonly recallSamples: number;

@@ -91,6 +91,8 @@ export function openHnswGraph({ dimensions, exactMax, recall, onWarning }: HnswO
   let unmarked: number[] = [];
   /** The successor of `built`, and what it is still to hold: a live view of the table, so that nothing large is copied. */
   let next: { readonly built: Built; readonly queue: Iterator<number> } | null = null;
+  let rebuiltCount = 0;
+  let isOldOnesTurn = false;
   let saving: Promise<unknown> | null = null;
   let scheduled = false;
   let closed = false;
@@ -148,7 +150,9 @@ export function openHnswGraph({ dimensions, exactMax, recall, onWarning }: HnswO
   }
 
   function insertOne(): void {
-    if (next) {
+    // Many enrolments during a rebuild would make every search scan them: then the old graph gets every other turn.
+    isOldOnesTurn = !isOldOnesTurn && pending.size > exactMax;
+    if (next && !isOldOnesTurn) {
       const { done, value: label } = next.queue.next();
       if (done) swap();
       else insert(next.built, table, label);
@@ -172,6 +176,7 @@ export function openHnswGraph({ dimensions, exactMax, recall, onWarning }: HnswO
     built = next.built;
     built.isNew = false;
     next = null;
+    rebuiltCount++;
     pending = new Set();
     watch.restart();
     if (old) release(old);
@@ -268,6 +273,7 @@ export function openHnswGraph({ dimensions, exactMax, recall, onWarning }: HnswO
       removedCount: built.removedCount,
       bytes: table.bytes + entries * bytesPerEntry(dimensions),
       rebuild: progressOf(),
+      rebuiltCount,
       recall: watch.recall,
       recallSamples: watch.sampleCount,
     };

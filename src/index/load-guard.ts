@@ -6,7 +6,7 @@
  * has answered its first searches. Two marks that were never taken away are two deaths.
  */
 import { open, rm, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { basename, dirname } from 'node:path';
 import { HarmonidError } from '../errors.js';
 import { syncFolder } from './durable-files.js';
 
@@ -29,10 +29,11 @@ export async function guardLoading(
     () => 0,
   );
   if (deaths >= deathsMax) {
+    const name = basename(file);
     throw new HarmonidError(
       'DATA_CORRUPT',
-      `the process died ${deaths} times while graph file ${file} was loaded; it is not tried again, and stays until the next checkpoint`,
-      { details: { file, deaths } },
+      `the process died ${deaths} times while graph file ${name} was loaded; it is not tried again, and stays until the next checkpoint`,
+      { details: { file: name, deaths } },
     );
   }
   // Whoever may not write leaves no mark, and heeds those that are there.

@@ -128,6 +128,8 @@ export interface GalleryStats {
     readonly bytes: number;
     /** How far a graph is that is being built from the beginning; null when none is. */
     readonly rebuild: { readonly builtCount: number; readonly wantedCount: number } | null;
+    /** Times that another graph took over since the opening. */
+    readonly rebuiltCount: number;
     /** Share of the queries sampled lately whose true nearest identity the graph found first; null before the first sample. */
     readonly recall: number | null;
     readonly recallSamples: number;

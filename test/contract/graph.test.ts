@@ -276,17 +276,18 @@ describe('hnsw graph', () => {
       await graph.remove(Uint32Array.from(labels));
     };
     await remove(Array.from({ length: 700 }, (_, i) => i + 1));
-    let [rounds, found, wanted, built] = [0, 0, 0, 0];
+    const addingRounds = 30;
+    let [rounds, found, wanted, built, pendingMost] = [0, 0, 0, 0, 0];
     for (; graph.countsNow().rebuild; rounds++) {
       const { builtCount, wantedCount } = graph.countsNow().rebuild ?? { builtCount: 0, wantedCount: 0 };
       assert.equal(wantedCount, templates.size);
       assert.ok(builtCount >= built - 1, 'it goes on, less what was removed');
       built = builtCount;
-      const label = 10_000 + rounds;
-      const [added] = people(faces, 2_000 + rounds, 1, () => 1, label);
-      assert.ok(added);
-      templates.set(label, added);
-      await graph.add(entriesOf([added]));
+      // The rebuild must come to an end on a slow machine, too.
+      const added = people(faces, 2_000 + rounds, rounds < addingRounds ? 1 : 0, () => 5, 10_000 + 5 * rounds);
+      for (const each of added) templates.set(each.label, each);
+      await graph.add(entriesOf(added));
+      pendingMost = Math.max(pendingMost, graph.countsNow().pendingCount);
       await remove([pick(random, [...templates.keys()]) ?? 0]);
       if (rounds === 3) {
         await inTemporaryFolder(async (path) => {
@@ -301,6 +302,9 @@ describe('hnsw graph', () => {
     }
     assert.ok(rounds > 10, `built anew within ${rounds} turns`);
     assert.ok(found / wanted > 0.98, `recall ${found / wanted}`);
+    // Scanned with every search: the old graph takes them in, too.
+    assert.equal(graph.countsNow().pendingCount, 0);
+    assert.ok(pendingMost < 5 * addingRounds, `${pendingMost} were waiting for the old graph`);
     await graph.settle();
     const counts = graph.countsNow();
     // What was removed during the rebuild may be in the new graph.

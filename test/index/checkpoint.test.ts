@@ -168,6 +168,28 @@ describe('checkpoint', function () {
     });
   }
 
+  it('is written again when another graph took over, although nothing was written since', async () => {
+    await inTemporaryFolder(async (path) => {
+      const model = await prepare(path);
+      const { index } = await open(path);
+      for (let person = 0; person < 40; person++) {
+        await index.eraseIdentity(gallery, `p${person}`);
+        model.delete(`p${person}`);
+      }
+      // Saved while the old graph may still be there; nothing is written after that.
+      await index.checkpoint();
+      await index.settle();
+      const [stats] = await index.stats();
+      assert.ok((stats?.graph.rebuiltCount ?? 0) >= 1);
+      await index.close();
+      const again = await open(path);
+      assert.equal(await openedFrom(again.index), 'checkpoint');
+      assert.equal((await again.index.stats())[0]?.graph.removedCount, stats?.graph.removedCount);
+      await assertFinds(again.index, model);
+      await again.index.close();
+    });
+  });
+
   it('comes by itself every so many changes, prunes the change log and leaves one file', async () => {
     await inTemporaryFolder(async (path) => {
       const model: Model = new Map();

@@ -229,6 +229,8 @@ export interface GraphStats {
    */
   recall?: number | undefined;
   recallSamples: number;
+  /** Times that another graph took over since the opening. */
+  rebuiltCount: number;
 }
 
 export interface GalleryStats {
@@ -2001,6 +2003,7 @@ function createBaseGraphStats(): GraphStats {
     rebuild: undefined,
     recall: undefined,
     recallSamples: 0,
+    rebuiltCount: 0,
   };
 }
 
@@ -2038,6 +2041,9 @@ export const GraphStats: MessageFns<GraphStats> = {
     }
     if (message.recallSamples !== 0) {
       writer.uint32(88).uint64(message.recallSamples);
+    }
+    if (message.rebuiltCount !== 0) {
+      writer.uint32(96).uint64(message.rebuiltCount);
     }
     return writer;
   },
@@ -2143,6 +2149,14 @@ export const GraphStats: MessageFns<GraphStats> = {
             message.recallSamples = longToNumber(reader.uint64());
             continue;
           }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.rebuiltCount = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2173,6 +2187,7 @@ export const GraphStats: MessageFns<GraphStats> = {
       : undefined;
     message.recall = object.recall ?? undefined;
     message.recallSamples = object.recallSamples ?? 0;
+    message.rebuiltCount = object.rebuiltCount ?? 0;
     return message;
   },
 };

@@ -165,7 +165,7 @@ class EmbeddedDatabase implements Database {
     const parsed = parseEnrollment(request);
     const gallery = await this.#galleryToEnroll(request.gallery);
     const name = gallery.gallery;
-    const answered = parsed.idempotency && this.#index.findEnrolment(name, parsed.idempotency);
+    const answered = parsed.idempotency && (await this.#index.findEnrolment(name, parsed.idempotency));
     if (answered) return { gallery: name, identity: parsed.identity, faces: [], ...answered };
 
     const refuse = parsed.refuseReasons ?? asGallery(gallery).refuseReasons;

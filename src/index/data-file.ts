@@ -61,11 +61,11 @@ export function refuseDamagedFile(file: string): DataFileState {
 
 function problemOf(handle: number, file: string, shown: LmdbMeta): HarmonidError | undefined {
   const { pageBytes, lastPage } = shown;
-  const branches = walkSnapshots(handle, [shown], { reads: 'branches', snapshots: 'newest' });
+  const branches = walkSnapshots(handle, [shown], { reads: 'branches' });
   const fileBytes = branches.map?.fileBytes ?? 0;
   const isShort = (lastPage + 1) * pageBytes > fileBytes;
   // Long values at the end of the file are only met in the leaves.
-  const report = isShort ? walkSnapshots(handle, [shown], { reads: 'leaves', snapshots: 'newest' }) : branches;
+  const report = isShort ? walkSnapshots(handle, [shown], { reads: 'leaves' }) : branches;
   const finding = report.findings.find(({ kind }) => kind === 'outside-file') ?? report.findings[0];
   if (!finding) return undefined;
   const neededBytes = (lastPage + 1) * pageBytes;

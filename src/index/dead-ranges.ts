@@ -5,10 +5,11 @@
  * of a page before it uses it again), the gap between keys and nodes in the pages of trees, the end of the last page of a long value, and
  * whatever lies behind the last page. Where a walk finds damage nothing is called dead, for what is not understood may be in use.
  *
- * Whoever writes into dead ranges must hold LMDB's write lock from before the call, so that they stay dead, and must know that no reader
- * holds a snapshot older than these two: its pages are dead by this measure.
+ * Whoever writes into dead ranges must know that no reader holds a snapshot older than these two, as its pages are dead by this measure, and that what it
+ * writes into is not used again since: LMDB's write lock, held, keeps that from happening, and a page's header tells whether it has.
  */
-import { use, walkPages, type PageFinding, type PageMap } from './lmdb-pages.js';
+import type { LmdbMeta } from './lmdb-meta.js';
+import { use, walkSnapshots, type PageFinding, type PageMap } from './lmdb-pages.js';
 
 export interface DeadRange {
   /** Offsets in the file, [start, end). */
@@ -24,9 +25,12 @@ export interface DeadRanges {
   readonly findings: readonly PageFinding[];
 }
 
-/** Walks the file (reads every page in use once), then lists from memory: 9 bytes for each page of the file. */
-export function deadRanges(file: string): DeadRanges {
-  const { map, findings } = walkPages(file, { reads: 'leaves', snapshots: 'both' });
+/**
+ * Walks the file (reads every page in use once), then lists from memory: 9 bytes for each page of the file.
+ * @param snapshots the newest and the one before; a reader of the newest must be open
+ */
+export function deadRanges(handle: number, snapshots: readonly [LmdbMeta, LmdbMeta]): DeadRanges {
+  const { map, findings } = walkSnapshots(handle, snapshots, { reads: 'leaves' });
   if (!map || findings.length > 0) return { ranges: [], findings };
   return { ranges: { [Symbol.iterator]: () => rangesIn(map) }, findings };
 }

@@ -135,7 +135,7 @@ export class Gallery {
       begin: () => throwIfAborted(draft.signal),
       faces: { identity, vectors: templates.map(({ vector }) => vector), checked },
       prepare: async () => {
-        if (checked && !(draft.idempotency && this.findEnrolment(draft.idempotency))) {
+        if (checked && !(draft.idempotency && this.#findEnrolment(draft.idempotency))) {
           duplicates = await this.#findDuplicates(
             identity,
             templates.map(({ vector }) => vector),
@@ -146,7 +146,20 @@ export class Gallery {
     });
   }
 
-  findEnrolment(idempotency: { readonly key: string; readonly digest: string }): Enrolment | undefined {
+  /**
+   * The answer to a request that was answered before; it is durable when it is given. LMDB shows a commit a moment before its last flush has
+   * ended, so that whoever retries while the first request waits for it would be answered too soon: an empty write waits for the commit.
+   */
+  async replay(
+    idempotency: { readonly key: string; readonly digest: string },
+    { isDurable }: { readonly isDurable: boolean },
+  ): Promise<Enrolment | undefined> {
+    const found = this.#findEnrolment(idempotency);
+    if (found && !isDurable) await this.#queue.run({ apply: () => null });
+    return found;
+  }
+
+  #findEnrolment(idempotency: { readonly key: string; readonly digest: string }): Enrolment | undefined {
     const gallery = { name: this.name, record: this.#record };
     return findAnswer(this.#store, gallery, idempotency, this.#options.clock());
   }

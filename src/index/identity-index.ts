@@ -423,7 +423,7 @@ function makeIndex(parts: Parts): IdentityIndex {
     deleteGallery: async (name) => administer(() => deleteGallery(parts, name)),
 
     enroll: async (draft) => writable(draft.gallery).enroll(draft),
-    findEnrolment: (name, idempotency) => gallery(name).findEnrolment(idempotency),
+    findEnrolment: async (name, idempotency) => gallery(name).replay(idempotency, { isDurable: readOnly }),
     search: async (request) => gallery(request.gallery).search(request),
     verify: (request) => gallery(request.gallery).verify(request),
 

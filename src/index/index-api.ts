@@ -141,7 +141,10 @@ export interface IdentityIndex {
 
   enroll(draft: EnrollDraft): Promise<Enrolment>;
   /** An idempotent request that was answered before, so that its images need not be embedded again. @throws IDEMPOTENCY_CONFLICT */
-  findEnrolment(gallery: string, idempotency: { readonly key: string; readonly digest: string }): Enrolment | undefined;
+  findEnrolment(
+    gallery: string,
+    idempotency: { readonly key: string; readonly digest: string },
+  ): Promise<Enrolment | undefined>;
   search(request: SearchRequest): Promise<SearchAnswer>;
   verify(request: {
     gallery: string;

@@ -91,7 +91,7 @@ export function walkPages(file: string, options: WalkOptions): PageReport {
 export function walkSnapshots(
   handle: number,
   [newest, older]: readonly [LmdbMeta, LmdbMeta?],
-  { reads }: WalkOptions,
+  { reads }: Pick<WalkOptions, 'reads'>,
 ): PageReport {
   const { pageBytes } = newest;
   const fileBytes = fstatSync(handle).size;

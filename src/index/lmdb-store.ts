@@ -38,6 +38,8 @@ type Bytes = Database<Buffer, Buffer>;
 export interface LmdbStore extends Store {
   /** As `write`, but done (visible, not durable) when it returns: for taking the lock. */
   writeNow<T>(change: (writer: StoreWriter) => T): T;
+  /** Snapshots of this handle that are not released. */
+  openSnapshotCount(): number;
   /** Whether another process reads the data file now. */
   hasForeignReaders(): boolean;
 }
@@ -133,10 +135,13 @@ function makeStore(
     ...readerOf(table),
     snapshot() {
       table('meta');
+      // As of now: without it lmdb-js may give the transaction of an earlier read of this turn.
+      root.resetReadTxn();
       const transaction = root.useReadTransaction();
       return snapshots.track({ ...readerOf(table, transaction), release: () => transaction.done() });
     },
     snapshotsReleased: () => snapshots.released(),
+    openSnapshotCount: () => snapshots.count,
     async write<T>(change: (writer: StoreWriter) => T): Promise<Written<T>> {
       refuseReadOnly();
       table('meta');

@@ -24,6 +24,10 @@ export class OpenSnapshots {
     return tracked;
   }
 
+  get count(): number {
+    return this.#open.size;
+  }
+
   /** Resolves when every snapshot that is open now is released. */
   async released(): Promise<void> {
     await Promise.all(Array.from(this.#open.values(), ({ released }) => released));

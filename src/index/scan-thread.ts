@@ -3,6 +3,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import { HarmonidError } from '../errors.js';
+import type { LmdbMeta } from './lmdb-meta.js';
 
 /** Bytes of the data file that nothing uses and that are not zero. */
 export interface DeadPlace {
@@ -15,16 +16,12 @@ export interface DeadPlace {
   readonly page: { readonly position: number; readonly header: Uint8Array } | null;
 }
 
-export interface DeadBytes {
-  /** The newest transaction in the file when the scan began. */
-  readonly transaction: bigint;
-  /** In the order of the file. */
-  readonly places: readonly DeadPlace[];
-}
-
 export interface Scans {
-  /** Dead bytes of an LMDB file. Hold a snapshot meanwhile, so that the pages of the newest two transactions are not used again. */
-  dead: { request: { readonly file: string }; answer: DeadBytes };
+  /** Dead bytes of an LMDB file, in the order of the file. A reader of the newer snapshot must be open meanwhile. */
+  dead: {
+    request: { readonly file: string; readonly snapshots: readonly [LmdbMeta, LmdbMeta] };
+    answer: readonly DeadPlace[];
+  };
   /** How many places in the files hold at least 32 bytes of a needle. */
   anywhere: { request: { readonly files: readonly string[]; readonly needles: readonly Uint8Array[] }; answer: number };
 }

@@ -5,20 +5,17 @@ import { closeSync, openSync, readSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
 import { assertInvariant } from '../errors.js';
 import { deadRanges } from './dead-ranges.js';
-import { newestFirst, numberAt, pageHeaderBytes, readMetas } from './lmdb-meta.js';
+import { numberAt, pageHeaderBytes, type LmdbMeta } from './lmdb-meta.js';
 import { findAnywhere } from './remains.js';
-import type { DeadBytes, DeadPlace, ScanMessage, ScanReply, ScanRequest } from './scan-thread.js';
+import type { DeadPlace, ScanMessage, ScanReply, ScanRequest } from './scan-thread.js';
 
-function deadBytes(file: string): DeadBytes {
+function deadPlaces(file: string, snapshots: readonly [LmdbMeta, LmdbMeta]): readonly DeadPlace[] {
   const handle = openSync(file, 'r');
   try {
-    const metas = readMetas(handle);
-    if ('damage' in metas) throw new Error(`the beginning of the file is damaged: ${metas.damage}`);
-    const [newest] = newestFirst(metas);
-    const { ranges, findings } = deadRanges(file);
+    const { ranges, findings } = deadRanges(handle, snapshots);
     const [finding] = findings;
     if (finding) throw new Error(`page ${finding.page} of table ${finding.tree}: ${finding.message}`);
-    const { transaction, pageBytes } = newest;
+    const [{ transaction, pageBytes }] = snapshots;
     const places: DeadPlace[] = [];
     for (const { start, end } of ranges) {
       for (let from = start; from < end;) {
@@ -29,7 +26,7 @@ function deadBytes(file: string): DeadBytes {
         from = to;
       }
     }
-    return { transaction, places };
+    return places;
   } finally {
     closeSync(handle);
   }
@@ -40,7 +37,7 @@ interface PagePart {
   readonly from: number;
   readonly to: number;
   readonly pageBytes: number;
-  /** The newest when the walk began. */
+  /** The newest of the two snapshots: a page that was written later is in use. */
   readonly transaction: bigint;
 }
 
@@ -59,7 +56,7 @@ function placeIn(handle: number, { page, from, to, pageBytes, transaction }: Pag
 function answer(request: ScanRequest): unknown {
   switch (request.kind) {
     case 'dead':
-      return deadBytes(request.file);
+      return deadPlaces(request.file, request.snapshots);
     case 'anywhere':
       return findAnywhere(request.files, request.needles).length;
   }

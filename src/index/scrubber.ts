@@ -16,7 +16,7 @@ import { keyParts, keys, markCodec, ranges } from './codec.js';
 import { newestFirst, readMetas } from './lmdb-meta.js';
 import { dataFile, type LmdbStore } from './lmdb-store.js';
 import type { ErasureProof } from './records.js';
-import { openScanThread, type DeadBytes, type DeadPlace } from './scan-thread.js';
+import { openScanThread, type DeadPlace } from './scan-thread.js';
 
 const sync = promisify(fdatasync);
 
@@ -60,8 +60,7 @@ export function openScrubber(store: LmdbStore, { path, encrypted, onWarning }: S
     if (isClosed) return false;
     try {
       const marks = Array.from(store.range('meta', ...ranges.unscrubbed()));
-      const done = encrypted || ((await othersAreGone()) && (await clear()));
-      if (!done) return false;
+      if (!encrypted && !(await clear())) return false;
       const { durable } = await store.write((writer) => {
         for (const { key, value } of marks) {
           // A mark that was set again since has another number in it.
@@ -78,27 +77,14 @@ export function openScrubber(store: LmdbStore, { path, encrypted, onWarning }: S
     }
   }
 
-  /** Whether nobody reads what was there before: no snapshot of this process, no other process. */
-  async function othersAreGone(): Promise<boolean> {
-    const released = await Promise.race([
-      store.snapshotsReleased().then(() => true),
-      delay(snapshotPatienceMs, false, { ref: false }),
-    ]);
-    if (!released)
-      followUp ??= store.snapshotsReleased().then(async () => {
-        followUp = null;
-        if (!isClosed) await overwrite();
-      });
-    return released && !store.hasForeignReaders();
-  }
-
   /** True when a pass found nothing to overwrite, or overwrote all that it found. */
   async function clear(): Promise<boolean> {
-    // LMDB writes its two meta pages in turn: after this commit neither knows what was removed before.
-    await commitMark(() => undefined);
     const handle = openSync(file, 'r+');
     try {
       for (let pass = 0; pass < passesMax; pass++) {
+        if (!(await othersAreGone())) return false;
+        // LMDB writes its two meta pages in turn: after this commit neither knows what was removed before.
+        await commitMark(() => undefined);
         if (await clearOnce(handle)) return true;
       }
       return false;
@@ -107,8 +93,25 @@ export function openScrubber(store: LmdbStore, { path, encrypted, onWarning }: S
     }
   }
 
+  /** Whether nobody reads what was there before: no snapshot of this process, no other process. */
+  async function othersAreGone(): Promise<boolean> {
+    const released = await Promise.race([
+      store.snapshotsReleased().then(() => true),
+      delay(snapshotPatienceMs, false, { ref: false }),
+    ]);
+    if (!released) {
+      followUp ??= store.snapshotsReleased().then(async () => {
+        followUp = null;
+        if (!isClosed) await overwrite();
+      });
+    }
+    return released && !store.hasForeignReaders();
+  }
+
   async function clearOnce(handle: number): Promise<boolean> {
-    const { transaction, places } = await scanDead();
+    const found = await findDead(handle);
+    if (!found) return false;
+    const { transaction, places } = found;
     const withoutHeader = places.filter(({ page }) => page === null);
     let left = 0;
     if (withoutHeader.length > 0) {
@@ -129,10 +132,20 @@ export function openScrubber(store: LmdbStore, { path, encrypted, onWarning }: S
     return left === 0;
   }
 
-  async function scanDead(): Promise<DeadBytes> {
+  /**
+   * What is dead to the newest snapshot and the one before, and so to every snapshot that is taken from now on. Null when one is open that was taken
+   * before: to be asked in the same turn in which the snapshot is taken.
+   */
+  async function findDead(
+    handle: number,
+  ): Promise<{ readonly transaction: bigint; readonly places: readonly DeadPlace[] } | null> {
+    if (store.openSnapshotCount() > 0) return null;
     const snapshot = store.snapshot();
     try {
-      return await thread.scan({ kind: 'dead', file });
+      const metas = readMetas(handle);
+      if ('damage' in metas) throw new Error(`the beginning of the data file is damaged: ${metas.damage}`);
+      const snapshots = newestFirst(metas);
+      return { transaction: snapshots[0].transaction, places: await thread.scan({ kind: 'dead', file, snapshots }) };
     } finally {
       snapshot.release();
     }

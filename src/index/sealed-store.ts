@@ -42,6 +42,7 @@ export function sealStore(store: LmdbStore, keyring: Keyring): LmdbStore {
       const snapshot = store.snapshot();
       return { ...readerOf(snapshot), release: () => snapshot.release() };
     },
+    openSnapshotCount: () => store.openSnapshotCount(),
     hasForeignReaders: () => store.hasForeignReaders(),
     snapshotsReleased: () => store.snapshotsReleased(),
     bytes: () => store.bytes(),

@@ -104,12 +104,19 @@ export function errorOfStatus(
   const code = parseCode(failed.metadata?.get(codeKey)[0]?.toString());
   const message = failed.details || failed.message || 'the call failed';
   if (code === undefined) {
-    const transportCode = transportCodes[failed.code ?? status.UNKNOWN] ?? 'INTERNAL';
+    const transportCode = isCut(failed.code, message)
+      ? 'UNAVAILABLE'
+      : (transportCodes[failed.code ?? status.UNKNOWN] ?? 'INTERNAL');
     // The transport's own words for this are long and speak of name resolution; they stay in the cause.
     const text = transportCode === 'UNAVAILABLE' ? `no server at ${peer} answers` : `server ${peer}: ${message}`;
     return new HarmonidError(transportCode, text, { cause: failed });
   }
   return new HarmonidError(code, message, { details: richDetails(failed.metadata) });
+}
+
+/** A server that dies in the middle of a call: the transport tells the end of the connection as an internal error. */
+function isCut(code: status | undefined, message: string): boolean {
+  return code === status.INTERNAL && /RST_STREAM|ECONNRESET|socket hang up|Connection dropped/i.test(message);
 }
 
 /** What a status means that harmonid's server did not write: the transport's own, a proxy's. All others are INTERNAL. */

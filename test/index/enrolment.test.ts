@@ -160,14 +160,14 @@ describe('enrolment', () => {
         const { idempotency } = draft;
         assert.ok(idempotency);
         assert.deepEqual(await index.enroll(draft), { ...first, replayed: true });
-        assert.deepEqual(index.findEnrolment(gallery, idempotency), { ...first, replayed: true });
+        assert.deepEqual(await index.findEnrolment(gallery, idempotency), { ...first, replayed: true });
         const other = { key: 'retry-1', digest: 'y' };
         await assert.rejects(index.enroll({ ...draft, idempotency: other }), { code: 'IDEMPOTENCY_CONFLICT' });
-        assert.throws(() => index.findEnrolment(gallery, other), { code: 'IDEMPOTENCY_CONFLICT' });
+        await assert.rejects(index.findEnrolment(gallery, other), { code: 'IDEMPOTENCY_CONFLICT' });
         nowMs += 24 * 60 * 60 * 1000 - 1;
         assert.equal((await index.enroll(draft)).replayed, true);
         nowMs += 1;
-        assert.equal(index.findEnrolment(gallery, idempotency), undefined);
+        assert.equal(await index.findEnrolment(gallery, idempotency), undefined);
         assert.equal((await index.enroll({ ...draft, idempotency: other })).replayed, false);
         return { a: 2 };
       },

@@ -55,8 +55,8 @@ async function assertUpgraded(path: string): Promise<void> {
       ]);
       assert.deepEqual(plain(found), vectors);
     }
-    assert.deepEqual(plain(index.findEnrolment('lobby', { key: 'k1', digest: 'd1' })), answers.k1);
-    assert.deepEqual(plain(index.findEnrolment('lab', { key: 'twin', digest: 'dt' })), answers.twin);
+    assert.deepEqual(plain(await index.findEnrolment('lobby', { key: 'k1', digest: 'd1' })), answers.k1);
+    assert.deepEqual(plain(await index.findEnrolment('lab', { key: 'twin', digest: 'dt' })), answers.twin);
   } finally {
     await index.close();
   }

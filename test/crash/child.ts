@@ -26,8 +26,8 @@ export class Child<Order extends object, Report> {
     this.#process.on('message', (report) => onReport(report as Report));
     this.ended = new Promise((resolve) => {
       this.#process.once('close', (code, signal) => resolve(signal ?? `exit code ${code}`));
+      this.#process.on('error', (error) => resolve(error.message));
     });
-    this.#process.on('error', () => undefined);
   }
 
   order(order: Order): void {

@@ -27,6 +27,8 @@ export interface CrashReport {
   readonly inFlight: Readonly<Record<Restore, Readonly<Record<WriteKind, { attempts: number; applied: number }>>>>;
   /** Directories that were opened and read. */
   readonly examined: Counts<Restore>;
+  /** Copies that a power loss would have taken further back than the kill did. */
+  readonly wentBack: number;
   /** Servers and witnesses together. */
   readonly openedFrom: Counts<OpenedFrom>;
   readonly serversAfterPowerLoss: number;
@@ -47,6 +49,7 @@ export class Tally {
   readonly #openedFrom = { checkpoint: 0, rebuild: 0, new: 0 };
   readonly #inFlight = { 'as it is': noAttempts(), 'power loss': noAttempts() };
   #cleanStops = 0;
+  #wentBack = 0;
   #serversAfterPowerLoss = 0;
   #last = { identities: 0, templates: 0 };
 
@@ -69,6 +72,11 @@ export class Tally {
     this.#examined[restore]++;
     this.#openedFrom[openedFrom]++;
     this.#last = { identities: identityCount, templates: templateCount };
+  }
+
+  /** The same directory, as it lay there and as after a power loss. */
+  compared(asItIs: Found, afterPowerLoss: Found): void {
+    if (afterPowerLoss.sequence < asItIs.sequence) this.#wentBack++;
   }
 
   inFlight(restore: Restore, outcomes: readonly { kind: WriteKind; isApplied: boolean }[]): void {
@@ -97,6 +105,7 @@ export class Tally {
       acknowledged,
       inFlight: this.#inFlight,
       examined: this.#examined,
+      wentBack: this.#wentBack,
       openedFrom: this.#openedFrom,
       serversAfterPowerLoss: this.#serversAfterPowerLoss,
       ...this.#last,
@@ -129,7 +138,7 @@ export function formatReport(report: CrashReport): string {
     `acknowledged ${sum} (${each(acknowledged)})`,
     'in flight at the kills:',
     ...attempts,
-    `read ${examined['as it is']} directories as they were left, ${examined['power loss']} as after a power loss; ${report.serversAfterPowerLoss} servers went on after a power loss`,
+    `read ${examined['as it is']} directories as they were left, ${examined['power loss']} as after a power loss (${report.wentBack} of them went back); ${report.serversAfterPowerLoss} servers went on after a power loss`,
     `graphs opened from ${each(openedFrom)}; at the end ${report.identities} identities, ${report.templates} templates`,
     `${report.seconds} s, ${(report.seconds / Math.max(1, report.kills)).toFixed(2)} s a kill`,
     faults.length === 0

@@ -19,7 +19,7 @@ import { Ledger, type LedgerPage } from './ledger.js';
 import type { CrashOptions } from './options.js';
 import { Tally, type CrashReport, type KillMoment } from './report.js';
 import { ServerProcess } from './server.js';
-import { galleryName, spaceName } from './testimony.js';
+import { galleryName, spaceName, type Found } from './testimony.js';
 import { judge, outcomesInFlight } from './verdict.js';
 import { Witness } from './witness.js';
 
@@ -130,10 +130,11 @@ class CrashRun {
     }
     const over = new AbortController();
     const load = this.#load(address, server.restore, over.signal);
-    // Counted in answers, since a process that has just started is slow at first; then a moment, so that no answer is near.
+    // Counted in answers, since a process that has just started is slow at first. Half of the kills come in the turn of the last answer, when
+    // what it tells of was written a moment ago; the others have no answer near.
     const answers = Math.floor(this.#random() * answersMax);
     await Promise.race([this.ledger.acknowledgements(answers), load, delay(loadMaxMs)]);
-    await delay(this.#random() * lingerMaxMs);
+    if (this.#random() < 0.5) await delay(this.#random() * lingerMaxMs);
     over.abort();
     const closes = this.#random() < closingShare;
     if (closes) {
@@ -182,7 +183,9 @@ class CrashRun {
     }
     this.#judging = (async () => {
       const before = this.tally.faults.length;
-      await Promise.all(restores.map((restore) => this.#examine(round, raw, restore, page, erased)));
+      const examine = (restore: Restore) => this.#examine(round, raw, restore, page, erased);
+      const [asItIs, afterPowerLoss] = await Promise.all(restores.map(examine));
+      if (asItIs && afterPowerLoss) this.tally.compared(asItIs, afterPowerLoss);
       if (this.tally.faults.length === before) await rm(raw, { recursive: true, force: true });
     })();
   }
@@ -193,15 +196,16 @@ class CrashRun {
     restore: Restore,
     page: LedgerPage,
     erased: LedgerPage['erased'],
-  ): Promise<void> {
+  ): Promise<Found | null> {
     const path = `${raw} ${restore}`;
     await cp(raw, path, { recursive: true });
     const testimony = await this.#witnesses[restore].examine({ path, erased });
     await rm(path, { recursive: true, force: true });
     const faults = 'failure' in testimony ? [testimony.failure] : judge(page, testimony.found);
     for (const fault of faults.slice(0, faultsMax)) this.tally.faultIn(round, restore, fault);
-    if (!('found' in testimony)) return;
+    if (!('found' in testimony)) return null;
     this.tally.examined(restore, testimony.found);
     this.tally.inFlight(restore, outcomesInFlight(page, testimony.found));
+    return testimony.found;
   }
 }

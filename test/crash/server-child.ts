@@ -16,7 +16,8 @@ interface Running {
 
 const task = process.argv[2] as ServerTask;
 const code = task === 'serve' ? import('../../src/server/server.js') : null;
-const tell = (report: ServerReport): void => void process.send?.(report);
+// Whoever no longer listens is told nothing.
+const tell = (report: ServerReport): void => void process.send?.(report, () => undefined);
 
 async function open(path: string): Promise<Running> {
   tell({ opening: true });

@@ -7,6 +7,9 @@
 import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
 import { emitWarning } from 'node:process';
 import { HarmonidError } from '../errors.js';
+import { checkRecords } from './check.js';
+import { pageFinding } from './check-directory.js';
+import { checkSearches } from './check-searches.js';
 import { removeGraphFile, removeStrayGraphFiles } from './checkpoint.js';
 import {
   checkpointCodec,
@@ -25,19 +28,26 @@ import { diskError } from './disk-errors.js';
 import { openEncryption } from './encryption.js';
 import { isOlder, readFormat, upgradeFormat } from './format-upgrade.js';
 import { Gallery, type GalleryOptions } from './gallery.js';
+import { asFinding, type CheckCounts, type Finding } from './findings.js';
 import { startGraphThread, type GraphSource, type GraphThread } from './graph-thread.js';
 import { shredMemoryFiles } from './graph-sealing.js';
 import { graphKeyContext, type Keyring } from './keyring.js';
+import { HeldSnapshots } from './held-snapshots.js';
 import { readGalleries } from './identity-reads.js';
-import type { GalleryChange, GalleryDraft, IdentityIndex, IdentityIndexOptions } from './index-api.js';
-import { openLmdbStore, type LmdbStore } from './lmdb-store.js';
+import type { CheckOptions, GalleryChange, GalleryDraft, IdentityIndex, IdentityIndexOptions } from './index-api.js';
+import { shredGraphFilesAside } from './quarantine.js';
+import { openScanThread } from './scan-thread.js';
+import { dataFile, openLmdbStore, type LmdbStore } from './lmdb-store.js';
 import type { Gallery as GalleryView } from './records.js';
 import { openScrubber, unscrubbedGalleries } from './scrubber.js';
-import { sealStore } from './sealed-store.js';
+import { sealReader, sealStore } from './sealed-store.js';
 import type { Store, StoreReader, TableName } from './store.js';
 
+export { checkDirectory, type DirectoryQuestion } from './check-directory.js';
 export { rotateMasterKey } from './encryption.js';
+export { repairDirectory, type RepairCounts, type RepairQuestion } from './repair.js';
 export type {
+  CheckOptions,
   EncryptionOptions,
   EnrollDraft,
   Enrolment,
@@ -66,6 +76,7 @@ const galleryTables = [
   'idempotency',
   'expiries',
   'checkpoints',
+  'quarantine',
 ] as const satisfies readonly TableName[];
 
 /**
@@ -114,6 +125,7 @@ export async function openIdentityIndex(options: IdentityIndexOptions): Promise<
       exactMax: options.exactMax ?? exactMaxDefault,
       encryption: encryption && { masterKey: encryption.master, directory: encryption.keyring.directory },
       recallMin: options.recallMin ?? recallMinDefault,
+      raw,
       store,
       lock,
       thread,
@@ -149,6 +161,8 @@ interface Parts {
   /** For the graph's thread, which reads templates by itself. */
   readonly encryption: GraphSource['encryption'];
   readonly recallMin: number;
+  /** The store below the sealing. */
+  readonly raw: LmdbStore;
   readonly store: LmdbStore;
   readonly lock: DataLock | null;
   readonly thread: GraphThread;
@@ -332,8 +346,78 @@ async function deleteGallery(
   await keyring?.dropGallery(number);
   await purge(store, number);
   if (file) await removeGraphFile(path, file.name);
+  await shredGraphFilesAside(path, number);
   await scrubber.overwrite();
   return true;
+}
+
+// ── Checks ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Findings about a gallery that is deleted meanwhile are dropped: its keys and files go before its records do. */
+async function* checkIndex(
+  parts: Parts,
+  snapshots: HeldSnapshots,
+  { records = true, searches = true, signal }: CheckOptions,
+): AsyncGenerator<Finding, CheckCounts, void> {
+  const { raw, store, galleries, options } = parts;
+  const { path, keyring } = options;
+  const reader = snapshots.take();
+  const isThere = (number: number | null): boolean =>
+    number === null || [...galleries.values()].some((one) => one.number === number);
+  const damaged = new Set<number>();
+  let counts: CheckCounts = { records: 0, templates: 0, files: 0 };
+  try {
+    if (records) {
+      for (const message of await pageProblems(path)) yield asFinding(pageFinding(message));
+      const findings = checkRecords({ reader, keyring, path, live: raw, signal });
+      for (let next = await findings.next(); ; next = await findings.next()) {
+        if (next.done) {
+          counts = { ...next.value, files: next.value.files + 1 };
+          break;
+        }
+        if (!isThere(next.value.gallery)) continue;
+        if (next.value.gallery !== null) damaged.add(next.value.gallery);
+        yield asFinding(next.value);
+      }
+    }
+    if (!searches) return counts;
+    const opened = keyring ? sealReader(reader, keyring) : reader;
+    for (const gallery of [...galleries.values()].filter(({ number }) => !damaged.has(number))) {
+      const { name, number } = gallery;
+      try {
+        const found = yield* checkGallerySearches(gallery, { reader: opened, live: store, signal });
+        counts = { ...counts, templates: counts.templates + found };
+      } catch (error) {
+        if (isThere(number)) throw error;
+        options.onWarning('a gallery was deleted while it was checked', { gallery: name });
+      }
+    }
+    return counts;
+  } finally {
+    reader.release();
+  }
+}
+
+async function* checkGallerySearches(
+  gallery: Gallery,
+  how: { readonly reader: StoreReader; readonly live: StoreReader; readonly signal?: AbortSignal | undefined },
+): AsyncGenerator<Finding, number, void> {
+  const { name, record } = gallery;
+  const findings = checkSearches({ ...how, name, record, search: (probes, { exact }) => gallery.nearest(probes, exact ? 'exact' : 'graph') });
+  for (;;) {
+    const next = await findings.next();
+    if (next.done) return next.value;
+    yield asFinding(next.value);
+  }
+}
+
+async function pageProblems(path: string): Promise<readonly string[]> {
+  const thread = openScanThread();
+  try {
+    return (await thread.scan({ kind: 'pages', file: dataFile(path) })).findings.map(({ message }) => message);
+  } finally {
+    await thread.close();
+  }
 }
 
 // ── The index ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -341,6 +425,7 @@ async function deleteGallery(
 function makeIndex(parts: Parts): IdentityIndex {
   const { galleries, store, thread, lock, readOnly, options } = parts;
   let closing: Promise<void> | null = null;
+  const snapshots = new HeldSnapshots(parts.raw);
   /** Galleries are made and deleted one at a time. */
   let administration: Promise<unknown> = Promise.resolve();
 
@@ -374,6 +459,7 @@ function makeIndex(parts: Parts): IdentityIndex {
   }
 
   async function close(): Promise<void> {
+    snapshots.close();
     await administration;
     for (const open of galleries.values()) {
       await open.drained();
@@ -415,6 +501,10 @@ function makeIndex(parts: Parts): IdentityIndex {
     eraseIdentity: async (name, identity, { prove = false } = {}) => writable(name).eraseIdentity(identity, prove),
     exportTemplates: (name) => gallery(name).exportTemplates(),
 
+    check(options = {}) {
+      checkOpen();
+      return checkIndex(parts, snapshots, options);
+    },
     async stats() {
       checkOpen();
       return Promise.all(Array.from(galleries.values(), (open) => open.stats()));

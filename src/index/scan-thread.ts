@@ -3,6 +3,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import { HarmonidError } from '../errors.js';
+import type { PageFinding } from './lmdb-pages.js';
 
 /** Bytes of the data file that nothing uses and that are not zero. */
 export interface DeadPlace {
@@ -27,6 +28,14 @@ export interface Scans {
   dead: { request: { readonly file: string }; answer: DeadBytes };
   /** How many places in the files hold at least 32 bytes of a needle. */
   anywhere: { request: { readonly files: readonly string[]; readonly needles: readonly Uint8Array[] }; answer: number };
+  /** What is wrong with the pages of an LMDB file. Hold a snapshot meanwhile when it is written to. */
+  pages: { request: { readonly file: string }; answer: PagesScanned };
+}
+
+export interface PagesScanned {
+  /** The newest in the file when it was walked; null when the meta pages themselves are damaged. */
+  readonly transaction: bigint | null;
+  readonly findings: readonly PageFinding[];
 }
 
 export type ScanRequest = { readonly [K in keyof Scans]: { readonly kind: K } & Scans[K]['request'] }[keyof Scans];

@@ -6,8 +6,9 @@ import { parentPort } from 'node:worker_threads';
 import { assertInvariant } from '../errors.js';
 import { deadRanges } from './dead-ranges.js';
 import { newestFirst, numberAt, pageHeaderBytes, readMetas } from './lmdb-meta.js';
+import { walkPages } from './lmdb-pages.js';
 import { findAnywhere } from './remains.js';
-import type { DeadBytes, DeadPlace, ScanMessage, ScanReply, ScanRequest } from './scan-thread.js';
+import type { DeadBytes, DeadPlace, PagesScanned, ScanMessage, ScanReply, ScanRequest } from './scan-thread.js';
 
 function deadBytes(file: string): DeadBytes {
   const handle = openSync(file, 'r');
@@ -56,12 +57,19 @@ function placeIn(handle: number, { page, from, to, pageBytes, transaction }: Pag
   return { position: start, length: position + length - start, page: isOwn ? { position, header } : null };
 }
 
+function pages(file: string): PagesScanned {
+  const { findings, newest } = walkPages(file, { reads: 'leaves', snapshots: 'newest' });
+  return { transaction: newest?.transaction ?? null, findings };
+}
+
 function answer(request: ScanRequest): unknown {
   switch (request.kind) {
     case 'dead':
       return deadBytes(request.file);
     case 'anywhere':
       return findAnywhere(request.files, request.needles).length;
+    case 'pages':
+      return pages(request.file);
   }
 }
 

@@ -12,6 +12,8 @@ import { importItems } from './import-stream.js';
 import {
   defaultGallery,
   type CallOptions,
+  type CheckCounts,
+  type CheckRequest,
   type CreateGalleryRequest,
   type Database,
   type EmbedAnswer,
@@ -21,6 +23,7 @@ import {
   type EraseAnswer,
   type EraseRequest,
   type ExportedTemplate,
+  type Finding,
   type Gallery,
   type Identification,
   type Identity,
@@ -72,7 +75,15 @@ import {
 import { version } from './version.js';
 
 export type * from './api.js';
-export { rotateMasterKey, type EncryptionOptions } from './index/identity-index.js';
+export {
+  checkDirectory,
+  repairDirectory,
+  rotateMasterKey,
+  type DirectoryQuestion,
+  type EncryptionOptions,
+  type RepairCounts,
+  type RepairQuestion,
+} from './index/identity-index.js';
 export { errorCodes, HarmonidError, isHarmonidError, type ErrorCode, type ErrorDetails } from './errors.js';
 
 export interface DatabaseOptions extends IdentityIndexOptions {
@@ -360,6 +371,11 @@ class EmbeddedDatabase implements Database {
       // Reading is synchronous; others get their turn.
       if (++sinceTurn % 64 === 0) await nextTurn();
     }
+  }
+
+  check(request: CheckRequest = {}): AsyncGenerator<Finding, CheckCounts, void> {
+    this.#check(request);
+    return this.#index.check(request);
   }
 
   async stats(options: CallOptions = {}): Promise<Stats> {

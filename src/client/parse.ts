@@ -1,4 +1,5 @@
 /** From answers on the wire to the API's. What an answer must have and lacks is an error of the server: INTERNAL. */
+import { findingKinds } from '../api.js';
 import type {
   Candidate,
   EmbedAnswer,
@@ -8,6 +9,7 @@ import type {
   EraseAnswer,
   ExportedTemplate,
   Face,
+  Finding,
   Gallery,
   GalleryStats,
   Identification,
@@ -23,6 +25,8 @@ import { HarmonidError } from '../errors.js';
 import {
   decisions,
   duplicatePolicies,
+  findingRepairs,
+  findingSeverities,
   graphSources,
   nameOf,
   qualityReasonNumbers,
@@ -127,6 +131,17 @@ export function parseStats(stats: admin.GetStatsResponse): Stats {
       ? { info: parseEmbedderInfo(present(stats.embedder.info, 'info')), stats: present(stats.embedder.stats, 'stats') }
       : null,
     galleries: stats.galleries.map(parseGalleryStats),
+  };
+}
+
+export function parseFinding(finding: admin.Finding): Finding {
+  const kind = findingKinds.find((known) => known === finding.kind);
+  if (kind === undefined) throw incomplete(`a known kind of finding (it says ${finding.kind})`);
+  return {
+    ...finding,
+    kind,
+    severity: named(findingSeverities, finding.severity, 'severity'),
+    repair: named(findingRepairs, finding.repair, 'repair'),
   };
 }
 

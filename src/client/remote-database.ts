@@ -6,6 +6,8 @@
  */
 import type {
   CallOptions,
+  CheckCounts,
+  CheckRequest,
   CreateGalleryRequest,
   Database,
   EmbedAnswer,
@@ -16,6 +18,7 @@ import type {
   EraseAnswer,
   EraseRequest,
   ExportedTemplate,
+  Finding,
   Gallery,
   Identification,
   IdentifyFacesRequest,
@@ -64,6 +67,7 @@ import {
   parseEnrollAnswer,
   parseErasure,
   parseExported,
+  parseFinding,
   parseGallery,
   parseIdentification,
   parseIdentity,
@@ -240,6 +244,16 @@ export class RemoteDatabase implements Database {
   ): AsyncGenerator<ExportedTemplate, void, void> {
     const answers = this.#connection.serverStream(admin.exportTemplates, { gallery: request.gallery }, request);
     for await (const exported of answers) yield parseExported(exported);
+  }
+
+  async *check(request: CheckRequest = {}): AsyncGenerator<Finding, CheckCounts, void> {
+    const { records, searches } = request;
+    for await (const { part } of this.#connection.serverStream(admin.check, { records, searches }, request)) {
+      const { $case, value } = present(part, 'part');
+      if ($case === 'counts') return value;
+      yield parseFinding(value);
+    }
+    return present<CheckCounts>(undefined, 'counts');
   }
 
   async info(options: CallOptions = {}): Promise<ServerInfo> {

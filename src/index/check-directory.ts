@@ -35,7 +35,11 @@ export async function* checkDirectory(question: DirectoryQuestion): AsyncGenerat
   const pages = await pageDamage(question.path);
   for (const finding of pages) yield asFinding(finding);
   if (pages.length > 0) return { records: 0, templates: 0, files: 1 };
-  const directory = await openDirectory(question);
+  const directory = await openDirectory(question).catch(refusal);
+  if (!('store' in directory)) {
+    yield asFinding(directory);
+    return { records: 0, templates: 0, files: 1 };
+  }
   try {
     for (const finding of directory.damage) yield asFinding(finding);
     const counts = yield* directory.check(asFinding);
@@ -43,6 +47,12 @@ export async function* checkDirectory(question: DirectoryQuestion): AsyncGenerat
   } finally {
     await directory.close();
   }
+}
+
+/** What opening refuses as damaged is a finding like others. */
+function refusal(error: unknown): Damage {
+  if (!isHarmonidError(error) || error.code !== 'DATA_CORRUPT') throw error;
+  return pageFinding(error.message);
 }
 
 /** What is wrong with the pages of the data file, with nobody writing to it. @throws DATA_NOT_FOUND */

@@ -7,6 +7,7 @@ import type {
   EraseAnswer,
   ExportedTemplate,
   Face,
+  Finding,
   Gallery,
   GalleryStats,
   Identification,
@@ -18,7 +19,15 @@ import type {
   Verification,
 } from '../api.js';
 import { requestLimits } from '../requests.js';
-import { decisions, duplicatePolicies, graphSources, qualityReasonNumbers, templateOrigins } from '../wire/enums.js';
+import {
+  decisions,
+  duplicatePolicies,
+  findingRepairs,
+  findingSeverities,
+  graphSources,
+  qualityReasonNumbers,
+  templateOrigins,
+} from '../wire/enums.js';
 import type * as admin from '../wire/harmonid/v1/admin.js';
 import type * as common from '../wire/harmonid/v1/common.js';
 import type * as wire from '../wire/harmonid/v1/identity.js';
@@ -84,6 +93,14 @@ export function formatExported(exported: ExportedTemplate): admin.ExportTemplate
     groups: [...exported.groups],
     template: formatTemplate(exported.template),
     embedding: formatEmbedding(exported.embedding),
+  };
+}
+
+export function formatFinding(finding: Finding): admin.Finding {
+  return {
+    ...finding,
+    severity: findingSeverities[finding.severity],
+    repair: findingRepairs[finding.repair],
   };
 }
 

@@ -84,6 +84,11 @@ export class Host {
     return 'value' in outcome ? { dumps: outcome.value as readonly GalleryDump[] } : outcome;
   }
 
+  /** The findings of `check` on the open index. */
+  async check(nowMs: number): Promise<Outcome> {
+    return outcomeIn(await this.#ask({ kind: 'check', nowMs }));
+  }
+
   /** What the index warned of since this was last asked. */
   takeWarnings(): readonly string[] {
     return this.#warnings.splice(0);

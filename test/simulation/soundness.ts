@@ -7,16 +7,13 @@ import type { GalleryDump, Outcome } from './calls.js';
 import type { Host } from './host.js';
 import type { World } from './world.js';
 
-/**
- * The one place where an index is proved sound.
- *
- * `harmonid check` belongs here once it exists: a command of `host-child.ts` that runs it over the open index, and no finding as the answer.
- */
+/** The one place where an index is proved sound: by comparison with the model, and by its own check, which knows more of the directory. */
 export async function assertSound(host: Host, world: World, nowMs: number): Promise<void> {
   const asked = askedOf(world);
   const outcome = await host.dump(nowMs, asked);
   assert.ok('dumps' in outcome, `everything can be read: ${JSON.stringify(outcome)}`);
   assertDumpIs(outcome.dumps, world);
+  assert.deepStrictEqual(await host.check(nowMs), { value: [] }, 'a check finds nothing');
 }
 
 /** By gallery: everybody, and somebody who is not there. */

@@ -172,6 +172,8 @@ export class Gallery {
   async eraseIdentity(identity: string, prove: boolean): Promise<EraseAnswer> {
     const { keyring, scrubber } = this.#options;
     let known: Remembered | undefined;
+    // Of the moment, not of the batch that it shares.
+    let sequenceBefore = 0;
     const erasure = await this.#queue.run({
       removes: true,
       destroys: keyring !== null,
@@ -183,14 +185,17 @@ export class Gallery {
           if (owner !== undefined && owner !== null) await keyring.destroy(this.number, owner);
         }
       },
-      apply: (edit) => eraseIdentity(edit, identity, known),
+      apply(edit) {
+        sequenceBefore = edit.record.sequence;
+        return eraseIdentity(edit, identity, known);
+      },
     });
     if (!erasure) {
       const receipt = findReceipt(this.#store, this.number, identity);
       return {
         existed: false,
         templatesErased: 0,
-        sequence: this.#record.sequence,
+        sequence: sequenceBefore,
         receipt,
         overwritten: true,
         proof: null,

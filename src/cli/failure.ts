@@ -132,7 +132,8 @@ const nextSteps: Partial<Record<ErrorCode, string>> = {
   DATA_FORMAT_NEWER: 'update harmonid to at least the version that wrote it',
   DATA_LOCKED: 'a server that has it open answers with --server HOST:PORT; otherwise end that process first',
   DATA_READ_ONLY: 'check the permissions of the directory and its file system',
-  DATA_CORRUPT: '`harmonid check` shows what is wrong, `--repair` mends what can be mended; or restore a backup. Nothing was changed',
+  DATA_CORRUPT:
+    '`harmonid check` shows what is wrong, `--repair` mends what can be mended; or restore a backup. Nothing was changed',
   DISK_FULL: 'make room, then repeat; nothing was lost',
   ADDRESS_IN_USE: 'choose another with --listen HOST:PORT (port 0 takes a free one), or end the process that has it',
   OVERLOADED: 'the server is busy: try again in a moment',

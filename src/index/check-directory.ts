@@ -121,7 +121,11 @@ export async function openDirectory({ path, encryption, signal }: DirectoryQuest
       },
       async close() {
         if (opened && opened !== 'missing') opened.close();
-        await held.lock.release().finally(() => store.close());
+        try {
+          await held.lock.release();
+        } finally {
+          await store.close();
+        }
       },
     };
   } catch (error) {

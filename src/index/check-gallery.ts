@@ -4,14 +4,10 @@
  * Promises: a record that cannot be read is told once, and nothing that depends on it is; whatever is hidden (see check-view.ts) counts
  * as there. Memory does not grow with the gallery but for a bit a template.
  */
-import { asHarmonidError } from '../errors.js';
-import { verifyGraphFile } from './checkpoint.js';
-import type { CheckView } from './check-view.js';
-import { readRecord } from './check-view.js';
+import { checkAnswers, checkChanges, checkCheckpoint } from './check-log.js';
+import { naming, type CheckedGallery, type Findings, type Tally } from './check-tally.js';
+import { readRecord, type CheckView } from './check-view.js';
 import {
-  answerCodec,
-  changeCodec,
-  checkpointCodec,
   galleryCodec,
   identityCodec,
   keyParts,
@@ -20,33 +16,12 @@ import {
   pointerCodec,
   ranges,
   templateCodec,
-  type CheckpointRecord,
-  type GalleryRecord,
   type IdentityRecord,
 } from './codec.js';
-import { damage, placeOf, type Damage } from './findings.js';
-import { graphKeyContext } from './keyring.js';
-import type { TableName } from './store.js';
+import { damage, type Damage } from './findings.js';
 
 /** How far from 1 the norm of a stored vector may be. */
 const normSlack = 1e-3;
-
-export interface CheckedGallery {
-  readonly name: string;
-  readonly record: GalleryRecord;
-}
-
-type Findings = AsyncGenerator<Damage, void, void>;
-
-/** The numbers that a gallery's own record tells, counted anew. */
-interface Tally {
-  identityCount: number;
-  templateCount: number;
-  /** Largest in use, -1 for none. */
-  owner: number;
-  template: number;
-  sequence: number;
-}
 
 export async function* checkGallery(view: CheckView, gallery: CheckedGallery): Findings {
   const tally: Tally = { identityCount: 0, templateCount: 0, owner: -1, template: -1, sequence: 0 };
@@ -61,23 +36,6 @@ export async function* checkGallery(view: CheckView, gallery: CheckedGallery): F
   yield* checkNumbers(gallery, tally);
 }
 
-function naming({ name, record }: CheckedGallery): (
-  kind: Damage['kind'],
-  table: TableName,
-  key: Buffer,
-  message: string,
-  mend?: Damage['mend'],
-) => Damage {
-  return (kind, table, key, message, mend) =>
-    damage({
-      kind,
-      where: placeOf(table, key),
-      message: `gallery "${name}": ${message}`,
-      gallery: record.number,
-      ...(mend && { mend }),
-    });
-}
-
 // ── People ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 async function* checkOwners(view: CheckView, gallery: CheckedGallery, tally: Tally): Findings {
@@ -88,7 +46,12 @@ async function* checkOwners(view: CheckView, gallery: CheckedGallery, tally: Tal
     tally.owner = Math.max(tally.owner, owner);
     const keyProblem = view.keyProblem(key);
     if (keyProblem !== undefined) {
-      yield damage({ kind: 'key', where: `keys of gallery ${number}, owner ${owner}`, message: keyProblem, gallery: number });
+      yield damage({
+        kind: 'key',
+        where: `keys of gallery ${number}, owner ${owner}`,
+        message: keyProblem,
+        gallery: number,
+      });
     }
     const read = readRecord(() => decodeOwner(view, key, value), { table: 'owners', key, gallery: number });
     if (read.problem) yield read.problem;
@@ -187,7 +150,11 @@ async function* checkTemplates(view: CheckView, gallery: CheckedGallery, tally: 
     tally.owner = Math.max(tally.owner, owner);
     tally.template = Math.max(tally.template, template);
     const isTwice = !seen.add(template);
-    const read = readRecord(() => templateProblem(view, gallery, key, value), { table: 'templates', key, gallery: number });
+    const read = readRecord(() => templateProblem(view, gallery, key, value), {
+      table: 'templates',
+      key,
+      gallery: number,
+    });
     if (read.problem) {
       yield read.problem;
       continue;
@@ -205,12 +172,7 @@ async function* checkTemplates(view: CheckView, gallery: CheckedGallery, tally: 
 }
 
 /** @throws DATA_CORRUPT */
-function templateProblem(
-  view: CheckView,
-  { record }: CheckedGallery,
-  key: Buffer,
-  value: Buffer,
-): string | undefined {
+function templateProblem(view: CheckView, { record }: CheckedGallery, key: Buffer, value: Buffer): string | undefined {
   const bytes = view.open('templates', { key, value });
   if (!bytes) return undefined;
   const { space, vector } = templateCodec.decode(key, bytes, record.dimensions);
@@ -240,122 +202,6 @@ async function* checkMemberships(view: CheckView, gallery: CheckedGallery): Find
   }
 }
 
-// ── What was done, and when ──────────────────────────────────────────────────────────────────────────────────────────
-
-async function* checkCheckpoint(
-  view: CheckView,
-  gallery: CheckedGallery,
-): AsyncGenerator<Damage, CheckpointRecord | null, void> {
-  const { number, dimensions, space } = gallery.record;
-  const key = keys.checkpoint(number);
-  const value = view.reader.get('checkpoints', key);
-  if (!value) return null;
-  const read = readRecord(() => checkpointCodec.decode(key, value), { table: 'checkpoints', key, gallery: number });
-  if (read.problem) {
-    yield read.problem;
-    return null;
-  }
-  const { file } = read.value;
-  const isOther = file && (file.dimensions !== dimensions || file.space !== space);
-  const mend = { kind: 'drop-checkpoint', number, file: file?.name ?? null } as const;
-  if (isOther) {
-    const message = `its checkpoint is of ${file.dimensions} dimensions and space "${file.space}", the gallery of ${dimensions} and "${space}"`;
-    yield naming(gallery)('checkpoint', 'checkpoints', key, message, mend);
-  } else if (file) {
-    view.countFile();
-    const problem = await graphFileProblem(view, file);
-    // A newer checkpoint may have taken its place meanwhile, and its file with it.
-    const isCurrent = !view.live || view.live.get('checkpoints', key)?.equals(value);
-    if (problem !== undefined && isCurrent) {
-      yield damage({ kind: 'graph-file', where: `graphs/${file.name}`, message: problem, mend, gallery: number });
-    }
-  }
-  return read.value;
-}
-
-async function graphFileProblem(
-  { path, keyring }: CheckView,
-  file: NonNullable<CheckpointRecord['file']>,
-): Promise<string | undefined> {
-  try {
-    await verifyGraphFile(path, file);
-    if (keyring && keyring !== 'missing') {
-      if (file.key === undefined) return `graph file ${file.name} has no key, the directory is encrypted`;
-      keyring.unwrap(graphKeyContext(file.name), file.key);
-    }
-    return undefined;
-  } catch (error) {
-    return asHarmonidError(error).message;
-  }
-}
-
-async function* checkChanges(
-  view: CheckView,
-  gallery: CheckedGallery,
-  checkpoint: CheckpointRecord | null,
-  tally: Tally,
-): Findings {
-  const { number, sequence } = gallery.record;
-  let first: number | undefined;
-  let last: number | undefined;
-  let gap: string | undefined;
-  for await (const { key, value } of view.entries('changes', ranges.gallery(number))) {
-    const read = readRecord(() => changeCodec.decode(key, value), { table: 'changes', key, gallery: number });
-    if (read.problem) yield read.problem;
-    else {
-      const { owner, added } = read.value;
-      tally.owner = Math.max(tally.owner, owner ?? -1);
-      for (const template of added) tally.template = Math.max(tally.template, template);
-    }
-    if (key.length !== 10) continue;
-    const current = key.readUIntBE(4, 6);
-    if (last !== undefined && current !== last + 1) gap ??= `change ${last} is followed by ${current}`;
-    first ??= current;
-    last = current;
-  }
-  tally.sequence = last ?? 0;
-  if (first === undefined || last === undefined) {
-    // Without a checkpoint nothing needs a log: it was emptied on purpose.
-    if (checkpoint && checkpoint.sequence < sequence) {
-      gap = `the change log is empty, the gallery is at change ${sequence}, its checkpoint at ${checkpoint.sequence}`;
-    }
-  } else if (checkpoint && first > checkpoint.sequence + 1) {
-    gap ??= `the change log begins with ${first}, the checkpoint holds up to ${checkpoint.sequence}`;
-  } else if (last < sequence) {
-    gap ??= `the change log ends with ${last}, the gallery is at ${sequence}`;
-  }
-  if (gap !== undefined) {
-    const key = keys.change(number, first ?? 0);
-    yield naming(gallery)('change-log', 'changes', key, gap, { kind: 'drop-log', number });
-  }
-}
-
-/** An answer without its expiry would be kept for ever. An expiry may outlive its answer: the key was used again. */
-async function* checkAnswers(view: CheckView, gallery: CheckedGallery): Findings {
-  const { number } = gallery.record;
-  for await (const { key, value } of view.entries('idempotency', ranges.gallery(number))) {
-    const read = readRecord(() => answerCodec.decode(key, value), { table: 'idempotency', key, gallery: number });
-    if (read.problem) {
-      yield read.problem;
-      continue;
-    }
-    const name = key.toString('utf8', 4);
-    const expiry = keys.expiry(number, read.value.at, name);
-    if (view.reader.get('expiries', expiry)) continue;
-    const message = `the answer under idempotency key "${name}" has no expiry`;
-    yield naming(gallery)('answer', 'idempotency', key, message, {
-      kind: 'put',
-      table: 'expiries',
-      key: expiry,
-      value: markCodec.encode(expiry, {}),
-    });
-  }
-  for await (const { key, value } of view.entries('expiries', ranges.gallery(number))) {
-    const read = readRecord(() => markCodec.decode(key, value), { table: 'expiries', key, gallery: number });
-    if (read.problem) yield read.problem;
-  }
-}
-
 // ── The gallery's own record ─────────────────────────────────────────────────────────────────────────────────────────
 
 function* checkNumbers({ name, record }: CheckedGallery, tally: Tally): Generator<Damage, void, void> {
@@ -367,7 +213,12 @@ function* checkNumbers({ name, record }: CheckedGallery, tally: Tally): Generato
     sequence: Math.max(record.sequence, tally.sequence),
   };
   const key = keys.gallery(name);
-  const mend = { kind: 'put', table: 'galleries', key, value: galleryCodec.encode(key, { ...record, ...right }) } as const;
+  const mend = {
+    kind: 'put',
+    table: 'galleries',
+    key,
+    value: galleryCodec.encode(key, { ...record, ...right }),
+  } as const;
   for (const [field, value] of Object.entries(right) as [keyof typeof right, number][]) {
     if (record[field] === value) continue;
     const message = `its record says ${field} ${record[field]}, its records make it ${value}`;

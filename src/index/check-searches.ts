@@ -85,7 +85,9 @@ async function missed(
 ): Promise<readonly StoreEntry[]> {
   const { dimensions } = record;
   const probes = new Float32Array(entries.length * dimensions);
-  entries.forEach(({ key, value }, i) => probes.set(templateCodec.decodeVector(key, value, dimensions), i * dimensions));
+  entries.forEach(({ key, value }, i) =>
+    probes.set(templateCodec.decodeVector(key, value, dimensions), i * dimensions),
+  );
   const hits = await search(probes, how);
   return entries.filter((_, i) => hits[i]?.[0]?.distance !== 0);
 }

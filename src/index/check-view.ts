@@ -135,7 +135,23 @@ export function readRecord<T>(
     const message = isHarmonidError(error) ? error.message : `it cannot be read: ${String(error)}`;
     const mend = { kind: 'quarantine', table, key } as const;
     return {
-      problem: damage({ kind: 'record', where: placeOf(table, key), message, mend, ...(gallery !== undefined && { gallery }) }),
+      problem: damage({
+        kind: 'record',
+        where: placeOf(table, key),
+        message,
+        mend,
+        ...(gallery !== undefined && { gallery }),
+      }),
     };
+  }
+}
+
+/** Whether it does not throw. */
+export function isReadable(decode: () => unknown): boolean {
+  try {
+    decode();
+    return true;
+  } catch {
+    return false;
   }
 }

@@ -7,47 +7,30 @@
  * (check-directory.ts, check-searches.ts).
  */
 import { readdir } from 'node:fs/promises';
-import { checkGallery, type CheckedGallery } from './check-gallery.js';
-import { CheckView, lastKey, readRecord, type CheckQuestion } from './check-view.js';
+import { checkGallery } from './check-gallery.js';
+import { checkFormat, checkMeta } from './check-meta.js';
+import type { CheckedGallery } from './check-tally.js';
+import { CheckView, isReadable, lastKey, readRecord, type CheckQuestion } from './check-view.js';
 import { graphsFolder, quarantineMark } from './checkpoint.js';
 import {
   chainCodec,
   changeCodec,
   checkpointCodec,
-  formatCodec,
-  formatVersion,
   galleryCodec,
-  holderCodec,
+  galleryTables,
   keyParts,
   keys,
-  markCodec,
   quarantinedCodec,
   ranges,
   receiptCodec,
   suppressionCodec,
   templateCodec,
-  unscrubbedCodec,
-  type FormatRecord,
   type GalleryRecord,
 } from './codec.js';
 import { brokenLinks } from './erasure-receipt.js';
 import { damage, placeOf, type CheckCounts, type Damage, type Mend } from './findings.js';
 import { loadingMark } from './load-guard.js';
-import type { StoreEntry, TableName } from './store.js';
-
-export type { CheckQuestion } from './check-view.js';
-
-/** Tables whose keys begin with the number of a gallery that must be there. */
-const galleryTables = [
-  'identities',
-  'owners',
-  'templates',
-  'memberships',
-  'changes',
-  'idempotency',
-  'expiries',
-  'checkpoints',
-] as const satisfies readonly TableName[];
+import type { StoreEntry } from './store.js';
 
 type Findings = AsyncGenerator<Damage, void, void>;
 
@@ -64,89 +47,6 @@ export async function* checkRecords(question: CheckQuestion): AsyncGenerator<Dam
   yield* checkQuarantine(view);
   if (!view.live) yield* checkStrayFiles(view);
   return view.counts;
-}
-
-// ── The directory ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-const metaCodecs = [
-  [keys.format(), formatCodec],
-  [keys.holder(), holderCodec],
-  [keys.chain(), chainCodec],
-  [keys.settled(), markCodec],
-] as const;
-
-/** @returns the format record, when it can be read */
-async function* checkMeta(view: CheckView): AsyncGenerator<Damage, FormatRecord | undefined, void> {
-  let format: FormatRecord | undefined;
-  for await (const { key, value } of view.all('meta')) {
-    const known = metaCodecs.find(([name]) => name.equals(key));
-    const isPurge = key.length === 9 && key.subarray(0, 5).toString() === 'purge';
-    const isUnscrubbed = key.length === 14 && key.subarray(0, 10).toString() === 'unscrubbed';
-    const codec = known?.[1] ?? (isPurge ? markCodec : isUnscrubbed ? unscrubbedCodec : undefined);
-    if (!codec) {
-      const message = `a record under ${key.toString('hex')}, which is no key of this table`;
-      const mend = { kind: 'quarantine', table: 'meta', key } as const;
-      yield damage({ kind: 'record', where: placeOf('meta', key), message, mend });
-      continue;
-    }
-    const read = readRecord(() => codec.decode(key, value), { table: 'meta', key });
-    if (!read.problem) {
-      if (key.equals(keys.format())) format = formatCodec.decode(key, value);
-    } else if (key.equals(keys.chain())) {
-      const { kind, where, message } = read.problem;
-      yield damage({ kind, where, message, mend: chainMend(view) });
-    } else if (isPurge) {
-      // The gallery is gone; what is left of it must still go.
-      const mend = { kind: 'replace', table: 'meta', key, value: markCodec.encode(key, {}) } as const;
-      yield damage({ kind: 'record', where: read.problem.where, message: read.problem.message, mend });
-    } else if (isUnscrubbed) {
-      const mend = { kind: 'replace', table: 'meta', key, value: unscrubbedCodec.encode(key, { sequence: 0 }) } as const;
-      yield damage({ kind: 'record', where: read.problem.where, message: read.problem.message, mend });
-    } else if (!key.equals(keys.format())) yield read.problem;
-  }
-  return format;
-}
-
-/** The end of the chain of receipts follows from them, if they hold together among themselves. */
-function chainMend({ reader }: CheckView): Mend {
-  const table = 'meta';
-  const key = keys.chain();
-  try {
-    const receipts = Array.from(reader.range('receipts', Buffer.alloc(1), lastKey));
-    const last = receipts.at(-1);
-    if (!last) return { kind: 'quarantine', table, key };
-    const { digest } = receiptCodec.decode(last.key, last.value);
-    const value = chainCodec.encode(key, { count: keyParts.receipt(last.key), digest });
-    const others = { ...reader, get: (name: TableName, at: Uint8Array) => (name === table && key.equals(at) ? value : reader.get(name, at)) };
-    return brokenLinks(others).length === 0 ? { kind: 'replace', table, key, value } : { kind: 'none' };
-  } catch {
-    return { kind: 'none' };
-  }
-}
-
-/** @param largest number of a gallery that was ever met */
-function* checkFormat(
-  { reader, keyring }: CheckView,
-  format: FormatRecord | undefined,
-  largest: number,
-): Generator<Damage, void, void> {
-  const key = keys.format();
-  const where = placeOf('meta', key);
-  if (format && format.nextGalleryNumber > largest) return;
-  const next = Math.max(format?.nextGalleryNumber ?? 1, largest + 1);
-  const put = (record: FormatRecord): Mend => ({ kind: 'replace', table: 'meta', key, value: formatCodec.encode(key, record) });
-  if (format) {
-    const message = `the next gallery would have number ${format.nextGalleryNumber}, number ${largest} is in use`;
-    yield damage({ kind: 'format', where, message, mend: put({ ...format, nextGalleryNumber: next }) });
-    return;
-  }
-  const message = reader.get('meta', key)
-    ? 'the format record cannot be read'
-    : `there is no format record, a directory of format ${formatVersion} has one`;
-  const directory = keyring && keyring !== 'missing' ? { keyDirectory: keyring.directory } : {};
-  const mend: Mend =
-    keyring === 'missing' ? { kind: 'none' } : put({ format: formatVersion, nextGalleryNumber: next, ...directory });
-  yield damage({ kind: 'format', where, message, mend });
 }
 
 // ── Galleries ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -186,9 +86,12 @@ async function* checkGalleryRecords(view: CheckView): AsyncGenerator<Damage, Gal
 /** Numbers of galleries under which something stands and which no gallery has, unless it is being removed. */
 async function orphanNumbers({ reader }: CheckView, known: ReadonlySet<number>): Promise<readonly number[]> {
   const found = new Set<number>();
-  const expected = new Set([...known, ...Array.from(reader.keys('meta', ...ranges.purges()), (key) => keyParts.purge(key))]);
+  const expected = new Set([
+    ...known,
+    ...Array.from(reader.keys('meta', ...ranges.purges()), (key) => keyParts.purge(key)),
+  ]);
   for (const table of galleryTables) {
-    for (let from: Buffer | null = Buffer.alloc(1); from; ) {
+    for (let from: Buffer | null = Buffer.alloc(1); from;) {
       const [key] = first(reader.keys(table, from, lastKey));
       if (!key) break;
       const number: number = key.length < 4 ? 0 : key.readUInt32BE(0);
@@ -221,7 +124,12 @@ function* checkOrphans(
         ? { kind: 'quarantine', table: 'galleries', key }
         : { kind: 'none' };
     const settings = value ? '; its settings are lost, and it will match nobody until its threshold is set again' : '';
-    yield damage({ kind: 'gallery', where: placeOf('galleries', key), message: `gallery "${name}": ${message}${settings}`, mend });
+    yield damage({
+      kind: 'gallery',
+      where: placeOf('galleries', key),
+      message: `gallery "${name}": ${message}${settings}`,
+      mend,
+    });
   }
   for (const orphan of orphans) {
     const message = `there are records of gallery number ${orphan}, and ${
@@ -279,15 +187,6 @@ function sequenceOf({ reader }: CheckView, number: number): number {
   const checkpoint = reader.get('checkpoints', key);
   if (!checkpoint || !isReadable(() => checkpointCodec.decode(key, checkpoint))) return sequence;
   return Math.max(sequence, checkpointCodec.decode(key, checkpoint).sequence);
-}
-
-function isReadable(decode: () => unknown): boolean {
-  try {
-    decode();
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 // ── Erasures ─────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -9,7 +9,7 @@ import { crc32 } from 'node:zlib';
 import { assertInvariant, HarmonidError } from '../errors.js';
 import { trustUnitVector, type UnitVector } from '../vector.js';
 import type { DuplicatePolicy, TemplateOrigin } from './records.js';
-import { keyBytesMax } from './store.js';
+import { keyBytesMax, type TableName } from './store.js';
 
 /** Version of the data directory; a larger one is refused as DATA_FORMAT_NEWER, a smaller one upgraded (format-upgrade.ts). */
 export const formatVersion = 2;
@@ -452,6 +452,18 @@ function u48(number: number): Buffer {
   bytes.writeUIntBE(number, 0, 6);
   return bytes;
 }
+
+/** Tables whose keys begin with the number of a gallery that is there, or is just being removed. */
+export const galleryTables = [
+  'identities',
+  'owners',
+  'templates',
+  'memberships',
+  'changes',
+  'idempotency',
+  'expiries',
+  'checkpoints',
+] as const satisfies readonly TableName[];
 
 export const keys = {
   format: (): Buffer => Buffer.from('format'),

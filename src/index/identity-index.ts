@@ -7,14 +7,13 @@
 import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
 import { emitWarning } from 'node:process';
 import { HarmonidError } from '../errors.js';
-import { checkRecords } from './check.js';
-import { pageFinding } from './check-directory.js';
-import { checkSearches } from './check-searches.js';
+import { checkIndex } from './check-index.js';
 import { removeGraphFile, removeStrayGraphFiles } from './checkpoint.js';
 import {
   checkpointCodec,
   formatCodec,
   galleryCodec,
+  galleryTables,
   keyParts,
   keys,
   markCodec,
@@ -28,20 +27,18 @@ import { diskError } from './disk-errors.js';
 import { openEncryption } from './encryption.js';
 import { isOlder, readFormat, upgradeFormat } from './format-upgrade.js';
 import { Gallery, type GalleryOptions } from './gallery.js';
-import { asFinding, type CheckCounts, type Finding } from './findings.js';
 import { startGraphThread, type GraphSource, type GraphThread } from './graph-thread.js';
 import { shredMemoryFiles } from './graph-sealing.js';
 import { graphKeyContext, type Keyring } from './keyring.js';
 import { HeldSnapshots } from './held-snapshots.js';
 import { readGalleries } from './identity-reads.js';
-import type { CheckOptions, GalleryChange, GalleryDraft, IdentityIndex, IdentityIndexOptions } from './index-api.js';
+import type { GalleryChange, GalleryDraft, IdentityIndex, IdentityIndexOptions } from './index-api.js';
 import { shredGraphFilesAside } from './quarantine.js';
-import { openScanThread } from './scan-thread.js';
-import { dataFile, openLmdbStore, type LmdbStore } from './lmdb-store.js';
+import { openLmdbStore, type LmdbStore } from './lmdb-store.js';
 import type { Gallery as GalleryView } from './records.js';
 import { openScrubber, unscrubbedGalleries } from './scrubber.js';
-import { sealReader, sealStore } from './sealed-store.js';
-import type { Store, StoreReader, TableName } from './store.js';
+import { sealStore } from './sealed-store.js';
+import type { Store, StoreReader } from './store.js';
 
 export { checkDirectory, type DirectoryQuestion } from './check-directory.js';
 export { rotateMasterKey } from './encryption.js';
@@ -66,18 +63,6 @@ const recallMinDefault = 0.9;
 const checkpointEveryDefault = 20_000;
 /** Records of a deleted gallery that one transaction removes. */
 const purgeBatch = 500;
-/** Tables whose keys begin with a gallery's number. */
-const galleryTables = [
-  'identities',
-  'owners',
-  'templates',
-  'memberships',
-  'changes',
-  'idempotency',
-  'expiries',
-  'checkpoints',
-  'quarantine',
-] as const satisfies readonly TableName[];
 
 /**
  * Opens (and makes, when absent) the index in a directory.
@@ -224,7 +209,7 @@ async function finishErasures({ store, galleries, options: { scrubber } }: Parts
 
 /** Removes everything of a gallery that is no longer there, a little at a time, and last the mark that says so. */
 async function purge(store: Store, number: number): Promise<void> {
-  for (const table of galleryTables) {
+  for (const table of [...galleryTables, 'quarantine'] as const) {
     for (let removed = purgeBatch; removed === purgeBatch;) {
       const { value } = await store.write((writer) => {
         let count = 0;
@@ -351,75 +336,6 @@ async function deleteGallery(
   return true;
 }
 
-// ── Checks ───────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-/** Findings about a gallery that is deleted meanwhile are dropped: its keys and files go before its records do. */
-async function* checkIndex(
-  parts: Parts,
-  snapshots: HeldSnapshots,
-  { records = true, searches = true, signal }: CheckOptions,
-): AsyncGenerator<Finding, CheckCounts, void> {
-  const { raw, store, galleries, options } = parts;
-  const { path, keyring } = options;
-  const reader = snapshots.take();
-  const isThere = (number: number | null): boolean =>
-    number === null || [...galleries.values()].some((one) => one.number === number);
-  const damaged = new Set<number>();
-  let counts: CheckCounts = { records: 0, templates: 0, files: 0 };
-  try {
-    if (records) {
-      for (const message of await pageProblems(path)) yield asFinding(pageFinding(message));
-      const findings = checkRecords({ reader, keyring, path, live: raw, signal });
-      for (let next = await findings.next(); ; next = await findings.next()) {
-        if (next.done) {
-          counts = { ...next.value, files: next.value.files + 1 };
-          break;
-        }
-        if (!isThere(next.value.gallery)) continue;
-        if (next.value.gallery !== null) damaged.add(next.value.gallery);
-        yield asFinding(next.value);
-      }
-    }
-    if (!searches) return counts;
-    const opened = keyring ? sealReader(reader, keyring) : reader;
-    for (const gallery of [...galleries.values()].filter(({ number }) => !damaged.has(number))) {
-      const { name, number } = gallery;
-      try {
-        const found = yield* checkGallerySearches(gallery, { reader: opened, live: store, signal });
-        counts = { ...counts, templates: counts.templates + found };
-      } catch (error) {
-        if (isThere(number)) throw error;
-        options.onWarning('a gallery was deleted while it was checked', { gallery: name });
-      }
-    }
-    return counts;
-  } finally {
-    reader.release();
-  }
-}
-
-async function* checkGallerySearches(
-  gallery: Gallery,
-  how: { readonly reader: StoreReader; readonly live: StoreReader; readonly signal?: AbortSignal | undefined },
-): AsyncGenerator<Finding, number, void> {
-  const { name, record } = gallery;
-  const findings = checkSearches({ ...how, name, record, search: (probes, { exact }) => gallery.nearest(probes, exact ? 'exact' : 'graph') });
-  for (;;) {
-    const next = await findings.next();
-    if (next.done) return next.value;
-    yield asFinding(next.value);
-  }
-}
-
-async function pageProblems(path: string): Promise<readonly string[]> {
-  const thread = openScanThread();
-  try {
-    return (await thread.scan({ kind: 'pages', file: dataFile(path) })).findings.map(({ message }) => message);
-  } finally {
-    await thread.close();
-  }
-}
-
 // ── The index ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 function makeIndex(parts: Parts): IdentityIndex {
@@ -503,7 +419,7 @@ function makeIndex(parts: Parts): IdentityIndex {
 
     check(options = {}) {
       checkOpen();
-      return checkIndex(parts, snapshots, options);
+      return checkIndex({ ...parts, ...parts.options, snapshots }, options);
     },
     async stats() {
       checkOpen();

@@ -6,7 +6,7 @@
  * be cut short at any moment and begun again. Nothing is done about damaged pages, keys, or receipts: for these there are backups.
  */
 import { openDirectory, pageDamage, type DirectoryQuestion } from './check-directory.js';
-import { keys, ranges } from './codec.js';
+import { galleryTables, keys, ranges } from './codec.js';
 import { asFinding, type Damage, type Finding } from './findings.js';
 import type { LmdbStore } from './lmdb-store.js';
 import { copyAside, setAside, setGraphFileAside } from './quarantine.js';
@@ -99,7 +99,11 @@ async function mendAll(
         if (mend.file !== null) await setGraphFileAside(path, mend.file);
         await store.write((writer) => writer.remove('checkpoints', keys.checkpoint(mend.number)));
         break;
-      default:
+      case 'none':
+      case 'put':
+      case 'replace':
+      case 'quarantine':
+        break;
     }
   }
   return batch.map(asFinding);
@@ -117,15 +121,16 @@ function mendRecord(writer: StoreWriter, { mend, message }: Damage, atMs: number
     case 'put':
       writer.put(mend.table, mend.key, mend.value);
       break;
-    default:
+    case 'none':
+    case 'quarantine-gallery':
+    case 'drop-log':
+    case 'drop-checkpoint':
+      break;
   }
 }
 
-/** Tables in which a gallery's records are somebody's; the others are its log and caches. */
-const peoplesTables = ['identities', 'owners', 'templates', 'memberships', 'idempotency', 'expiries', 'changes', 'checkpoints'] as const;
-
 async function setGalleryAside(store: LmdbStore, number: number, reason: string, atMs: number): Promise<void> {
-  for (const table of peoplesTables) {
+  for (const table of galleryTables) {
     await inSteps(store, table, number, (writer, key) => setAside(writer, { table, key, reason, atMs }));
   }
 }
@@ -140,7 +145,7 @@ async function inSteps(
   gallery: number,
   each: (writer: StoreWriter, key: Buffer) => void,
 ): Promise<void> {
-  for (let done = recordsPerTransaction; done === recordsPerTransaction; ) {
+  for (let done = recordsPerTransaction; done === recordsPerTransaction;) {
     const { value } = await store.write((writer) => {
       const some = firstKeys(writer, table, gallery);
       for (const key of some) each(writer, key);

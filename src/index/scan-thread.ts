@@ -92,7 +92,7 @@ export function openScanThread(): ScanThread {
         const id = ++lastId;
         waiting.set(id, { resolve: resolve as (answer: unknown) => void, reject });
         thread.ref();
-        thread.postMessage({ id, request } as ScanMessage);
+        thread.postMessage({ id, request });
       });
     },
     async close() {

@@ -47,7 +47,11 @@ async function* exportTemplates(
   for await (const exported of database.exportTemplates({ gallery, signal })) yield formatExported(exported);
 }
 
-async function* check(database: Database, request: CheckRequest, { signal }: CallContext): AsyncIterable<CheckResponse> {
+async function* check(
+  database: Database,
+  request: CheckRequest,
+  { signal }: CallContext,
+): AsyncIterable<CheckResponse> {
   const findings = database.check({ ...request, signal });
   try {
     for (;;) {

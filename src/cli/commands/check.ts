@@ -123,7 +123,10 @@ class Report {
 
   #print(word: string, { kind, where, message }: Finding, remark = ''): void {
     if (this.#json) return;
-    printLine(this.#terminal, `${word} ${kind} (${printable(where)}): ${printable(message)}${this.#paint('dim', remark)}`);
+    printLine(
+      this.#terminal,
+      `${word} ${kind} (${printable(where)}): ${printable(message)}${this.#paint('dim', remark)}`,
+    );
   }
 
   end({ records, templates, files }: CheckCounts, seconds: number): void {

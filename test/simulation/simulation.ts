@@ -264,7 +264,7 @@ class Run implements RunState {
   async #feed(): Promise<void> {
     await feed(this);
     this.host.takeWarnings();
-    await assertSound(this.host, this.world, this.nowMs);
+    await assertSound(this.host, this.world, this.nowMs, this.#restarts.damagedGraphs);
     for (const name of this.world.galleries.keys()) {
       await this.#do([call('updateGallery', name, { description: `fed at ${this.nowMs}` })]);
     }

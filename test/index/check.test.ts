@@ -19,6 +19,8 @@ import {
   ranges,
   templateCodec,
 } from '../../src/index/codec.js';
+import { checkSearches } from '../../src/index/check-searches.js';
+import { openExactGraph } from '../../src/index/exact-graph.js';
 import type { CheckCounts, Finding, FindingKind } from '../../src/index/findings.js';
 import {
   checkDirectory,
@@ -655,6 +657,65 @@ describe('a check', () => {
       });
     }
   }).timeout(120_000);
+
+  it('searches for everybody: what nothing finds is an error, what the graph alone misses a warning', async () => {
+    await withCopies(undefined, async (copy, content) => {
+      const path = copy();
+      const index = await open(path);
+      const store = openLmdbStore({ path, readOnly: false });
+      try {
+        const unseen = keys.template(number, owner, 999);
+        const vector = makeFaces(randomFrom(63), { dimensions }).face(1);
+        // Behind the back of the index, whose graph is told of nothing.
+        await store.write((writer) => {
+          const template = {
+            space: testSpace,
+            origin: 'native',
+            quality: null,
+            imageDigest: null,
+            enrolledAt: 1,
+          } as const;
+          writer.put('templates', unseen, templateCodec.encode(unseen, { ...template, vector }));
+        });
+        const searched = await collect(index.check({ records: false }));
+        assert.deepEqual(
+          searched.found.map(({ kind, severity, where }) => [kind, severity, where]),
+          [['unsearchable', 'error', `templates ${unseen.toString('hex')}`]],
+        );
+        await store.write((writer) => writer.remove('templates', unseen));
+
+        // Two engines: one in the place of a graph that has lost a template, one that compares with all.
+        const [lossy, complete] = [openExactGraph(dimensions), openExactGraph(dimensions)];
+        for (const { key, value } of store.range('templates', ...ranges.gallery(number))) {
+          const entries = {
+            labels: Uint32Array.of(key.readUInt32BE(8)),
+            owners: Uint32Array.of(key.readUInt32BE(4)),
+            vectors: templateCodec.decodeVector(key, value, dimensions),
+          };
+          await complete.add(entries);
+          if (!key.equals(templateKey)) await lossy.add(entries);
+        }
+        const galleryKey = keys.gallery(gallery);
+        const findings = checkSearches({
+          name: gallery,
+          record: galleryCodec.decode(galleryKey, store.get('galleries', galleryKey) ?? assert.fail()),
+          reader: store,
+          live: store,
+          search: async (probes, { exact }) =>
+            (await (exact ? complete : lossy).search({ probes, k: 1, exact, ef: 1 })).hits,
+        });
+        const { found, result } = await collect(findings);
+        assert.deepEqual(
+          found.map(({ kind, severity, where }) => [kind, severity, where]),
+          [['graph-miss', 'warning', `templates ${templateKey.toString('hex')}`]],
+        );
+        assert.equal(result, content.counts[1]);
+      } finally {
+        await index.close();
+        await store.close();
+      }
+    });
+  });
 
   it('takes what is in quarantine along when its person is erased', async () => {
     for (const encryption of [undefined, { key: randomBytes(32) }]) {

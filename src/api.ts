@@ -8,6 +8,7 @@
 import type { Embedding } from './vector.js';
 import type { EmbedderInfo, EmbedderStats, EmbedTimings } from './embedder/embedder.js';
 import type { Face, QualityReason } from './embedder/face.js';
+import type { CheckCounts, Finding } from './index/findings.js';
 import type {
   Candidate,
   Decision,
@@ -20,6 +21,8 @@ import type {
 } from './index/records.js';
 
 export type { Embedding } from './vector.js';
+export { findingKinds } from './index/findings.js';
+export type { CheckCounts, Finding, FindingKind, FindingRepair, FindingSeverity } from './index/findings.js';
 export type {
   Candidate,
   Decision,
@@ -311,6 +314,14 @@ export type TemplateImportResult =
   | { readonly index: number; readonly identity: string; readonly answer: ImportedTemplate; readonly error?: undefined }
   | { readonly index: number; readonly identity: string; readonly error: Error; readonly answer?: undefined };
 
+/** What a check looks at; default: everything. */
+export interface CheckRequest extends CallOptions {
+  /** Pages, records and graph files: the whole directory is read. */
+  readonly records?: boolean | undefined;
+  /** Every template is searched for. */
+  readonly searches?: boolean | undefined;
+}
+
 export interface Database {
   createGallery(request: CreateGalleryRequest): Promise<Gallery>;
   getGallery(request: { readonly gallery: string } & CallOptions): Promise<Gallery>;
@@ -366,6 +377,11 @@ export interface Database {
    * `verifyBackup` and `restoreDatabase` read it. @throws DATA_CORRUPT
    */
   backup(options?: CallOptions): AsyncIterable<Uint8Array>;
+  /**
+   * Compares everything with everything while others go on; writes nothing. Yields what disagrees, and returns what was looked at. Read it without
+   * long pauses: the data file grows meanwhile by what is written. `checkDirectory` and `repairDirectory` work on a directory that is not open.
+   */
+  check(request?: CheckRequest): AsyncGenerator<Finding, CheckCounts, void>;
   stats(options?: CallOptions): Promise<Stats>;
   /** Writes a checkpoint of a gallery's graph (of all galleries without a name), so that the next opening is quick. */
   checkpoint(request?: { readonly gallery?: string | undefined } & CallOptions): Promise<void>;

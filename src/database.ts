@@ -12,6 +12,8 @@ import { importItems } from './import-stream.js';
 import {
   defaultGallery,
   type CallOptions,
+  type CheckCounts,
+  type CheckRequest,
   type CreateGalleryRequest,
   type Database,
   type EmbedAnswer,
@@ -21,6 +23,7 @@ import {
   type EraseAnswer,
   type EraseRequest,
   type ExportedTemplate,
+  type Finding,
   type Gallery,
   type GallerySettings,
   type Identification,
@@ -76,7 +79,15 @@ import { importTemplates, type ParsedTemplate } from './template-import.js';
 import { version } from './version.js';
 
 export type * from './api.js';
-export { rotateMasterKey, type EncryptionOptions } from './index/identity-index.js';
+export {
+  checkDirectory,
+  repairDirectory,
+  rotateMasterKey,
+  type DirectoryQuestion,
+  type EncryptionOptions,
+  type RepairCounts,
+  type RepairQuestion,
+} from './index/identity-index.js';
 export type { BackupSummary } from './index/backup-reader.js';
 export { verifyBackup } from './index/backup-reader.js';
 export { restoreDatabase, type RestoreOptions } from './index/restore.js';
@@ -382,6 +393,11 @@ class EmbeddedDatabase implements Database {
   backup(options: CallOptions = {}): AsyncIterable<Uint8Array> {
     this.#check(options);
     return this.#index.backup({ product: version, signal: options.signal });
+  }
+
+  check(request: CheckRequest = {}): AsyncGenerator<Finding, CheckCounts, void> {
+    this.#check(request);
+    return this.#index.check(request);
   }
 
   async stats(options: CallOptions = {}): Promise<Stats> {

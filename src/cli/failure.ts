@@ -132,7 +132,8 @@ const nextSteps: Partial<Record<ErrorCode, string>> = {
   DATA_FORMAT_NEWER: 'update harmonid to at least the version that wrote it',
   DATA_LOCKED: 'a server that has it open answers with --server HOST:PORT; otherwise end that process first',
   DATA_READ_ONLY: 'check the permissions of the directory and its file system',
-  DATA_CORRUPT: 'restore it from a backup; nothing was changed',
+  DATA_CORRUPT:
+    '`harmonid check` shows what is wrong, `--repair` mends what can be mended; or restore a backup. Nothing was changed',
   DISK_FULL: 'make room, then repeat; nothing was lost',
   BACKUP_INVALID: 'take another backup; `harmonid restore FILE --verify-only` tells a whole one',
   DATA_EXISTS: 'name a place where there is nothing yet',

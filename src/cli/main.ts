@@ -8,6 +8,7 @@ import process from 'node:process';
 import { Command } from 'commander';
 import { version } from '../version.js';
 import { backupCommand } from './commands/backup.js';
+import { checkCommand } from './commands/check.js';
 import { checkpointCommand } from './commands/checkpoint.js';
 import { embedCommand } from './commands/embed.js';
 import { encryptionCommand } from './commands/encryption.js';
@@ -51,7 +52,7 @@ function assemble(run: Run): Command {
   program.commandsGroup('Databases:');
   for (const make of [serveCommand, galleryCommand, statsCommand, exportCommand, checkpointCommand, encryptionCommand])
     program.addCommand(make(run));
-  for (const make of [backupCommand, restoreCommand]) program.addCommand(make(run));
+  for (const make of [backupCommand, restoreCommand, checkCommand]) program.addCommand(make(run));
   program.commandsGroup('Models:');
   for (const make of [embedCommand, modelsCommand, evaluateCommand]) program.addCommand(make(run));
   program.addHelpText(

@@ -1,4 +1,5 @@
 /** From answers on the wire to the API's. What an answer must have and lacks is an error of the server: INTERNAL. */
+import { findingKinds } from '../api.js';
 import type {
   Candidate,
   EmbedAnswer,
@@ -7,6 +8,7 @@ import type {
   EraseAnswer,
   ExportedTemplate,
   Face,
+  Finding,
   Gallery,
   GalleryStats,
   Identification,
@@ -19,7 +21,15 @@ import type {
 } from '../api.js';
 import { executionProviders } from '../embedder/embedder.js';
 import { HarmonidError } from '../errors.js';
-import { decisions, duplicatePolicies, graphSources, nameOf, qualityReasonNumbers } from '../wire/enums.js';
+import {
+  decisions,
+  duplicatePolicies,
+  findingRepairs,
+  findingSeverities,
+  graphSources,
+  nameOf,
+  qualityReasonNumbers,
+} from '../wire/enums.js';
 import { errorOfWire } from '../wire/error-status.js';
 import type * as admin from '../wire/harmonid/v1/admin.js';
 import type * as common from '../wire/harmonid/v1/common.js';
@@ -131,6 +141,17 @@ export function parseStats(stats: admin.GetStatsResponse): Stats {
       ? { info: parseEmbedderInfo(present(stats.embedder.info, 'info')), stats: present(stats.embedder.stats, 'stats') }
       : null,
     galleries: stats.galleries.map(parseGalleryStats),
+  };
+}
+
+export function parseFinding(finding: admin.Finding): Finding {
+  const kind = findingKinds.find((known) => known === finding.kind);
+  if (kind === undefined) throw incomplete(`a known kind of finding (it says ${finding.kind})`);
+  return {
+    ...finding,
+    kind,
+    severity: named(findingSeverities, finding.severity, 'severity'),
+    repair: named(findingRepairs, finding.repair, 'repair'),
   };
 }
 

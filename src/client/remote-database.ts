@@ -6,6 +6,8 @@
  */
 import type {
   CallOptions,
+  CheckCounts,
+  CheckRequest,
   CreateGalleryRequest,
   Database,
   EmbedAnswer,
@@ -16,6 +18,7 @@ import type {
   EraseAnswer,
   EraseRequest,
   ExportedTemplate,
+  Finding,
   Gallery,
   Identification,
   IdentifyFacesRequest,
@@ -73,6 +76,7 @@ import {
   parseEnrollAnswer,
   parseErasure,
   parseExported,
+  parseFinding,
   parseGallery,
   parseIdentification,
   parseIdentity,
@@ -271,6 +275,16 @@ export class RemoteDatabase implements Database {
 
   async *backup(options: CallOptions = {}): AsyncGenerator<Uint8Array, void, void> {
     for await (const { chunk } of this.#connection.serverStream(admin.backup, {}, options)) yield chunk;
+  }
+
+  async *check(request: CheckRequest = {}): AsyncGenerator<Finding, CheckCounts, void> {
+    const { records, searches } = request;
+    for await (const { part } of this.#connection.serverStream(admin.check, { records, searches }, request)) {
+      const { $case, value } = present(part, 'part');
+      if ($case === 'counts') return value;
+      yield parseFinding(value);
+    }
+    return present<CheckCounts>(undefined, 'counts');
   }
 
   async info(options: CallOptions = {}): Promise<ServerInfo> {

@@ -29,6 +29,8 @@ export interface GraphSealing {
 }
 
 const temporaryMark = '.part-';
+/** Begins the name of a graph file that a repair has set aside (quarantine.ts); only an erasure removes it. */
+export const quarantineMark = 'quarantine-';
 
 export function graphsFolder(path: string): string {
   return join(path, 'graphs');
@@ -150,7 +152,8 @@ export async function removeStrayGraphFiles(path: string, named: ReadonlySet<str
   for (const name of names) {
     const isMark = name.endsWith(loadingMark);
     if (named.has(isMark ? name.slice(0, -loadingMark.length) : name)) continue;
-    if (isMark || name.startsWith(temporaryMark) || name.endsWith('.hnsw')) await shredFile(join(folder, name));
+    const isOurs = isMark || name.startsWith(temporaryMark) || name.endsWith('.hnsw');
+    if (isOurs && !name.startsWith(quarantineMark)) await shredFile(join(folder, name));
   }
 }
 

@@ -4,10 +4,12 @@
  * Every record is a 12-byte header (magic, record type, version, CRC-32) and a payload. The checksum covers the key, the type, the version and
  * the payload, so that a record under another record's key is found, too. Encoding asserts what decoding re-checks as DATA_CORRUPT.
  */
+import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { assertInvariant, HarmonidError } from '../errors.js';
 import { trustUnitVector, type UnitVector } from '../vector.js';
 import type { DuplicatePolicy, TemplateOrigin } from './records.js';
+import { keyBytesMax, type TableName } from './store.js';
 
 /** Version of the data directory; a larger one is refused as DATA_FORMAT_NEWER, a smaller one upgraded (format-upgrade.ts). */
 export const formatVersion = 2;
@@ -39,6 +41,7 @@ const recordTypes = {
   sealed: 16,
   chain: 17,
   unscrubbed: 18,
+  quarantined: 19,
 } as const;
 export type RecordType = keyof typeof recordTypes;
 
@@ -385,6 +388,18 @@ export const templateCodec = {
     };
   },
 
+  /** As the record tells them, unchecked; undefined when it is too short. */
+  dimensionsOf(bytes: Buffer): number | undefined {
+    return bytes.length < headerBytes + vectorOffset ? undefined : bytes.readUInt32LE(headerBytes + 4);
+  },
+
+  /** Where the vector lies in a record in the clear, whatever became of its bytes; undefined when it is too short. */
+  vectorBytesIn(bytes: Buffer, dimensions: number): Uint8Array | undefined {
+    const start = headerBytes + vectorOffset;
+    if (recordTypeOf(bytes) !== 'template' || bytes.length < start + dimensions * 4) return undefined;
+    return Uint8Array.from(bytes.subarray(start, start + dimensions * 4));
+  },
+
   /** The vector alone, which is all that a graph wants. */
   decodeVector(key: Uint8Array, bytes: Buffer, dimensions: number): UnitVector {
     return vectorIn(key, unframe('template', key, bytes), dimensions);
@@ -395,6 +410,32 @@ export const templateCodec = {
 export const sealedCodec = {
   encode: (key: Uint8Array, payload: Uint8Array): Buffer => frame('sealed', key, payload),
   decode: (key: Uint8Array, bytes: Buffer): Buffer => unframe('sealed', key, bytes),
+};
+
+/** What was taken out of a table because it could not stay there, with its bytes as they were. */
+export interface QuarantinedRecord {
+  readonly at: number;
+  readonly reason: string;
+  readonly table: string;
+  /** Under which it stood, hex. */
+  readonly key: string;
+  readonly bytes: Buffer;
+}
+
+/** Payload: u32 bytes of a JSON text with everything but the bytes, that text, the bytes. */
+export const quarantinedCodec = {
+  encode(key: Uint8Array, { bytes, ...about }: QuarantinedRecord): Buffer {
+    const text = Buffer.from(JSON.stringify(about));
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(text.length);
+    return frame('quarantined', key, Buffer.concat([length, text, bytes]));
+  },
+  decode(key: Uint8Array, record: Buffer): QuarantinedRecord {
+    const payload = unframe('quarantined', key, record);
+    const textEnd = 4 + payload.readUInt32LE(0);
+    const about = JSON.parse(payload.toString('utf8', 4, textEnd)) as Omit<QuarantinedRecord, 'bytes'>;
+    return { ...about, bytes: payload.subarray(textEnd) };
+  },
 };
 
 /** What a record says that it is; undefined for a number that no type has. Checks nothing else. */
@@ -436,6 +477,18 @@ function u48(number: number): Buffer {
   return bytes;
 }
 
+/** Tables whose keys begin with the number of a gallery that is there, or is just being removed. */
+export const galleryTables = [
+  'identities',
+  'owners',
+  'templates',
+  'memberships',
+  'changes',
+  'idempotency',
+  'expiries',
+  'checkpoints',
+] as const satisfies readonly TableName[];
+
 export const keys = {
   format: (): Buffer => Buffer.from('format'),
   holder: (): Buffer => Buffer.from('holder'),
@@ -456,7 +509,25 @@ export const keys = {
   suppression: (gallery: number, sha256: string): Buffer => Buffer.concat([u32(gallery), Buffer.from(sha256, 'hex')]),
   settled: (): Buffer => Buffer.from('settled'),
   unscrubbed: (gallery: number): Buffer => Buffer.concat([Buffer.from('unscrubbed'), u32(gallery)]),
+  /** Begins with gallery and owner, so that erasing finds it; 0 and the largest number stand for none. The key within may be a digest. */
+  quarantined: ({ gallery, owner, table, at, key }: QuarantinePlace): Buffer => {
+    const beginning = Buffer.concat([u32(gallery ?? 0, owner ?? noOwner), Buffer.from(`${table}\0`), u48(at)]);
+    const fits = beginning.length + key.length <= keyBytesMax;
+    return Buffer.concat([beginning, fits ? key : createHash('sha256').update(key).digest()]);
+  },
 };
+
+/** No identity has this ordinal. */
+const noOwner = 0xffff_ffff;
+
+export interface QuarantinePlace {
+  /** Null when it cannot be told, or belongs to none. */
+  readonly gallery: number | null;
+  readonly owner: number | null;
+  readonly table: string;
+  readonly at: number;
+  readonly key: Uint8Array;
+}
 
 /** Ranges [start, end) of keys with a common beginning. */
 export const ranges = {

@@ -14,7 +14,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { kill, pid as ownPid, platform } from 'node:process';
 import { setTimeout as delay } from 'node:timers/promises';
-import { HarmonidError } from '../errors.js';
+import { HarmonidError, isHarmonidError } from '../errors.js';
 import { holderCodec, keys, type HolderRecord } from './codec.js';
 import type { LmdbStore } from './lmdb-store.js';
 import type { StoreReader } from './store.js';
@@ -60,6 +60,30 @@ export async function takeDataLock(store: LmdbStore, path: string): Promise<Data
       }
     },
   };
+}
+
+/**
+ * As `takeDataLock`; a holder's record that cannot be read names nobody, and is replaced unless somebody's heart beats. For checks, which must
+ * get to what is damaged.
+ * @throws DATA_LOCKED
+ */
+export async function holdDataLock(
+  store: LmdbStore,
+  path: string,
+): Promise<{ readonly lock: DataLock; readonly replaced: string | null }> {
+  try {
+    return { lock: await takeDataLock(store, path), replaced: null };
+  } catch (error) {
+    if (!isHarmonidError(error) || error.code !== 'DATA_CORRUPT') throw error;
+    if (await heartbeatMoves(path)) {
+      throw new HarmonidError('DATA_LOCKED', `the data directory ${path} is open in another process`, {
+        details: { path },
+        cause: error,
+      });
+    }
+    store.writeNow((writer) => writer.remove('meta', keys.holder()));
+    return { lock: await takeDataLock(store, path), replaced: error.message };
+  }
 }
 
 /** For opening read-only: throws while a writer lives, writes nothing. */

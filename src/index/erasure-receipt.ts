@@ -64,7 +64,7 @@ export function putReceipt(writer: StoreWriter, erased: ErasedPerson): Receipt {
   return asReceipt(number, record);
 }
 
-function readChain(reader: StoreReader): ChainRecord {
+export function readChain(reader: StoreReader): ChainRecord {
   const bytes = reader.get('meta', keys.chain());
   return bytes ? chainCodec.decode(keys.chain(), bytes) : { count: 0, digest: firstPrevious };
 }

@@ -35,6 +35,7 @@ import {
   type Owned,
   type StoredTemplate,
 } from './identity-reads.js';
+import { findAside } from './quarantine.js';
 import { liftSuppression, putReceipt, refuseErased } from './erasure-receipt.js';
 import type { Candidate, Gallery, Identity, Receipt } from './records.js';
 import type { StoreReader, StoreWriter } from './store.js';
@@ -376,7 +377,8 @@ export function removeTemplate(edit: GalleryEdit, identity: string, template: nu
 
 /** What an erasure did; `vectors` are their bytes as they were stored. */
 export interface Erasure {
-  readonly owner: number;
+  /** Null when a repair could not tell whose the remains were. */
+  readonly owner: number | null;
   readonly templatesErased: number;
   readonly sequence: number;
   readonly receipt: Receipt;
@@ -398,9 +400,10 @@ export function eraseIdentity(edit: GalleryEdit, identity: string, known?: Remem
   const { record, writer } = edit;
   const { number } = record;
   const before = known ?? remember(writer, record, identity);
-  if (!before || !writer.get('identities', keys.identity(number, identity))) return null;
+  if (!before || !writer.get('identities', keys.identity(number, identity))) return eraseAside(edit, identity);
   const { owner, templates } = before;
   const vectors = templates.map(({ record: { vector } }) => new Uint8Array(vector.buffer.slice(0)));
+  const aside = removeAside(edit, identity, owner);
   const labels = removeOwned(edit, owner);
   regroup(edit, owner, before.record.groups, []);
   writer.remove('identities', keys.identity(number, identity));
@@ -413,7 +416,49 @@ export function eraseIdentity(edit: GalleryEdit, identity: string, known?: Remem
     sequence,
     at: edit.nowMs,
   });
-  return { owner, templatesErased: labels.length, sequence, receipt, vectors };
+  return { owner, templatesErased: labels.length, sequence, receipt, vectors: [...vectors, ...aside.vectors] };
+}
+
+/** Somebody of whom a repair has left nothing but what is in quarantine. Null when there is nothing there either. */
+function eraseAside(edit: GalleryEdit, identity: string): Erasure | null {
+  const { owner, count, templateCount, vectors } = removeAside(edit, identity, null);
+  if (count === 0) return null;
+  const sequence = logErasure(edit, owner, [], 0);
+  const { number } = edit.record;
+  const receipt = putReceipt(edit.writer, {
+    gallery: number,
+    identity,
+    imageDigests: [],
+    templateCount,
+    sequence,
+    at: edit.nowMs,
+  });
+  return { owner, templatesErased: templateCount, sequence, receipt, vectors };
+}
+
+/** Removes what of a person is in quarantine. */
+function removeAside(
+  { writer, record: { number, dimensions } }: GalleryEdit,
+  identity: string,
+  owner: number | null,
+): {
+  readonly count: number;
+  readonly owner: number | null;
+  readonly templateCount: number;
+  readonly vectors: readonly Uint8Array[];
+} {
+  const entries = findAside(writer, number, identity, owner);
+  for (const { key } of entries) writer.remove('quarantine', key);
+  const templates = entries.filter(({ record }) => record.table === 'templates');
+  return {
+    count: entries.length,
+    owner: entries.find((entry) => entry.owner !== null)?.owner ?? null,
+    templateCount: templates.length,
+    vectors: templates.flatMap(({ record }) => {
+      const vector = templateCodec.vectorBytesIn(record.bytes, dimensions);
+      return vector ? [vector] : [];
+    }),
+  };
 }
 
 /**
@@ -449,10 +494,14 @@ function removeOwned({ writer, record: { number } }: GalleryEdit, owner: number)
   const templateKeys = Array.from(writer.keys('templates', ...ranges.templatesOf(number, owner)));
   for (const key of templateKeys) writer.remove('templates', key);
   writer.remove('owners', keys.owner(number, owner));
+  for (const key of Array.from(writer.keys('quarantine', ...ranges.templatesOf(number, owner)))) {
+    writer.remove('quarantine', key);
+  }
   return templateKeys.map((key) => keyParts.template(key).template);
 }
 
-function logErasure(edit: GalleryEdit, owner: number, labels: readonly number[]): number {
+/** @param identities that the erasure makes fewer */
+function logErasure(edit: GalleryEdit, owner: number | null, labels: readonly number[], identities = 1): number {
   edit.removed.push(...labels);
   edit.erasedCount++;
   const key = keys.unscrubbed(edit.record.number);
@@ -461,7 +510,7 @@ function logErasure(edit: GalleryEdit, owner: number, labels: readonly number[])
     edit,
     { kind: 'erase', owner, added: [], removed: labels },
     {
-      identityCount: edit.record.identityCount - 1,
+      identityCount: edit.record.identityCount - identities,
       templateCount: edit.record.templateCount - labels.length,
     },
   );

@@ -44,6 +44,7 @@ import {
 } from './identity-reads.js';
 import { graphKeyContext, type Keyring } from './keyring.js';
 import { keyBytes } from './sealing.js';
+import { findAside, shredGraphFilesAside } from './quarantine.js';
 import type { Candidate, EraseAnswer, Gallery as GalleryView, GalleryStats, Identity, Template } from './records.js';
 import type { Store } from './store.js';
 import type { Scrubber } from './scrubber.js';
@@ -62,6 +63,8 @@ export interface GalleryOptions {
 
 /** Candidates that a duplicate check asks for, per face, and how widely it walks: wider than a search, as it decides for good. */
 const duplicateSearch = { k: 5, ef: 256 };
+/** Width of a search that names none. */
+const defaultEf = 128;
 /** Below this many members a page of a group is gathered from them; above, identities are read in order. */
 const gatherMax = 2_000;
 /** Change-log entries that one transaction prunes. */
@@ -121,6 +124,10 @@ export class Gallery {
 
   get number(): number {
     return this.#record.number;
+  }
+
+  get record(): GalleryRecord {
+    return this.#record;
   }
 
   // ── Writes ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -186,7 +193,10 @@ export class Gallery {
       prepare: async () => {
         if (!keyring) return;
         known = remember(this.#store, this.#record, identity);
-        if (known) await keyring.destroy(this.number, known.owner);
+        const aside = findAside(this.#store, this.number, identity, known?.owner ?? null);
+        for (const owner of new Set([known?.owner, ...aside.map((entry) => entry.owner)])) {
+          if (owner !== undefined && owner !== null) await keyring.destroy(this.number, owner);
+        }
       },
       apply: (edit) => ({ erasure: eraseIdentity(edit, identity, known), sequenceThen: edit.record.sequence }),
     });
@@ -204,7 +214,8 @@ export class Gallery {
     const overwritten = (await this.replaceGraphFile()) && (await scrubber.overwrite());
     const found = prove ? await scrubber.search(erasure.vectors) : null;
     const { templatesErased, sequence, receipt } = erasure;
-    const keyDestroyed = keyring ? keyring.keyOf(this.number, erasure.owner) === null : null;
+    const { owner } = erasure;
+    const keyDestroyed = keyring && owner !== null ? keyring.keyOf(this.number, owner) === null : null;
     return {
       existed: true,
       templatesErased,
@@ -219,20 +230,15 @@ export class Gallery {
   async finishErasures(): Promise<void> {
     const { keyring } = this.#options;
     for (const owner of keyring?.destroyed(this.number, this.#record.nextOwner) ?? []) {
-      if (
-        !this.#store
-          .keys('owners', ...ranges.ownerOf(this.number, owner))
-          [Symbol.iterator]()
-          .next().done
-      ) {
-        await this.#queue.run({ removes: true, apply: (edit) => finishErasure(edit, owner) });
-      }
+      const [left] = this.#store.keys('owners', ...ranges.ownerOf(this.number, owner));
+      if (left) await this.#queue.run({ removes: true, apply: (edit) => finishErasure(edit, owner) });
     }
   }
 
   /** The graph's file is replaced by one that holds nothing of what was erased before the call. False, and a warning, when it is still there. */
   async replaceGraphFile(): Promise<boolean> {
     const { sequence } = this.#record;
+    await shredGraphFilesAside(this.#options.path, this.number);
     try {
       while (this.#checkpoint?.file && this.#checkpoint.sequence < sequence) await this.checkpoint();
       return true;
@@ -411,6 +417,12 @@ export class Gallery {
   #candidate({ owner, label: template, distance }: GraphHit): Candidate | undefined {
     const found = findOwner(this.#store, this.#record, owner);
     return found && { identity: found.identity, label: found.label, groups: found.groups, distance, template };
+  }
+
+  /** The nearest template of each probe, by the graph as searches walk it, or by comparing with all. */
+  async nearest(probes: Float32Array, by: 'graph' | 'exact'): Promise<readonly (readonly GraphHit[])[]> {
+    const query = { probes, k: 1, exact: by === 'exact', ef: defaultEf };
+    return (await this.#thread.call('search', { gallery: this.number, query })).hits;
   }
 
   // ── Reads ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -8,11 +8,13 @@ import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs'
 import { emitWarning } from 'node:process';
 import { HarmonidError } from '../errors.js';
 import { writeBackup } from './backup.js';
+import { checkIndex } from './check-index.js';
 import { removeGraphFile, removeStrayGraphFiles } from './checkpoint.js';
 import {
   checkpointCodec,
   formatCodec,
   galleryCodec,
+  galleryTables,
   keyParts,
   keys,
   markCodec,
@@ -33,14 +35,18 @@ import { graphKeyContext, type Keyring } from './keyring.js';
 import { HeldSnapshots } from './held-snapshots.js';
 import { readGalleries } from './identity-reads.js';
 import type { GalleryChange, GalleryDraft, IdentityIndex, IdentityIndexOptions } from './index-api.js';
+import { shredGraphFilesAside } from './quarantine.js';
 import { openLmdbStore, type LmdbStore } from './lmdb-store.js';
 import type { Gallery as GalleryView } from './records.js';
 import { openScrubber, unscrubbedGalleries } from './scrubber.js';
 import { sealStore } from './sealed-store.js';
-import type { Store, StoreReader, TableName } from './store.js';
+import type { Store, StoreReader } from './store.js';
 
+export { checkDirectory, type DirectoryQuestion } from './check-directory.js';
 export { rotateMasterKey } from './encryption.js';
+export { repairDirectory, type RepairCounts, type RepairQuestion } from './repair.js';
 export type {
+  CheckOptions,
   EncryptionOptions,
   EnrollDraft,
   Enrolment,
@@ -59,17 +65,6 @@ const recallMinDefault = 0.9;
 const checkpointEveryDefault = 20_000;
 /** Records of a deleted gallery that one transaction removes. */
 const purgeBatch = 500;
-/** Tables whose keys begin with a gallery's number. */
-const galleryTables = [
-  'identities',
-  'owners',
-  'templates',
-  'memberships',
-  'changes',
-  'idempotency',
-  'expiries',
-  'checkpoints',
-] as const satisfies readonly TableName[];
 
 /**
  * Opens (and makes, when absent) the index in a directory.
@@ -119,8 +114,8 @@ export async function openIdentityIndex(options: IdentityIndexOptions): Promise<
       exactMax: options.exactMax ?? exactMaxDefault,
       encryption: encryption && { masterKey: encryption.master, directory: encryption.keyring.directory },
       recallMin: options.recallMin ?? recallMinDefault,
-      store,
       raw,
+      store,
       lock,
       thread,
       galleries,
@@ -222,7 +217,7 @@ async function finishErasures({ store, galleries, options: { scrubber } }: Parts
 
 /** Removes everything of a gallery that is no longer there, a little at a time, and last the mark that says so. */
 async function purge(store: Store, number: number): Promise<void> {
-  for (const table of galleryTables) {
+  for (const table of [...galleryTables, 'quarantine'] as const) {
     for (let removed = purgeBatch; removed === purgeBatch;) {
       const { value } = await store.write((writer) => {
         let count = 0;
@@ -349,6 +344,7 @@ async function deleteGallery(
   await keyring?.dropGallery(number);
   await purge(store, number);
   if (file) await removeGraphFile(path, file.name);
+  await shredGraphFilesAside(path, number);
   await scrubber.overwrite();
   return true;
 }
@@ -437,6 +433,11 @@ function makeIndex(parts: Parts): IdentityIndex {
     backup({ product, signal }) {
       checkOpen();
       return writeBackup({ snapshot: () => snapshots.take(), product, clock: options.clock, signal });
+    },
+
+    check(options = {}) {
+      checkOpen();
+      return checkIndex({ ...parts, ...parts.options, snapshots }, options);
     },
     async stats() {
       checkOpen();

@@ -2,6 +2,7 @@
  * What the identity index is asked and what it answers. Speaks in unit vectors; knows no images.
  */
 import type { UnitVector } from '../vector.js';
+import type { CheckCounts, Finding } from './findings.js';
 import type {
   Candidate,
   Decision,
@@ -129,6 +130,15 @@ export interface VerifyAnswer {
   readonly threshold: number;
 }
 
+/** What a check looks at; default: everything. */
+export interface CheckOptions {
+  /** Pages, records and graph files: all of the directory is read. */
+  readonly records?: boolean | undefined;
+  /** Every template is searched for. */
+  readonly searches?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
 export interface IdentityIndex {
   createGallery(draft: GalleryDraft): Promise<Gallery>;
   /** @throws GALLERY_NOT_FOUND */
@@ -184,6 +194,11 @@ export interface IdentityIndex {
   /** Everything, as it is when the first byte is asked for. @throws DATA_CORRUPT, CLOSED */
   backup(options: { readonly product: string; readonly signal?: AbortSignal | undefined }): AsyncIterable<Uint8Array>;
 
+  /**
+   * Compares everything with everything, as it is now; writes nothing. Others go on meanwhile; the data file grows by what they write. Yields what
+   * disagrees and returns what was looked at. For a directory that does not open there is `checkDirectory`.
+   */
+  check(options?: CheckOptions): AsyncGenerator<Finding, CheckCounts, void>;
   stats(): Promise<readonly GalleryStats[]>;
   storeBytes(): number;
   /** Writes the graph of a gallery (of all without a name), so that the next opening need not build it. @throws DISK_FULL */

@@ -4,6 +4,7 @@
 import { Worker } from 'node:worker_threads';
 import { HarmonidError } from '../errors.js';
 import type { LmdbMeta } from './lmdb-meta.js';
+import type { PageFinding } from './lmdb-pages.js';
 
 /** Bytes of the data file that nothing uses and that are not zero. */
 export interface DeadPlace {
@@ -24,6 +25,14 @@ export interface Scans {
   };
   /** How many places in the files hold at least 32 bytes of a needle. */
   anywhere: { request: { readonly files: readonly string[]; readonly needles: readonly Uint8Array[] }; answer: number };
+  /** What is wrong with the pages of an LMDB file. Hold a snapshot meanwhile when it is written to. */
+  pages: { request: { readonly file: string }; answer: PagesScanned };
+}
+
+export interface PagesScanned {
+  /** The newest in the file when it was walked; null when the meta pages themselves are damaged. */
+  readonly transaction: bigint | null;
+  readonly findings: readonly PageFinding[];
 }
 
 export type ScanRequest = { readonly [K in keyof Scans]: { readonly kind: K } & Scans[K]['request'] }[keyof Scans];
@@ -80,7 +89,7 @@ export function openScanThread(): ScanThread {
         const id = ++lastId;
         waiting.set(id, { resolve: resolve as (answer: unknown) => void, reject });
         thread.ref();
-        thread.postMessage({ id, request } as ScanMessage);
+        thread.postMessage({ id, request });
       });
     },
     async close() {

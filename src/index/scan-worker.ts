@@ -6,8 +6,9 @@ import { parentPort } from 'node:worker_threads';
 import { assertInvariant } from '../errors.js';
 import { deadRanges } from './dead-ranges.js';
 import { numberAt, pageHeaderBytes, type LmdbMeta } from './lmdb-meta.js';
+import { walkPages } from './lmdb-pages.js';
 import { findAnywhere } from './remains.js';
-import type { DeadPlace, ScanMessage, ScanReply, ScanRequest } from './scan-thread.js';
+import type { DeadPlace, PagesScanned, ScanMessage, ScanReply, ScanRequest } from './scan-thread.js';
 
 function deadPlaces(file: string, snapshots: readonly [LmdbMeta, LmdbMeta]): readonly DeadPlace[] {
   const handle = openSync(file, 'r');
@@ -53,12 +54,19 @@ function placeIn(handle: number, { page, from, to, pageBytes, transaction }: Pag
   return { position: start, length: position + length - start, page: isOwn ? { position, header } : null };
 }
 
+function pages(file: string): PagesScanned {
+  const { findings, newest } = walkPages(file, { reads: 'leaves', snapshots: 'newest' });
+  return { transaction: newest?.transaction ?? null, findings };
+}
+
 function answer(request: ScanRequest): unknown {
   switch (request.kind) {
     case 'dead':
       return deadPlaces(request.file, request.snapshots);
     case 'anywhere':
       return findAnywhere(request.files, request.needles).length;
+    case 'pages':
+      return pages(request.file);
   }
 }
 

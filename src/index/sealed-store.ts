@@ -13,21 +13,11 @@ import { seal, unseal } from './sealing.js';
 import type { StoreEntry, StoreReader, StoreWriter, TableName } from './store.js';
 
 /** Tables whose keys begin with a gallery's number and an owner's. */
-const sealedTables: ReadonlySet<TableName> = new Set(['owners', 'templates']);
+export const sealedTables: ReadonlySet<TableName> = new Set(['owners', 'templates']);
 
 /** @param store is used through what is returned only */
 export function sealStore(store: LmdbStore, keyring: Keyring): LmdbStore {
-  const readerOf = (reader: StoreReader): StoreReader => ({
-    get(table, key) {
-      const value = reader.get(table, key);
-      return value && sealedTables.has(table) ? opened(keyring, table, key, value) : value;
-    },
-    range: (table, start, end) =>
-      sealedTables.has(table)
-        ? openedRange(keyring, table, reader.range(table, start, end))
-        : reader.range(table, start, end),
-    keys: (table, start, end) => reader.keys(table, start, end),
-  });
+  const readerOf = (reader: StoreReader): StoreReader => sealReader(reader, keyring);
   const writerOf = (writer: StoreWriter): StoreWriter => ({
     ...readerOf(writer),
     put: (table, key, value) =>
@@ -50,6 +40,21 @@ export function sealStore(store: LmdbStore, keyring: Keyring): LmdbStore {
   };
 }
 
+/** What `reader` reads, opened. */
+export function sealReader(reader: StoreReader, keyring: Keyring): StoreReader {
+  return {
+    get(table, key) {
+      const value = reader.get(table, key);
+      return value && sealedTables.has(table) ? opened(keyring, table, key, value) : value;
+    },
+    range: (table, start, end) =>
+      sealedTables.has(table)
+        ? openedRange(keyring, table, reader.range(table, start, end))
+        : reader.range(table, start, end),
+    keys: (table, start, end) => reader.keys(table, start, end),
+  };
+}
+
 function* openedRange(keyring: Keyring, table: TableName, entries: Iterable<StoreEntry>): Iterable<StoreEntry> {
   for (const { key, value } of entries) {
     const plain = opened(keyring, table, key, value);
@@ -57,7 +62,8 @@ function* openedRange(keyring: Keyring, table: TableName, entries: Iterable<Stor
   }
 }
 
-function opened(keyring: Keyring, table: TableName, key: Uint8Array, value: Buffer): Buffer | undefined {
+/** The record within; undefined when its key is destroyed. @throws DATA_CORRUPT */
+export function opened(keyring: Keyring, table: TableName, key: Uint8Array, value: Buffer): Buffer | undefined {
   const payload = sealedCodec.decode(key, value);
   const dataKey = dataKeyOf(keyring, key);
   if (!dataKey) return undefined;

@@ -1,10 +1,16 @@
 /** harmonid.v1.AdminService: one short handler a call over any Database. */
 import type { Database } from '../api.js';
-import type { AdminServiceServer, ExportTemplatesRequest, ExportTemplatesResponse } from '../wire/harmonid/v1/admin.js';
+import type {
+  AdminServiceServer,
+  CheckRequest,
+  CheckResponse,
+  ExportTemplatesRequest,
+  ExportTemplatesResponse,
+} from '../wire/harmonid/v1/admin.js';
 import { formatExported } from '../wire/templates.js';
 import { sendBackup } from './backup-call.js';
 import type { CallContext, Calls } from './calls.js';
-import { formatGallery, formatInfo, formatStats } from './format.js';
+import { formatFinding, formatGallery, formatInfo, formatStats } from './format.js';
 import { parseCreateGallery, parseUpdateGallery } from './parse.js';
 import { receiveTemplates } from './template-call.js';
 
@@ -31,6 +37,7 @@ export function adminService(database: Database, calls: Calls, messageBytesMax: 
       await database.checkpoint({ gallery, signal });
       return {};
     }),
+    check: calls.serverStream((request, call) => check(database, request, call)),
     exportTemplates: calls.serverStream((request, call) => exportTemplates(database, request, call)),
     importTemplates: calls.bidirectional((requests, call) => receiveTemplates(database, requests, call)),
     backup: calls.serverStream((_request, call) => sendBackup(database, call, messageBytesMax)),
@@ -43,4 +50,25 @@ async function* exportTemplates(
   { signal }: CallContext,
 ): AsyncIterable<ExportTemplatesResponse> {
   for await (const exported of database.exportTemplates({ gallery, signal })) yield formatExported(exported);
+}
+
+async function* check(
+  database: Database,
+  request: CheckRequest,
+  { signal }: CallContext,
+): AsyncIterable<CheckResponse> {
+  const findings = database.check({ ...request, signal });
+  try {
+    for (;;) {
+      const next = await findings.next();
+      if (next.done) {
+        yield { part: { $case: 'counts', value: next.value } };
+        return;
+      }
+      yield { part: { $case: 'finding', value: formatFinding(next.value) } };
+    }
+  } finally {
+    // Whoever has gone reads no further.
+    await findings.return({ records: 0, templates: 0, files: 0 });
+  }
 }

@@ -6,6 +6,7 @@ import type {
   EnrollAnswer,
   EraseAnswer,
   Face,
+  Finding,
   Gallery,
   GalleryStats,
   Identification,
@@ -16,7 +17,14 @@ import type {
   Verification,
 } from '../api.js';
 import { requestLimits } from '../requests.js';
-import { decisions, duplicatePolicies, graphSources, qualityReasonNumbers } from '../wire/enums.js';
+import {
+  decisions,
+  duplicatePolicies,
+  findingRepairs,
+  findingSeverities,
+  graphSources,
+  qualityReasonNumbers,
+} from '../wire/enums.js';
 import type * as admin from '../wire/harmonid/v1/admin.js';
 import type * as common from '../wire/harmonid/v1/common.js';
 import type * as wire from '../wire/harmonid/v1/identity.js';
@@ -74,6 +82,14 @@ export function formatIdentity(identity: Identity): common.Identity {
     groups: [...identity.groups],
     attributes: identity.attributes,
     templates: identity.templates.map(formatTemplate),
+  };
+}
+
+export function formatFinding(finding: Finding): admin.Finding {
+  return {
+    ...finding,
+    severity: findingSeverities[finding.severity],
+    repair: findingRepairs[finding.repair],
   };
 }
 

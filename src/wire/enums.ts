@@ -5,9 +5,10 @@
  * parsed. A number that is in no table was sent by a newer peer.
  */
 import type { Decision as DecisionName, DuplicatePolicy as DuplicatePolicyName } from '../api.js';
+import type { FindingRepair as FindingRepairName, FindingSeverity as FindingSeverityName } from '../api.js';
 import type { GalleryStats, QualityReason as QualityReasonName, TemplateOrigin as TemplateOriginName } from '../api.js';
 import { HarmonidError } from '../errors.js';
-import { GraphSource } from './harmonid/v1/admin.js';
+import { FindingRepair, FindingSeverity, GraphSource } from './harmonid/v1/admin.js';
 import { DuplicatePolicy, FaceSelection, QualityReason, TemplateOrigin } from './harmonid/v1/common.js';
 import { Decision } from './harmonid/v1/identity.js';
 
@@ -51,6 +52,17 @@ export const graphSources = {
   rebuild: GraphSource.REBUILD,
   new: GraphSource.NEW,
 } as const satisfies Record<GalleryStats['graph']['openedFrom'], GraphSource>;
+
+export const findingSeverities = {
+  error: FindingSeverity.ERROR,
+  warning: FindingSeverity.WARNING,
+} as const satisfies Record<FindingSeverityName, FindingSeverity>;
+
+export const findingRepairs = {
+  rebuilt: FindingRepair.REBUILT,
+  quarantined: FindingRepair.QUARANTINED,
+  none: FindingRepair.NONE,
+} as const satisfies Record<FindingRepairName, FindingRepair>;
 
 /** The word of a number; undefined when the table has none. */
 export function nameOf<Name extends string>(table: Readonly<Record<Name, number>>, value: number): Name | undefined {

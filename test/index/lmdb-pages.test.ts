@@ -78,8 +78,7 @@ function newestOf(file: string): LmdbMeta {
   const handle = openSync(file, 'r');
   try {
     const metas = readMetas(handle);
-    // Nothing is dead in a file whose beginning is damaged; the walk says what is.
-    if ('damage' in metas) return { ranges: [], findings: walkPages(file, all).findings };
+    assert.ok(!('damage' in metas));
     return newestFirst(metas)[0];
   } finally {
     closeSync(handle);
@@ -91,7 +90,9 @@ function deadRangesIn(file: string): DeadRanges {
   try {
     const metas = readMetas(handle);
     // Nothing is dead in a file whose beginning is damaged; the walk says what is.
-    if ('damage' in metas) return { ranges: [], findings: walkPages(file, all).findings };
+    if ('damage' in metas) {
+      return { ranges: [], findings: walkPages(file, all).findings };
+    }
     return deadRanges(handle, newestFirst(metas));
   } finally {
     closeSync(handle);

@@ -4,10 +4,10 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
-import type { Database, EnrollRequest, Identification, Verification } from '../../src/api.js';
+import type { CheckCounts, Database, EnrollRequest, Finding, Identification, Verification } from '../../src/api.js';
 import { requestLimits } from '../../src/requests.js';
 import { version } from '../../src/version.js';
-import { axis, dimensions, makeVectorGallery, scattered, space, withServer } from './served.js';
+import { axis, dimensions, makeVectorGallery, overriding, scattered, space, withServer } from './served.js';
 
 /** Everything but the timings. */
 function timeless<T extends Identification | Verification>(answer: T): Omit<T, 'timings'> {
@@ -26,6 +26,17 @@ async function enrollAxes(database: Database, gallery: string): Promise<void> {
       attributes: { badge: `${number}` },
       embeddings: [axis(number), axis(number, 0.1)],
     });
+  }
+}
+
+async function checked(
+  findings: AsyncGenerator<Finding, CheckCounts, void>,
+): Promise<{ readonly findings: readonly Finding[]; readonly counts: CheckCounts }> {
+  const found: Finding[] = [];
+  for (;;) {
+    const next = await findings.next();
+    if (next.done) return { findings: found, counts: next.value };
+    found.push(next.value);
   }
 }
 
@@ -225,6 +236,52 @@ describe('the services', () => {
       assert.equal(info.limits.messageBytesMax, 12_345_678);
       assert.equal(info.limits.samplesMax, requestLimits.samplesMax);
     }));
+
+  it('Check: the same findings as the library, and what was looked at', () =>
+    withServer({}, async ({ database, remote }) => {
+      const gallery = await makeVectorGallery(remote);
+      await enrollAxes(database, gallery);
+      assert.deepEqual(await checked(remote.check()), await checked(database.check()));
+      const healthy = await checked(remote.check());
+      assert.deepEqual([healthy.findings, healthy.counts.templates, healthy.counts.files], [[], 6, 1]);
+      assert.ok(healthy.counts.records > 20);
+      const { counts } = await checked(remote.check({ records: false }));
+      assert.deepEqual(counts, { records: 0, templates: 6, files: 0 });
+      assert.equal((await checked(remote.check({ searches: false }))).counts.templates, 0);
+    }));
+
+  it('Check: a finding crosses the wire whole', async () => {
+    const finding: Finding = {
+      severity: 'warning',
+      kind: 'graph-miss',
+      where: 'templates 00000001',
+      message: 'gallery "lobby": Zürich',
+      repair: 'none',
+    };
+    const counts = { records: 3, templates: 2, files: 1 };
+    const around = (database: Database): Database =>
+      overriding(database, {
+        async *check() {
+          yield finding;
+          yield { ...finding, severity: 'error', kind: 'record', repair: 'quarantined' };
+          yield { ...finding, severity: 'error', kind: 'counter', repair: 'rebuilt' };
+          return counts;
+        },
+      });
+    await withServer({ around }, async ({ remote }) => {
+      const answer = await checked(remote.check());
+      assert.deepEqual(answer.findings[0], finding);
+      assert.deepEqual(
+        answer.findings.map(({ severity, kind, repair }) => [severity, kind, repair]),
+        [
+          ['warning', 'graph-miss', 'none'],
+          ['error', 'record', 'quarantined'],
+          ['error', 'counter', 'rebuilt'],
+        ],
+      );
+      assert.deepEqual(answer.counts, counts);
+    });
+  });
 
   it('a name left out is the default gallery; an empty name is refused as the library refuses it', () =>
     withServer({}, async ({ remote }) => {

@@ -6,6 +6,7 @@
  */
 import process from 'node:process';
 import { asHarmonidError } from '../../src/errors.js';
+import type { Finding } from '../../src/index/findings.js';
 import { openIdentityIndex, type IdentityIndex, type IdentityIndexOptions } from '../../src/index/identity-index.js';
 import type { EraseAnswer } from '../../src/index/records.js';
 import type { Call, ErasureInBrief, GalleryDump, Outcome } from './calls.js';
@@ -20,6 +21,7 @@ export type HostCommand =
   | { readonly kind: 'open'; readonly nowMs: number; readonly options: HostOptions }
   | { readonly kind: 'close'; readonly nowMs: number }
   | { readonly kind: 'dump'; readonly nowMs: number; readonly asked: Readonly<Record<string, readonly string[]>> }
+  | { readonly kind: 'check'; readonly nowMs: number }
   | { readonly kind: 'calls'; readonly nowMs: number; readonly calls: readonly Call[]; readonly each: boolean };
 
 export interface HostRequest {
@@ -113,6 +115,12 @@ async function dump(asked: Readonly<Record<string, readonly string[]>>): Promise
   return dumps;
 }
 
+async function check(): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  for await (const finding of opened().check()) findings.push(finding);
+  return findings;
+}
+
 async function answer({ id, command }: HostRequest): Promise<HostReply> {
   nowMs = command.nowMs;
   switch (command.kind) {
@@ -134,6 +142,8 @@ async function answer({ id, command }: HostRequest): Promise<HostReply> {
       };
     case 'dump':
       return { id, outcome: await outcomeOf(() => dump(command.asked)) };
+    case 'check':
+      return { id, outcome: await outcomeOf(check) };
     case 'calls':
       return {
         id,

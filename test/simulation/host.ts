@@ -4,6 +4,7 @@
 import { execFile, fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { promisify } from 'node:util';
+import type { Finding } from '../../src/index/findings.js';
 import type { Call, GalleryDump, Outcome } from './calls.js';
 import type { HostCommand, HostOptions, HostReply, HostRequest } from './host-child.js';
 
@@ -82,6 +83,14 @@ export class Host {
   ): Promise<{ readonly dumps: readonly GalleryDump[] } | { readonly code: string; readonly message: string }> {
     const outcome = outcomeIn(await this.#ask({ kind: 'dump', nowMs, asked }));
     return 'value' in outcome ? { dumps: outcome.value as readonly GalleryDump[] } : outcome;
+  }
+
+  /** The findings of `check` on the open index. */
+  async check(
+    nowMs: number,
+  ): Promise<{ readonly findings: readonly Finding[] } | { readonly code: string; readonly message: string }> {
+    const outcome = outcomeIn(await this.#ask({ kind: 'check', nowMs }));
+    return 'value' in outcome ? { findings: outcome.value as readonly Finding[] } : outcome;
   }
 
   /** What the index warned of since this was last asked. */

@@ -30,6 +30,11 @@ export class Restarts {
     this.#flips = withFlips ? new DataDamage() : null;
   }
 
+  /** Names of graph files that were damaged and that no orderly end has replaced since. */
+  get damagedGraphs(): ReadonlySet<string> {
+    return this.#damaged;
+  }
+
   async close(): Promise<void> {
     await this.#spare.kill();
     await this.#flips?.close();
@@ -57,13 +62,14 @@ export class Restarts {
     if (restart.kind === 'close' && !wasStarved) {
       assert.equal(warnings.length, named.length, `${warnings.join('; ')} for damage to ${named.join(', ')}`);
     }
-    if (restart.kind === 'close') this.#damaged.clear();
+    // A starved index may have closed without replacing them.
+    if (restart.kind === 'close' && !wasStarved) this.#damaged.clear();
     for (const name of named) this.#damaged.add(name);
     for (const warning of warnings) {
       assert.match(warning, graphWarning);
       assert.ok(wasStarved || [...this.#damaged].some((name) => warning.includes(name)), `undamaged: ${warning}`);
     }
-    await assertSound(run.host, run.world, run.nowMs);
+    await assertSound(run.host, run.world, run.nowMs, this.#damaged);
     if (damage.kind === 'litter')
       assert.deepStrictEqual(litterIn(run.place.path, damage.names), [], 'litter is removed');
     await this.#noteOrigins();

@@ -266,7 +266,7 @@ class Run implements RunState {
     // Waits for one that began before and still fails, and whose warning is of the starvation.
     await this.#do([call('checkpoint')]);
     this.host.takeWarnings();
-    await assertSound(this.host, this.world, this.nowMs);
+    await assertSound(this.host, this.world, this.nowMs, this.#restarts.damagedGraphs);
     for (const name of this.world.galleries.keys()) {
       await this.#do([call('updateGallery', name, { description: `fed at ${this.nowMs}` })]);
     }

@@ -34,6 +34,40 @@ export namespace GraphSource {
   export type NEW = typeof GraphSource.NEW;
 }
 
+export const FindingSeverity = {
+  UNSPECIFIED: 0,
+  ERROR: 1,
+  /** WARNING - Nothing is wrong that would make an answer wrong. */
+  WARNING: 2,
+} as const;
+
+export type FindingSeverity = typeof FindingSeverity[keyof typeof FindingSeverity];
+
+export namespace FindingSeverity {
+  export type UNSPECIFIED = typeof FindingSeverity.UNSPECIFIED;
+  export type ERROR = typeof FindingSeverity.ERROR;
+  export type WARNING = typeof FindingSeverity.WARNING;
+}
+
+export const FindingRepair = {
+  UNSPECIFIED: 0,
+  /** REBUILT - From other records. */
+  REBUILT: 1,
+  /** QUARANTINED - Set aside, bytes and all. */
+  QUARANTINED: 2,
+  /** NONE - Nothing that a repair could do. */
+  NONE: 3,
+} as const;
+
+export type FindingRepair = typeof FindingRepair[keyof typeof FindingRepair];
+
+export namespace FindingRepair {
+  export type UNSPECIFIED = typeof FindingRepair.UNSPECIFIED;
+  export type REBUILT = typeof FindingRepair.REBUILT;
+  export type QUARANTINED = typeof FindingRepair.QUARANTINED;
+  export type NONE = typeof FindingRepair.NONE;
+}
+
 /** A named set of identities in one space. */
 export interface Gallery {
   /** 1 to 64 letters, digits, '.', '_' and '-', beginning with a letter or digit. */
@@ -347,6 +381,46 @@ export interface BackupRequest {
 export interface BackupResponse {
   /** The next bytes. */
   chunk: Uint8Array;
+}
+
+/** Default: everything. */
+export interface CheckRequest {
+  /** Pages, records and graph files: the whole directory is read. */
+  records?:
+    | boolean
+    | undefined;
+  /** Every template is searched for. */
+  searches?: boolean | undefined;
+}
+
+export interface CheckResponse {
+  part: { $case: "finding"; value: Finding } | //
+  /** Once, as the last message. */
+  { $case: "counts"; value: CheckCounts } | undefined;
+}
+
+/** Something that disagrees. */
+export interface Finding {
+  severity: FindingSeverity;
+  /**
+   * What disagrees: page, record, format, gallery, counter, identity, pointer, template, membership, change-log, answer, receipt-chain,
+   * suppression, orphan, checkpoint, graph-file, stray-file, key, graph-miss or unsearchable.
+   */
+  kind: string;
+  /** Table and key in hexadecimal, or a file. */
+  where: string;
+  /** Names both sides. It may name people. */
+  message: string;
+  /** What a repair would do about it. */
+  repair: FindingRepair;
+}
+
+export interface CheckCounts {
+  records: number;
+  /** Searched for by their own vectors. */
+  templates: number;
+  /** The data file and graph files. */
+  files: number;
 }
 
 function createBaseGallery(): Gallery {
@@ -3297,8 +3371,338 @@ export const BackupResponse: MessageFns<BackupResponse> = {
   },
 };
 
+function createBaseCheckRequest(): CheckRequest {
+  return { records: undefined, searches: undefined };
+}
+
+export const CheckRequest: MessageFns<CheckRequest> = {
+  encode(message: CheckRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.records !== undefined) {
+      writer.uint32(8).bool(message.records);
+    }
+    if (message.searches !== undefined) {
+      writer.uint32(16).bool(message.searches);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CheckRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCheckRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.records = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.searches = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CheckRequest>): CheckRequest {
+    return CheckRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CheckRequest>): CheckRequest {
+    const message = createBaseCheckRequest();
+    message.records = object.records ?? undefined;
+    message.searches = object.searches ?? undefined;
+    return message;
+  },
+};
+
+function createBaseCheckResponse(): CheckResponse {
+  return { part: undefined };
+}
+
+export const CheckResponse: MessageFns<CheckResponse> = {
+  encode(message: CheckResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.part?.$case) {
+      case "finding":
+        Finding.encode(message.part.value, writer.uint32(10).fork()).join();
+        break;
+      case "counts":
+        CheckCounts.encode(message.part.value, writer.uint32(18).fork()).join();
+        break;
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CheckResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCheckResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.part = { $case: "finding", value: Finding.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.part = { $case: "counts", value: CheckCounts.decode(reader, reader.uint32()) };
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CheckResponse>): CheckResponse {
+    return CheckResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CheckResponse>): CheckResponse {
+    const message = createBaseCheckResponse();
+    switch (object.part?.$case) {
+      case "finding": {
+        if (object.part?.value !== undefined && object.part?.value !== null) {
+          message.part = { $case: "finding", value: Finding.fromPartial(object.part.value) };
+        }
+        break;
+      }
+      case "counts": {
+        if (object.part?.value !== undefined && object.part?.value !== null) {
+          message.part = { $case: "counts", value: CheckCounts.fromPartial(object.part.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseFinding(): Finding {
+  return { severity: 0, kind: "", where: "", message: "", repair: 0 };
+}
+
+export const Finding: MessageFns<Finding> = {
+  encode(message: Finding, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.severity !== 0) {
+      writer.uint32(8).int32(message.severity);
+    }
+    if (message.kind !== "") {
+      writer.uint32(18).string(message.kind);
+    }
+    if (message.where !== "") {
+      writer.uint32(26).string(message.where);
+    }
+    if (message.message !== "") {
+      writer.uint32(34).string(message.message);
+    }
+    if (message.repair !== 0) {
+      writer.uint32(40).int32(message.repair);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Finding {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFinding();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.severity = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.where = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.message = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.repair = reader.int32() as any;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Finding>): Finding {
+    return Finding.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Finding>): Finding {
+    const message = createBaseFinding();
+    message.severity = object.severity ?? 0;
+    message.kind = object.kind ?? "";
+    message.where = object.where ?? "";
+    message.message = object.message ?? "";
+    message.repair = object.repair ?? 0;
+    return message;
+  },
+};
+
+function createBaseCheckCounts(): CheckCounts {
+  return { records: 0, templates: 0, files: 0 };
+}
+
+export const CheckCounts: MessageFns<CheckCounts> = {
+  encode(message: CheckCounts, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.records !== 0) {
+      writer.uint32(8).uint64(message.records);
+    }
+    if (message.templates !== 0) {
+      writer.uint32(16).uint64(message.templates);
+    }
+    if (message.files !== 0) {
+      writer.uint32(24).uint64(message.files);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CheckCounts {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCheckCounts();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.records = longToNumber(reader.uint64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.templates = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.files = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CheckCounts>): CheckCounts {
+    return CheckCounts.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CheckCounts>): CheckCounts {
+    const message = createBaseCheckCounts();
+    message.records = object.records ?? 0;
+    message.templates = object.templates ?? 0;
+    message.files = object.files ?? 0;
+    return message;
+  },
+};
+
 /**
- * Galleries, information, statistics, checkpoints, backup, export and import of templates.
+ * Galleries, information, statistics, checkpoints, backup, export and import of templates, checks.
  *
  * Every call may fail with INVALID_IDENTIFIER, INVALID_ARGUMENT, CANCELLED, DEADLINE_EXCEEDED, UNAVAILABLE and INTERNAL; the
  * comments below name what comes on top.
@@ -3443,6 +3847,21 @@ export const AdminServiceService = {
     responseSerialize: (value: BackupResponse): Buffer => Buffer.from(BackupResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): BackupResponse => BackupResponse.decode(value),
   },
+  /**
+   * Compares everything with everything while others go on: pages, records, graph files, and whether everybody is found by their own
+   * templates. Writes nothing. Sends what disagrees as it is found, and last what was looked at; without findings that is all. Read
+   * without long pauses: the data file grows meanwhile by what is written. Repairing needs a directory that nobody has open
+   * (`harmonid check --repair`).
+   */
+  check: {
+    path: "/harmonid.v1.AdminService/Check" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: CheckRequest): Buffer => Buffer.from(CheckRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CheckRequest => CheckRequest.decode(value),
+    responseSerialize: (value: CheckResponse): Buffer => Buffer.from(CheckResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CheckResponse => CheckResponse.decode(value),
+  },
 } as const;
 
 export interface AdminServiceServer extends UntypedServiceImplementation {
@@ -3488,6 +3907,13 @@ export interface AdminServiceServer extends UntypedServiceImplementation {
    * `restoreDatabase`) with which a server is started. Errors: DATA_CORRUPT.
    */
   backup: handleServerStreamingCall<BackupRequest, BackupResponse>;
+  /**
+   * Compares everything with everything while others go on: pages, records, graph files, and whether everybody is found by their own
+   * templates. Writes nothing. Sends what disagrees as it is found, and last what was looked at; without findings that is all. Read
+   * without long pauses: the data file grows meanwhile by what is written. Repairing needs a directory that nobody has open
+   * (`harmonid check --repair`).
+   */
+  check: handleServerStreamingCall<CheckRequest, CheckResponse>;
 }
 
 export interface AdminServiceClient extends Client {
@@ -3663,6 +4089,18 @@ export interface AdminServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<BackupResponse>;
+  /**
+   * Compares everything with everything while others go on: pages, records, graph files, and whether everybody is found by their own
+   * templates. Writes nothing. Sends what disagrees as it is found, and last what was looked at; without findings that is all. Read
+   * without long pauses: the data file grows meanwhile by what is written. Repairing needs a directory that nobody has open
+   * (`harmonid check --repair`).
+   */
+  check(request: CheckRequest, options?: Partial<CallOptions>): ClientReadableStream<CheckResponse>;
+  check(
+    request: CheckRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<CheckResponse>;
 }
 
 export const AdminServiceClient = makeGenericClientConstructor(

@@ -225,10 +225,12 @@ describe('database', function () {
   it('an erased person is gone from every answer', async () => {
     await withPeople(
       async (db) => {
+        const { receipt, ...erased } = await db.eraseIdentity({ identity: 'green', prove: true });
         assert.deepEqual(
-          { ...(await db.eraseIdentity({ identity: 'green' })), sequence: 0 },
-          { existed: true, templatesErased: 1, sequence: 0 },
+          { ...erased, sequence: 0, proof: erased.proof?.remainsFound },
+          { existed: true, templatesErased: 1, sequence: 0, overwritten: true, proof: 0 },
         );
+        assert.equal(receipt?.templateCount, 1);
         const answer = await db.identify({ image: photoOf('green') });
         assert.ok(!answer.candidates.some(({ identity }) => identity === 'green'));
         await assert.rejects(db.verify({ identity: 'green', image: photoOf('green') }), code('IDENTITY_NOT_FOUND'));

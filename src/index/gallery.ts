@@ -240,7 +240,10 @@ export class Gallery {
     const { sequence } = this.#record;
     await shredGraphFilesAside(this.#options.path, this.number);
     try {
-      while (this.#checkpoint?.file && this.#checkpoint.sequence < sequence) await this.checkpoint();
+      while (this.#checkpoint?.file && this.#checkpoint.sequence < sequence) {
+        // One for all that wait: whoever was first writes it.
+        await (this.#checkpointing?.catch(() => undefined) ?? this.checkpoint());
+      }
       return true;
     } catch (error) {
       this.#options.onWarning('no graph without the erased could be written; the old file is removed', {
@@ -546,10 +549,16 @@ export class Gallery {
       file: saved.file && { ...saved.file, space, ...(wrapped && { key: wrapped }) },
     };
     const key = keys.checkpoint(number);
-    const { durable } = await this.#store.write((writer) => {
-      writer.put('checkpoints', key, checkpointCodec.encode(key, record));
-    });
-    await durable;
+    try {
+      const { durable } = await this.#store.write((writer) => {
+        writer.put('checkpoints', key, checkpointCodec.encode(key, record));
+      });
+      await durable;
+    } catch (error) {
+      // A file that nothing names is litter, with faces in it.
+      if (saved.file) await removeGraphFile(path, saved.file.name);
+      throw error;
+    }
     this.#checkpoint = record;
     this.#checkpointIsSound = true;
     this.#checkpointRebuiltCount = rebuiltCount;

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { HarmonidError } from '../errors.js';
 import { diskError, isDiskFull } from './disk-errors.js';
 import { shredFile, syncFolder } from './durable-files.js';
-import { cleanGraphFile, digestFile, type GraphFileFacts } from './graph-file.js';
+import { cleanGraphFile, digestFile, type GraphFileCleaning, type GraphFileFacts } from './graph-file.js';
 import { sealFile, withMemoryFile } from './graph-sealing.js';
 import { forgetLoading, loadingMark } from './load-guard.js';
 
@@ -45,7 +45,7 @@ export async function placeGraphFile(
   path: string,
   name: string,
   write: (file: string) => Promise<number | null>,
-  isLive: (label: number) => boolean,
+  cleaning: GraphFileCleaning,
   sealing: GraphSealing | null,
 ): Promise<GraphFile | null> {
   const folder = graphsFolder(path);
@@ -54,9 +54,9 @@ export async function placeGraphFile(
   try {
     const facts = sealing
       ? await withMemoryFile(sealing.directory, sealing.bytesExpected, (clear) =>
-          writeSealed(clear, temporary, write, isLive, sealing.key),
+          writeSealed(clear, temporary, write, cleaning, sealing.key),
         )
-      : await writeClean(temporary, write, isLive);
+      : await writeClean(temporary, write, cleaning);
     if (!facts) return null;
     await rename(temporary, join(folder, name));
     await syncFolder(folder);
@@ -78,11 +78,11 @@ export async function placeGraphFile(
 async function writeClean(
   file: string,
   write: (file: string) => Promise<number | null>,
-  isLive: (label: number) => boolean,
+  cleaning: GraphFileCleaning,
 ): Promise<GraphFileFacts | null> {
   const count = await write(file);
   if (count === null) return null;
-  const facts = await cleanAndSync(file, isLive);
+  const facts = await cleanAndSync(file, cleaning);
   if (facts.count !== count) throw new Error(`the file holds ${facts.count} entries, the graph ${count}`);
   return facts;
 }
@@ -92,10 +92,10 @@ async function writeSealed(
   clear: string,
   sealed: string,
   write: (file: string) => Promise<number | null>,
-  isLive: (label: number) => boolean,
+  cleaning: GraphFileCleaning,
   key: Uint8Array,
 ): Promise<GraphFileFacts | null> {
-  const facts = await writeClean(clear, write, isLive);
+  const facts = await writeClean(clear, write, cleaning);
   if (!facts) return null;
   await sealFile(clear, sealed, key);
   const handle = await open(sealed, 'r+');
@@ -108,10 +108,10 @@ async function writeSealed(
   }
 }
 
-async function cleanAndSync(path: string, isLive: (label: number) => boolean): Promise<GraphFileFacts> {
+async function cleanAndSync(path: string, cleaning: GraphFileCleaning): Promise<GraphFileFacts> {
   const handle = await open(path, 'r+');
   try {
-    const facts = await cleanGraphFile(handle, isLive);
+    const facts = await cleanGraphFile(handle, cleaning);
     await handle.sync();
     return facts;
   } finally {

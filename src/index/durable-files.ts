@@ -57,15 +57,10 @@ export async function shredFile(file: string): Promise<void> {
       await handle.close();
     }
   } catch (error) {
-    if (isAbsent(error)) return;
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return;
     // What cannot be overwritten is still removed, and the caller told.
     await rm(file, { force: true });
     throw error;
   }
   await rm(file, { force: true });
-}
-
-/** Nothing of that name, or something else where its folder should be. */
-function isAbsent(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
 }

@@ -252,7 +252,7 @@ export class Gallery {
       });
     }
     try {
-      await this.#dropCheckpoint();
+      await this.#dropCheckpoint(sequence);
       return true;
     } catch (error) {
       this.#options.onWarning(
@@ -267,12 +267,18 @@ export class Gallery {
   }
 
   /** For when there can be no newer one. The graph is built anew at the next opening. */
-  async #dropCheckpoint(): Promise<void> {
-    const file = this.#checkpoint?.file;
-    const { durable } = await this.#store.write((writer) => writer.remove('checkpoints', keys.checkpoint(this.number)));
-    await durable;
-    this.#checkpoint = null;
-    if (file) await removeGraphFile(this.#options.path, file.name);
+  #dropCheckpoint(sequence: number): Promise<void> {
+    return this.#oneAtATime(async () => {
+      const file = this.#checkpoint?.file;
+      if (!file || (this.#checkpoint?.sequence ?? 0) >= sequence) return;
+      // The file first: while it is there it is named, so that it is not forgotten.
+      await removeGraphFile(this.#options.path, file.name);
+      this.#checkpoint = null;
+      const { durable } = await this.#store.write((writer) =>
+        writer.remove('checkpoints', keys.checkpoint(this.number)),
+      );
+      await durable;
+    });
   }
 
   /** Other identities within the threshold of any of the vectors, each at its nearest. */
@@ -498,9 +504,13 @@ export class Gallery {
   // ── Checkpoints ────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Writes a checkpoint unless the newest one holds all that the graph does. One at a time; a second call waits for the first. */
-  async checkpoint(): Promise<void> {
+  checkpoint(): Promise<void> {
+    return this.#oneAtATime(() => this.#writeCheckpoint());
+  }
+
+  async #oneAtATime(work: () => Promise<void>): Promise<void> {
     while (this.#checkpointing) await this.#checkpointing.catch(() => undefined);
-    this.#checkpointing = this.#writeCheckpoint();
+    this.#checkpointing = work();
     try {
       await this.#checkpointing;
     } finally {

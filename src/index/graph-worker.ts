@@ -110,9 +110,13 @@ function apply(gallery: Opened, { sequence, added, removed }: GraphChange): void
 
 async function save({ sequence, graph }: Opened, { path, name, sealing }: GraphSaving): Promise<GraphSaved> {
   // Asked while the file is cleaned, so that what was removed during the native write is cleaned away, too.
-  const isLive = (label: number): boolean => graph.table.has(label);
+  const { table } = graph;
+  const cleaning = {
+    isLive: (label: number) => table.has(label),
+    vectorOf: (label: number) => table.vectorOf(label),
+  };
   const sealed = sealing && { ...sealing, bytesExpected: graph.countsNow().bytes };
-  return { sequence, file: await placeGraphFile(path, name, (file) => graph.save(file), isLive, sealed) };
+  return { sequence, file: await placeGraphFile(path, name, (file) => graph.save(file), cleaning, sealed) };
 }
 
 async function openGraph(

@@ -65,7 +65,7 @@ describe('graph file', function () {
           graph.removeNow(meanwhile);
           return count;
         },
-        (label) => graph.table.has(label),
+        { isLive: (label) => graph.table.has(label), vectorOf: (label) => graph.table.vectorOf(label) },
         null,
       );
       const bytes = await readFile(join(graphsFolder(path), 'whole.hnsw'));
@@ -114,7 +114,7 @@ describe('graph file', function () {
         await writeFile(file, damage(Buffer.from(good)));
         const handle = await open(file, 'r+');
         await assert.rejects(
-          cleanGraphFile(handle, () => true),
+          cleanGraphFile(handle, { isLive: () => true, vectorOf: () => new Float32Array(dimensions) }),
           message,
         );
         await handle.close();

@@ -28,7 +28,7 @@ describe('a removal while the graph is saved', () => {
           graph.removeNow(Uint32Array.of(17));
           return saved;
         },
-        (label) => graph.table.has(label),
+        { isLive: (label) => graph.table.has(label), vectorOf: (label) => graph.table.vectorOf(label) },
         null,
       );
       assert.equal(file?.count, count);

@@ -120,6 +120,8 @@ const nextSteps: Partial<Record<ErrorCode, string>> = {
   SPACE_MISMATCH: 'use the model pack that the gallery was made with (--pack; see `harmonid gallery show`)',
   GALLERY_NOT_FOUND: '`harmonid gallery list` shows what there is, `harmonid gallery create NAME` makes one',
   GALLERY_EXISTS: '`harmonid gallery set` changes the settings of a gallery',
+  KEY_REQUIRED: 'name the master key: --key-file FILE, or HARMONID_KEY_FILE, or the key itself in HARMONID_KEY',
+  IDENTITY_ERASED: '`harmonid enroll` brings somebody back on purpose',
   IDENTITY_NOT_FOUND: '`harmonid list` shows who there is',
   TEMPLATE_NOT_FOUND: '`harmonid show IDENTITY` lists the templates with their numbers',
   VERSION_CONFLICT: 'look at it again with `harmonid show IDENTITY`, then repeat the change',

@@ -41,6 +41,8 @@ function print(report: SimulationReport, seconds: number): void {
     flips: verdicts(report.flips),
     recall: Number(recallOf(report).toFixed(4)),
     graphSearches: recall.graphSearches,
+    checkedTemplates: recall.checkedTemplates,
+    missedTemplates: recall.missedTemplates,
     exactSearches: recall.exactSearches,
     seconds: Number(seconds.toFixed(1)),
   };

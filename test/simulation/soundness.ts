@@ -24,8 +24,16 @@ export async function assertSound(
   assertDumpIs(outcome.dumps, world);
   const checked = await host.check(nowMs);
   assert.ok('findings' in checked, `a check can be made: ${JSON.stringify(checked)}`);
-  const unexpected = checked.findings.filter(({ where }) => !damagedGraphs.has(where.replace('graphs/', '')));
+  const missed = checked.findings.filter(({ kind }) => kind === 'graph-miss');
+  const unexpected = checked.findings.filter(
+    (finding) => !missed.includes(finding) && !damagedGraphs.has(finding.where.replace('graphs/', '')),
+  );
   assert.deepStrictEqual(unexpected, [], 'a check finds nothing that was not done');
+  // The walk of a graph is approximate, above all in one that has lost many entries: it may miss somebody, and the figure is reported.
+  const templateCount = outcome.dumps.reduce((sum, { templates }) => sum + templates.length, 0);
+  world.recall.checkedTemplates += templateCount;
+  world.recall.missedTemplates += missed.length;
+  assert.ok(missed.length <= 1 + templateCount / 100, `${missed.length} of ${templateCount} templates are missed`);
 }
 
 /** By gallery: everybody, and somebody who is not there. */

@@ -15,12 +15,22 @@ export interface Recall {
   wanted: number;
   found: number;
   graphSearches: number;
+  /** Searched for by their own vectors in checks, and how many of them the graph did not find. */
+  checkedTemplates: number;
+  missedTemplates: number;
   exactSearches: number;
 }
 
 export class World {
   readonly galleries = new Map<string, GalleryModel>();
-  readonly recall: Recall = { wanted: 0, found: 0, graphSearches: 0, exactSearches: 0 };
+  readonly recall: Recall = {
+    wanted: 0,
+    found: 0,
+    graphSearches: 0,
+    exactSearches: 0,
+    checkedTemplates: 0,
+    missedTemplates: 0,
+  };
   readonly #exactMax: number;
 
   constructor(exactMax: number) {

@@ -246,7 +246,7 @@ export class Gallery {
       }
       return true;
     } catch (error) {
-      this.#options.onWarning('no graph without the erased could be written; the old file is removed', {
+      this.#options.onWarning('no graph file without the erased could be written; the old one is removed', {
         gallery: this.name,
         error,
       });

@@ -15,6 +15,8 @@ const quietMs = 5_000;
 const ef = 128;
 /** Beyond the share of removed entries at which a graph is built anew. */
 const erasedShare = 0.22;
+/** Erasures that wait share one graph file and one look through the data file; so many times these are made. */
+const erasedRounds = 8;
 
 export async function measureStalls(index: IdentityIndex, probes: readonly UnitVector[]): Promise<readonly Row[]> {
   const calls = new Calls(index, probes);
@@ -23,7 +25,7 @@ export async function measureStalls(index: IdentityIndex, probes: readonly UnitV
   const { identityCount } = index.getGallery(gallery);
   const erased = Math.ceil(identityCount * erasedShare);
   const erase = await calls.during(`${erased} identities are erased`, () =>
-    runLoad(erased, 64, (i) => index.eraseIdentity(gallery, String(i))),
+    runLoad(erased, Math.ceil(erased / erasedRounds), (i) => index.eraseIdentity(gallery, String(i))),
   );
   const rebuild = await calls.during('the graph is built anew', () => index.settle());
   return [quiet, checkpoint, erase, rebuild];

@@ -73,10 +73,11 @@ async function benchSize(
   const opened = { checkpoint: [] as Answered[], changed: [] as Answered[], bare: [] as Answered[] };
   for (let round = 0; round < rounds; round++) {
     for (const name of ['checkpoint', 'changed', 'bare'] as const) {
-      progress(`round ${round + 1}: opening ${name}`);
       // Building it to the end takes minutes: once is enough.
       const waits = name === 'changed' ? round === 0 : name === 'bare' && round === rounds - 1;
-      opened[name].push(asAnswered(await task(waits ? 'answer-and-complete' : 'answer', name)));
+      const answered = asAnswered(await task(waits ? 'answer-and-complete' : 'answer', name));
+      opened[name].push(answered);
+      progress(`round ${round + 1}: opening ${name}: first answer after ${answered.answerS.toFixed(2)} s`);
     }
   }
   tables[`reopening, ${size} templates`] = [

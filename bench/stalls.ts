@@ -1,8 +1,8 @@
 /**
  * How long a search and a write are held up while a checkpoint is written and while a graph is built anew, beside a quiet index.
  *
- * One search and one durable write are always under way, from the main thread, each begun when the one before it has ended; what
- * counts is the longest. A scheduler that gives the cores to others shows in the quiet phase, too.
+ * Searches and durable writes go on one after the other, from the main thread, some hundred a second of either; what counts is the
+ * longest. A scheduler that gives the cores to others shows in the quiet phase, too.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { IdentityIndex } from '../src/index/identity-index.js';
@@ -12,23 +12,31 @@ import { gallery, space } from './reopen-messages.js';
 import { rounded, type Row } from './report.js';
 
 const quietMs = 5_000;
+/** Between two calls: doors, not a flood, which would enrol a second gallery while the graph of the first is built. */
+const pauseMs = 5;
 const ef = 128;
-/** Beyond the share of removed entries at which a graph is built anew. */
-const erasedShare = 0.22;
-/** Erasures that wait share one graph file and one look through the data file; so many times these are made. */
-const erasedRounds = 8;
+/** Share of the templates that is removed: beyond the one at which a graph is built anew. */
+const removedShare = 0.22;
+const erasedCount = 10;
 
 export async function measureStalls(index: IdentityIndex, probes: readonly UnitVector[]): Promise<readonly Row[]> {
   const calls = new Calls(index, probes);
   const quiet = await calls.during('quiet', () => pause(quietMs));
   const checkpoint = await calls.during('a checkpoint is written', () => index.checkpoint(gallery));
-  const { identityCount } = index.getGallery(gallery);
-  const erased = Math.ceil(identityCount * erasedShare);
-  const erase = await calls.during(`${erased} identities are erased`, () =>
-    runLoad(erased, Math.ceil(erased / erasedRounds), (i) => index.eraseIdentity(gallery, String(i))),
+  const erase = await calls.during(`${erasedCount} identities are erased, one after the other`, () =>
+    runLoad(erasedCount, 1, (i) => index.eraseIdentity(gallery, String(i))),
+  );
+  const { templateCount } = index.getGallery(gallery);
+  const removed = Math.ceil(templateCount * removedShare);
+  const remove = await calls.during(`${removed} templates are removed, 16 at once`, () =>
+    runLoad(removed, 16, (i) => {
+      const identity = String(erasedCount + i);
+      const [template] = index.getIdentity(gallery, identity).templates;
+      return index.removeTemplate(gallery, identity, template?.template ?? 0);
+    }),
   );
   const rebuild = await calls.during('the graph is built anew', () => index.settle());
-  return [quiet, checkpoint, erase, rebuild];
+  return [quiet, checkpoint, erase, remove, rebuild];
 }
 
 /** A class because it counts. */
@@ -52,6 +60,7 @@ class Calls {
         const calledAt = performance.now();
         await call();
         callMs.push(performance.now() - calledAt);
+        await pause(pauseMs);
       } while (!isDone);
       return callMs;
     };

@@ -2,7 +2,7 @@
  * Files that are there whole or not at all, and files that are gone for good.
  */
 import { randomUUID } from 'node:crypto';
-import { open, rename, rm } from 'node:fs/promises';
+import { open, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { diskError } from './disk-errors.js';
 
@@ -24,7 +24,7 @@ export async function writeFileWhole(path: string, content: string | Uint8Array)
     await rename(unfinished, path);
     await syncFolder(folder);
   } catch (error) {
-    await rm(unfinished, { force: true });
+    await removeFile(unfinished);
     throw diskError(error, folder);
   }
 }
@@ -57,10 +57,23 @@ export async function shredFile(file: string): Promise<void> {
       await handle.close();
     }
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return;
+    if (isAbsent(error)) return;
     // What cannot be overwritten is still removed, and the caller told.
-    await rm(file, { force: true });
+    await removeFile(file);
     throw error;
   }
-  await rm(file, { force: true });
+  await removeFile(file);
+}
+
+/** One that is not there is fine, also when its folder is none. */
+export async function removeFile(file: string): Promise<void> {
+  try {
+    await unlink(file);
+  } catch (error) {
+    if (!isAbsent(error)) throw error;
+  }
+}
+
+function isAbsent(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
 }

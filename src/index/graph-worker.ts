@@ -1,7 +1,7 @@
 /**
  * The thread in which graphs live: one for all galleries, so that nothing native or long blocks the caller's event loop.
  *
- * An entry point: it answers messages in the order in which they come. Changes and searches are done at once; loading and saving give
+ * An entry point: it takes messages in the order in which they come. Changes and searches are done at once; loading and saving give
  * way. A change that fails means that the table no longer mirrors the store, so it ends the thread rather than answer wrongly.
  */
 import { stat } from 'node:fs/promises';
@@ -35,6 +35,8 @@ interface Opened {
 }
 
 const loadBatch = 1024;
+/** How long messages are taken before the rest of the event loop has its turn. */
+const turnMs = 2;
 
 function serve(port: NonNullable<typeof parentPort>): void {
   const galleries = new Map<number, Opened>();
@@ -85,7 +87,7 @@ function serve(port: NonNullable<typeof parentPort>): void {
     }
   }
 
-  port.on('message', (message: GraphMessage) => {
+  function take(message: GraphMessage): void {
     if (message.kind === 'change') {
       apply(opened(message.request.gallery), message.request.change);
       return;
@@ -99,6 +101,29 @@ function serve(port: NonNullable<typeof parentPort>): void {
       (value) => reply({ id, answer: value }),
       (error: unknown) => reply(errorReply(id, error)),
     );
+  }
+
+  // A port hands out up to a thousand messages before anything else gets its turn, which may be many seconds of searches: what is written,
+  // read or inserted meanwhile would stand still. So they wait here, and are taken for a while in each turn.
+  const waiting: GraphMessage[] = [];
+  let isTaking = false;
+  function takeSome(): void {
+    const untilMs = performance.now() + turnMs;
+    let taken = 0;
+    do {
+      const message = waiting[taken++];
+      assertInvariant(message, 'messages are taken while there are some');
+      take(message);
+    } while (taken < waiting.length && performance.now() < untilMs);
+    waiting.splice(0, taken);
+    isTaking = waiting.length > 0;
+    if (isTaking) setImmediate(takeSome);
+  }
+  port.on('message', (message: GraphMessage) => {
+    waiting.push(message);
+    if (isTaking) return;
+    isTaking = true;
+    setImmediate(takeSome);
   });
 }
 

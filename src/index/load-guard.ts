@@ -5,10 +5,10 @@
  * each attempt leaves a mark beside the file, one byte long, on the disk before native code begins; it goes when the loaded graph
  * has answered its first searches. Two marks that were never taken away are two deaths.
  */
-import { open, rm, stat } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { HarmonidError } from '../errors.js';
-import { syncFolder } from './durable-files.js';
+import { removeFile, syncFolder } from './durable-files.js';
 
 /** Ends the name of the mark that lies beside a graph file. */
 export const loadingMark = '.loading';
@@ -46,7 +46,7 @@ export async function guardLoading(
 }
 
 export async function forgetLoading(file: string): Promise<void> {
-  await rm(`${file}${loadingMark}`, { force: true });
+  await removeFile(`${file}${loadingMark}`);
 }
 
 async function addMark(mark: string): Promise<void> {

@@ -40,7 +40,7 @@ export async function syncFolder(folder: string): Promise<void> {
 }
 
 /**
- * Overwrites a file with zeros, syncs and removes it; one that is not there is fine. A file system that copies on write, or a disk that
+ * Overwrites a file with zeros, syncs and removes it; one that is not there is fine, but not a folder that is a file: who knows where the folder is. A file system that copies on write, or a disk that
  * moves its blocks, may still have the old bytes: that is for encryption.
  */
 export async function shredFile(file: string): Promise<void> {
@@ -57,7 +57,7 @@ export async function shredFile(file: string): Promise<void> {
       await handle.close();
     }
   } catch (error) {
-    if (isAbsent(error)) return;
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return;
     // What cannot be overwritten is still removed, and the caller told.
     await removeFile(file);
     throw error;
@@ -65,15 +65,12 @@ export async function shredFile(file: string): Promise<void> {
   await removeFile(file);
 }
 
-/** One that is not there is fine, also when its folder is none. */
+/** One that is not there is fine, also when what should be its folder is a file. */
 export async function removeFile(file: string): Promise<void> {
   try {
     await unlink(file);
   } catch (error) {
-    if (!isAbsent(error)) throw error;
+    if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return;
+    throw error;
   }
-}
-
-function isAbsent(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR');
 }

@@ -320,7 +320,7 @@ function isSame(a: unknown, b: unknown): boolean {
 
 /** The gallery is gone when its record is; what it held is removed afterwards, and at the next opening if that is cut short. */
 async function deleteGallery(
-  { store, thread, galleries, options: { path, keyring, scrubber } }: Parts,
+  { store, thread, galleries, options: { path, keyring, scrubber, onWarning } }: Parts,
   name: string,
 ): Promise<boolean> {
   const gallery = galleries.get(name);
@@ -343,8 +343,15 @@ async function deleteGallery(
   await thread.call('drop', { gallery: number });
   await keyring?.dropGallery(number);
   await purge(store, number);
-  if (file) await removeGraphFile(path, file.name);
-  await shredGraphFilesAside(path, number);
+  try {
+    if (file) await removeGraphFile(path, file.name);
+    await shredGraphFilesAside(path, number);
+  } catch (error) {
+    onWarning('a graph file of a deleted gallery could not be removed; it is tried again at the next opening', {
+      gallery: name,
+      error,
+    });
+  }
   await scrubber.overwrite();
   return true;
 }

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { HarmonidError } from '../errors.js';
 import { diskError, isDiskFull } from './disk-errors.js';
 import { shredFile, syncFolder } from './durable-files.js';
-import { cleanGraphFile, digestFile, type GraphFileCleaning, type GraphFileFacts } from './graph-file.js';
+import { cleanGraphFile, CutGraphFile, digestFile, type GraphFileCleaning, type GraphFileFacts } from './graph-file.js';
 import { sealFile, withMemoryFile } from './graph-sealing.js';
 import { forgetLoading, loadingMark } from './load-guard.js';
 
@@ -62,11 +62,13 @@ export async function placeGraphFile(
     await syncFolder(folder);
     return { name, ...facts };
   } catch (error) {
-    // The native writer says nothing of a full disk: it is the file that is too short.
-    if (isDiskFull(folder)) {
-      throw new HarmonidError('DISK_FULL', `the disk of ${folder} is full; no checkpoint was written`, {
-        cause: error,
-      });
+    // The native writer says nothing of a full disk, a quota or a limit of file sizes: it is the file that is too short.
+    if (error instanceof CutGraphFile || isDiskFull(folder)) {
+      throw new HarmonidError(
+        'DISK_FULL',
+        `the disk of ${folder} is full or takes no larger file; no checkpoint was written`,
+        { details: { path: folder }, cause: error },
+      );
     }
     throw diskError(error, folder);
   } finally {

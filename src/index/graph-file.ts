@@ -22,6 +22,9 @@ export interface GraphFileFacts {
   readonly efConstruction: number;
 }
 
+/** A file that ends before what it says it holds. */
+export class CutGraphFile extends Error {}
+
 const headerBytes = 96;
 /** What is read, and hashed, at once. */
 const pieceBytes = 1 << 20;
@@ -47,16 +50,16 @@ export interface GraphFileCleaning {
  * Checks a new file, and overwrites the vectors of entries whose label is not live. Such an entry stays in the graph as a signpost, and walks still go by its
  * vector: it gets one that is nobody's and lies in the same place, the mean of its live neighbours; with fewer than two of these, which would be
  * somebody's, zeros. With zeros everywhere people who were only to be reached by way of removed ones were no longer found. The caller syncs it.
- * @throws a plain Error that says where its structure breaks
+ * @throws CutGraphFile, or a plain Error that says where its structure breaks
  */
 export async function cleanGraphFile(handle: FileHandle, cleaning: GraphFileCleaning): Promise<GraphFileFacts> {
   const { size: bytes } = await handle.stat();
-  if (bytes < headerBytes) throw new Error(`the file has ${bytes} bytes, a header has ${headerBytes}`);
+  if (bytes < headerBytes) throw new CutGraphFile(`the file has ${bytes} bytes, a header has ${headerBytes}`);
   const header = await readAt(handle, 0, headerBytes);
   const layout = parseHeader(header);
   const entriesEnd = headerBytes + layout.count * layout.entryBytes;
   if (entriesEnd > bytes) {
-    throw new Error(`the file has ${bytes} bytes, its ${layout.count} entries need ${entriesEnd}`);
+    throw new CutGraphFile(`the file has ${bytes} bytes, its ${layout.count} entries need ${entriesEnd}`);
   }
   const hash = createHash('sha256').update(header);
   await cleanEntries(handle, layout, { ...cleaning, labels: await readLabels(handle, layout) }, hash);
@@ -185,7 +188,7 @@ async function walkUpperLayers(
   const tail = await readAt(handle, start, bytes - start);
   let position = 0;
   for (let entry = 0; entry < count; entry++) {
-    if (position + 4 > tail.length) throw new Error(`the file ends within the links of entry ${entry}`);
+    if (position + 4 > tail.length) throw new CutGraphFile(`the file ends within the links of entry ${entry}`);
     position += 4 + tail.readUInt32LE(position);
   }
   if (position !== tail.length) throw new Error(`the links end at byte ${start + position}, the file at ${bytes}`);

@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseVector, squaredDistance, type UnitVector } from '../src/vector.js';
 import { benchPath } from './machine.js';
-import { makeRandom, type Random } from './random.js';
+import { makeRandom, type Random } from '../src/random.js';
 
 export const modelDimensions = 128;
 

@@ -4,7 +4,7 @@
  * folds; two folds are run here, with room for their spread).
  */
 import assert from 'node:assert/strict';
-import { cpSync, existsSync, readFileSync, rmSync } from 'node:fs';
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'mocha';
 import { openDatabase } from '../src/database.js';
@@ -14,6 +14,7 @@ import { ModelStore } from '../src/embedder/packs/model-store.js';
 import { isHarmonidError } from '../src/errors.js';
 import { parsePairs } from '../src/evaluate/pairs.js';
 import { evaluateVerification } from '../src/evaluate/verification.js';
+import { squaredDistance, type UnitVector } from '../src/vector.js';
 import { modelsPath, temporaryFolder } from './support/database.js';
 import { sharedPath } from './support/paths.js';
 import { portrait } from './support/photos.js';
@@ -56,6 +57,31 @@ describe('other packs', function () {
       assert.equal(report.facesNotFound.count, 0);
     } finally {
       await embedder.close();
+    }
+  });
+
+  it('cut their own chip out of an ArcFace crop', async () => {
+    const root = join(sharedPath, 'data', 'lfw-dev', 'aligned112', 'Aaron_Peirsol');
+    const crops = readdirSync(root).map((file) => readFileSync(join(root, file)));
+    const own = await openOnnxEmbedder({ modelsPath: models, provider: 'cpu', pack: 'mobilefacenet-112x112' });
+    const other = await openOnnxEmbedder({ modelsPath: models, provider: 'cpu' });
+    try {
+      const vectors: UnitVector[] = [];
+      for (const crop of crops) {
+        const [chip] = (await own.embedAlignedCrop(crop)).faces;
+        const [cut] = (await own.embedAlignedCrop(crop, { alignment: 'arcface112' })).faces;
+        assert.ok(
+          chip && cut && squaredDistance(chip.vector, cut.vector) < 1e-3,
+          'it is that crop, up to rounded coordinates',
+        );
+        const [derived] = (await other.embedAlignedCrop(crop, { alignment: 'arcface112' })).faces;
+        if (derived) vectors.push(derived.vector);
+      }
+      const [one, another] = vectors;
+      assert.ok(one && another && squaredDistance(one, another) < other.info.threshold, 'the same person');
+    } finally {
+      await other.close();
+      await own.close();
     }
   });
 

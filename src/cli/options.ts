@@ -141,6 +141,14 @@ export function wholeNumber(value: string): number {
   return Number(value);
 }
 
+/** An error rate, as 0.001 or 1e-3. */
+export function rate(value: string): number {
+  const number = Number(value);
+  if (value.trim() === '' || !(number > 0 && number < 1))
+    throw new InvalidArgumentError('A rate between 0 and 1 is wanted, e.g. 1e-3.');
+  return number;
+}
+
 export function decimalNumber(value: string): number {
   if (!/^\d*\.?\d+$/.test(value)) throw new InvalidArgumentError('A number is wanted.');
   return Number(value);

@@ -22,6 +22,44 @@ export function chipToImage(alignment: Alignment, landmarks: readonly Point[]): 
   return fitSimilarity(templatePoints(alignment), wanted);
 }
 
+/** A crop whose five points (as in `fivePoints`) lie at known places, so that the chip of any pack can be cut out of it. */
+export interface CropTemplate {
+  readonly width: number;
+  readonly height: number;
+  /** In our coordinates. */
+  readonly points: readonly Point[];
+}
+
+/** InsightFace's crop of 112x112 (Deng et al., "ArcFace", CVPR 2019, and its reference code), as many data sets have it. */
+export const arcface112: CropTemplate = {
+  width: 112,
+  height: 112,
+  points: templatePoints({
+    kind: 'five-points',
+    leftEye: { x: 38.2946, y: 51.6963 },
+    rightEye: { x: 73.5318, y: 51.5014 },
+    nose: { x: 56.0252, y: 71.7366 },
+    mouthLeft: { x: 41.5493, y: 92.3655 },
+    mouthRight: { x: 70.7299, y: 92.2041 },
+  }),
+};
+
+/**
+ * The chip's coordinates mapped to a crop of which only the five points are known.
+ * @throws INVALID_ARGUMENT when the pack's template lacks one of them
+ */
+export function chipToCrop(alignment: Alignment, crop: CropTemplate): Similarity {
+  return fitSimilarity(templateFivePoints(alignment), crop.points);
+}
+
+function templateFivePoints(alignment: Alignment): readonly Point[] {
+  const points = templatePoints(alignment);
+  if (alignment.kind === 'five-points') return points;
+  const byLandmark: Point[] = [];
+  alignment.points.forEach(({ landmark }, i) => (byLandmark[landmark] = points[i] as Point));
+  return fivePoints(byLandmark);
+}
+
 /** The template in our coordinates: manifests count from the centre of the first pixel, we count from its corner. */
 export function templatePoints(alignment: Alignment): Point[] {
   const points =

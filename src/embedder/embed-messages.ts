@@ -2,7 +2,7 @@
  * What the main thread and the embedding thread say to each other. Everything here survives a structured clone.
  */
 import { HarmonidError, type ErrorCode, type ErrorDetails } from '../errors.js';
-import type { EmbeddedImage } from './embedder.js';
+import type { CropAlignment, EmbeddedImage } from './embedder.js';
 import type { ChosenProvider } from './onnx-session.js';
 import type { EmbedCounts, PipelineOptions } from './pipeline.js';
 
@@ -13,7 +13,8 @@ export type WorkerRequest =
       readonly kind: 'embed';
       readonly id: number;
       readonly bytes: Uint8Array;
-      readonly aligned: boolean;
+      /** Of an aligned crop; null for a photo. */
+      readonly alignment: CropAlignment | null;
       readonly largestOnly: boolean;
     }
   /** The caller no longer waits for `id`: drop what has not begun. */

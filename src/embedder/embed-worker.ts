@@ -41,10 +41,10 @@ async function serve(port: MessagePort, settings: WorkerSettings): Promise<void>
   const inWork = new Map<number, { readonly abort: AbortController; readonly done: Promise<void> }>();
 
   async function embed(request: Extract<WorkerRequest, { kind: 'embed' }>, signal: AbortSignal): Promise<void> {
-    const { id, bytes, aligned, largestOnly } = request;
+    const { id, bytes, alignment, largestOnly } = request;
     try {
-      const image = aligned
-        ? await pipeline.embedAlignedCrop(bytes, { signal })
+      const image = alignment
+        ? await pipeline.embedAlignedCrop(bytes, alignment, { signal })
         : await pipeline.embedImage(bytes, { signal, largestOnly });
       reply({ kind: 'embedded', id, image, counts: pipeline.counts });
     } catch (error) {

@@ -66,11 +66,21 @@ export interface EmbedderStats {
   readonly inFlight: number;
 }
 
+/** How a crop is aligned: `chip`, as the pack wants it; `arcface112`, as InsightFace's 112x112 crops are: every pack's chip can be cut out of those. */
+export const cropAlignments = ['chip', 'arcface112'] as const;
+export type CropAlignment = (typeof cropAlignments)[number];
+
 export interface EmbedOptions {
   /** Aborting rejects with CANCELLED (or the signal's own HarmonidError) and drops work that has not begun. */
   readonly signal?: AbortSignal | undefined;
   /** Embed only the largest face; the others are still detected and counted. Default false. */
   readonly largestOnly?: boolean | undefined;
+}
+
+export interface EmbedCropOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Default `chip`. */
+  readonly alignment?: CropAlignment | undefined;
 }
 
 export interface Embedder {
@@ -81,10 +91,10 @@ export interface Embedder {
    */
   embedImage(image: Uint8Array, options?: EmbedOptions): Promise<EmbeddedImage>;
   /**
-   * Embeds an encoded image that is already aligned to the pack's chip (e.g. 150x150), with no detection.
+   * Embeds an encoded image that is already aligned, by default to the pack's chip (e.g. 150x150), with no detection.
    * @throws IMAGE_EMPTY, IMAGE_UNREADABLE, IMAGE_WRONG_SIZE, OVERLOADED, CANCELLED, CLOSED
    */
-  embedAlignedCrop(crop: Uint8Array, options?: EmbedOptions): Promise<EmbeddedImage>;
+  embedAlignedCrop(crop: Uint8Array, options?: EmbedCropOptions): Promise<EmbeddedImage>;
   stats(): EmbedderStats;
   /** Finishes what has begun, refuses what has not (CLOSED), frees the sessions. Idempotent. */
   close(): Promise<void>;

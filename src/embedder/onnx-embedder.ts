@@ -9,6 +9,8 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { abortError, asHarmonidError, assertInvariant, HarmonidError, throwIfAborted } from '../errors.js';
 import type {
+  CropAlignment,
+  EmbedCropOptions,
   EmbeddedImage,
   Embedder,
   EmbedderInfo,
@@ -154,11 +156,11 @@ export class OnnxEmbedder implements Embedder {
   }
 
   embedImage(image: Uint8Array, options: EmbedOptions = {}): Promise<EmbeddedImage> {
-    return this.#embed(image, false, options);
+    return this.#embed(image, null, options);
   }
 
-  embedAlignedCrop(crop: Uint8Array, options: EmbedOptions = {}): Promise<EmbeddedImage> {
-    return this.#embed(crop, true, options);
+  embedAlignedCrop(crop: Uint8Array, { signal, alignment = 'chip' }: EmbedCropOptions = {}): Promise<EmbeddedImage> {
+    return this.#embed(crop, alignment, { signal });
   }
 
   stats(): EmbedderStats {
@@ -182,7 +184,7 @@ export class OnnxEmbedder implements Embedder {
 
   async #embed(
     bytes: Uint8Array,
-    aligned: boolean,
+    alignment: CropAlignment | null,
     { signal, largestOnly = false }: EmbedOptions,
   ): Promise<EmbeddedImage> {
     if (this.#refusal) throw this.#refusal;
@@ -210,7 +212,7 @@ export class OnnxEmbedder implements Embedder {
         signal?.addEventListener('abort', abort, { once: true });
         // One copy of just these bytes: the caller keeps its own, and a view would drag its whole buffer along.
         const copy = new Uint8Array(bytes);
-        this.#post({ kind: 'embed', id, bytes: copy, aligned, largestOnly }, [copy.buffer]);
+        this.#post({ kind: 'embed', id, bytes: copy, alignment, largestOnly }, [copy.buffer]);
       });
     } finally {
       this.#pending.delete(id);

@@ -8,10 +8,10 @@
  */
 import { throwIfAborted, HarmonidError } from '../errors.js';
 import { parseVector, type UnitVector } from '../vector.js';
-import { chipToImage, templateEyeDistance, templatePoints } from './align.js';
+import { arcface112, chipToCrop, chipToImage, templateEyeDistance, templatePoints } from './align.js';
 import { Batcher } from './batcher.js';
 import { drawViews, layOutViews, readDetections, spreadLevels, suppressOverlaps, type Detection } from './detect.js';
-import type { EmbeddedFace, EmbeddedImage, EmbedTimings, ExecutionProvider } from './embedder.js';
+import type { CropAlignment, EmbeddedFace, EmbeddedImage, EmbedTimings, ExecutionProvider } from './embedder.js';
 import type { Face, Point, QualityMeasures } from './face.js';
 import { drawMirrored, InputMemory, normalise } from './graph-input.js';
 import { decodeImage, inspectImage, type ImageLimits, type RgbImage } from './image.js';
@@ -150,20 +150,28 @@ export class Pipeline {
     });
   }
 
-  /** An image that is already aligned to the pack's chip. */
-  async embedAlignedCrop(bytes: Uint8Array, { signal }: CallSettings = {}): Promise<EmbeddedImage> {
+  /** An image that is already aligned. */
+  async embedAlignedCrop(
+    bytes: Uint8Array,
+    alignment: CropAlignment = 'chip',
+    { signal }: CallSettings = {},
+  ): Promise<EmbeddedImage> {
     const { pack } = this.#options;
     return this.#withPixels(bytes, signal, async (image, decodeMs) => {
       const { input } = pack.embedding;
-      if (image.width !== input.width || image.height !== input.height) {
+      const [wanted, owner] =
+        alignment === 'chip' ? [input, `model pack "${pack.manifest.id}"`] : [arcface112, `alignment ${alignment}`];
+      if (image.width !== wanted.width || image.height !== wanted.height) {
         throw new HarmonidError(
           'IMAGE_WRONG_SIZE',
-          `the aligned crop is ${image.width}x${image.height}, model pack "${pack.manifest.id}" expects ${input.width}x${input.height}`,
-          { details: { width: image.width, height: image.height, packWidth: input.width, packHeight: input.height } },
+          `the aligned crop is ${image.width}x${image.height}, ${owner} expects ${wanted.width}x${wanted.height}`,
+          { details: { width: image.width, height: image.height, packWidth: wanted.width, packHeight: wanted.height } },
         );
       }
       const started = performance.now();
-      const chip = warp(image, { a: 1, b: 0, tx: 0, ty: 0 }, input.width, input.height);
+      const toCrop =
+        alignment === 'chip' ? { a: 1, b: 0, tx: 0, ty: 0 } : chipToCrop(pack.manifest.alignment, arcface112);
+      const chip = warp(image, toCrop, input.width, input.height);
       // What only a detector or landmarks could tell takes the value of a face that is as it should be.
       const face = this.#describe(
         chip,
@@ -173,7 +181,7 @@ export class Pipeline {
           yawDegrees: 0,
           rollDegrees: 0,
           detectionScore: 1,
-          insideShare: 1,
+          insideShare: insideShare(image, toCrop, input.width, input.height),
         },
         { left: 0, top: 0, width: input.width, height: input.height },
       );

@@ -5,11 +5,9 @@
  * figure says which pairs it covers. `accuracy` is over the pairs whose faces were both found, `accuracyOverall` counts the
  * others as errors. Nothing is tuned on a fold that is reported (see error-rates.ts).
  */
-import { createHash } from 'node:crypto';
-import { setMaxListeners } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { asHarmonidError, HarmonidError, throwIfAborted } from '../errors.js';
+import { HarmonidError } from '../errors.js';
 import { squaredDistance, type UnitVector } from '../vector.js';
 import type { Embedder } from '../embedder/embedder.js';
 import { emptyCache, openEmbeddingCache, type EmbeddingCache } from './embedding-cache.js';
@@ -23,12 +21,9 @@ import {
   type RocPoint,
   type ValAtFar,
 } from './error-rates.js';
-import { chooseFace, type FaceChoice } from './face-choice.js';
+import type { FaceChoice } from './face-choice.js';
+import { eachAtOnce, embedPhoto, type PhotoKind } from './photo-embedding.js';
 import { photosOf, type PairList, type PhotoName } from './pairs.js';
-
-/** `full`: photos are detected, aligned and embedded. `aligned`: they are crops of the pack's chip already. */
-export const verificationModes = ['full', 'aligned'] as const;
-export type VerificationMode = (typeof verificationModes)[number];
 
 export interface VerificationOptions {
   /** Stays open. */
@@ -37,7 +32,7 @@ export interface VerificationOptions {
   readonly imagesPath: string;
   readonly pairs: PairList;
   /** Default `full`. */
-  readonly mode?: VerificationMode | undefined;
+  readonly mode?: PhotoKind | undefined;
   /** Default `central`: see face-choice.ts. Only for `full`. */
   readonly faceChoice?: FaceChoice | undefined;
   /** Photos in work at once; they share batches. Larger needs more memory. Default 32. */
@@ -55,7 +50,7 @@ export interface VerificationReport {
   readonly provider: string;
   readonly detector: string;
   readonly mirrorAveraging: boolean;
-  readonly mode: VerificationMode;
+  readonly mode: PhotoKind;
   readonly faceChoice: FaceChoice;
   readonly folds: number;
   readonly pairs: { readonly total: number; readonly genuine: number; readonly impostor: number };
@@ -139,56 +134,20 @@ async function embedPhotos(
   const photos = photosOf(pairs);
   const vectors = new Map<PhotoName, UnitVector | null>(photos.map((photo) => [photo, null]));
   let [done, embeddedCount] = [0, 0];
-  // The loops share one iterator, so each photo is taken by one of them; the first failure ends them all.
-  const queue = photos.values();
-  const stop = new AbortController();
-  const stopSignal = signal ? AbortSignal.any([signal, stop.signal]) : stop.signal;
-  // Every photo in work listens to it; that is no leak.
-  setMaxListeners(0, stopSignal);
-  const work = async (): Promise<void> => {
-    for (const photo of queue) {
-      throwIfAborted(stopSignal);
-      const { vector, cached } = await embedPhoto(photo, options, cache, stopSignal);
-      vectors.set(photo, vector);
-      if (!cached) embeddedCount++;
-      onProgress?.(++done, photos.length);
-    }
-  };
-  try {
-    await Promise.all(Array.from({ length: Math.max(1, concurrency) }, work));
-  } catch (error) {
-    stop.abort();
-    throw error;
-  }
+  const { embedder, imagesPath, mode: kind = 'full', faceChoice = 'central' } = options;
+  await eachAtOnce(photos, concurrency, signal, async (photo, stopSignal) => {
+    const image = await readPhoto(imagesPath, photo);
+    const { vector, cached } = await embedPhoto(embedder, image, photo, {
+      kind,
+      faceChoice,
+      cache,
+      signal: stopSignal,
+    });
+    vectors.set(photo, vector);
+    if (!cached) embeddedCount++;
+    onProgress?.(++done, photos.length);
+  });
   return { vectors, embeddedCount };
-}
-
-async function embedPhoto(
-  photo: PhotoName,
-  { embedder, imagesPath, mode = 'full', faceChoice = 'central' }: VerificationOptions,
-  cache: EmbeddingCache,
-  signal: AbortSignal,
-): Promise<{ vector: UnitVector | null; cached: boolean }> {
-  const image = await readPhoto(imagesPath, photo);
-  const { space, detector, mirrorAveraging } = embedder.info;
-  const pipeline = mode === 'full' ? ['full', detector, faceChoice] : ['aligned'];
-  const digest = createHash('sha256').update(image).digest('hex');
-  const key = [digest, space, mirrorAveraging ? 'mirror' : 'plain', ...pipeline].join(' ');
-  const known = cache.get(key);
-  if (known !== undefined) return { vector: known, cached: true };
-  try {
-    const found =
-      mode === 'full'
-        ? await embedder.embedImage(image, { signal })
-        : await embedder.embedAlignedCrop(image, { signal });
-    const vector = chooseFace(found, faceChoice)?.vector ?? null;
-    await cache.set(key, vector);
-    return { vector, cached: false };
-  } catch (error) {
-    if (signal.aborted) throw error;
-    const { code, message, details } = asHarmonidError(error);
-    throw new HarmonidError(code, `${photo}: ${message}`, { details: { ...details, photo }, cause: error });
-  }
 }
 
 async function readPhoto(imagesPath: string, photo: PhotoName): Promise<Buffer> {

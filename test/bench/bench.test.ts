@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, it } from 'mocha';
 import { drawGallery, scanGallery } from '../../bench/gallery-model.js';
 import { percentile, ratioSpread, runLoad } from '../../bench/measure.js';
-import { makeRandom } from '../../bench/random.js';
+import { makeRandom } from '../../src/random.js';
 import type { BenchReport, Row } from '../../bench/report.js';
 import { squaredDistance } from '../../src/vector.js';
 

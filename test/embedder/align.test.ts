@@ -1,7 +1,7 @@
 // Method: a known transform moves the points; the fit must find it again. With noise, no other nearby transform may fit better.
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
-import { fitSimilarity, fivePoints } from '../../src/embedder/align.js';
+import { arcface112, chipToCrop, fitSimilarity, fivePoints } from '../../src/embedder/align.js';
 import type { Point } from '../../src/embedder/face.js';
 import { applySimilarity, type Similarity } from '../../src/embedder/resample.js';
 import { isHarmonidError } from '../../src/errors.js';
@@ -82,5 +82,33 @@ describe('align', () => {
       { x: 48, y: 148 },
       { x: 54, y: 154 },
     ]);
+  });
+
+  it('cuts the chip of a five-point pack out of an ArcFace crop without moving a pixel when it is that crop', () => {
+    const centre = (x: number, y: number): { x: number; y: number } => ({ x, y });
+    const alignment = {
+      kind: 'five-points',
+      leftEye: centre(38.2946 - 8, 51.6963),
+      rightEye: centre(73.5318 - 8, 51.5014),
+      nose: centre(56.0252 - 8, 71.7366),
+      mouthLeft: centre(41.5493 - 8, 92.3655),
+      mouthRight: centre(70.7299 - 8, 92.2041),
+    } as const;
+    const { a, b, tx, ty } = chipToCrop(alignment, arcface112);
+    for (const [actual, expected] of [
+      [a, 1],
+      [b, 0],
+      [tx, 8],
+      [ty, 0],
+    ] as const)
+      assert.ok(Math.abs(actual - expected) < 1e-9, `${actual}, ${expected} is wanted`);
+  });
+
+  it('needs the five points in the template of a pack of 68 landmarks', () => {
+    const alignment = { kind: 'landmarks68', points: [{ landmark: 30, x: 10, y: 10 }] } as const;
+    assert.throws(
+      () => chipToCrop({ ...alignment, points: [...alignment.points] }, arcface112),
+      /landmark 36 is wanted/,
+    );
   });
 });

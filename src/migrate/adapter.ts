@@ -1,0 +1,41 @@
+/**
+ * An adapter that runs: unit vectors of one space in, unit vectors of another out, in batches, by ONNX Runtime.
+ *
+ * Blocks the calling thread while it computes.
+ */
+import { assertInvariant, HarmonidError } from '../errors.js';
+import { openSession } from '../embedder/onnx-session.js';
+import { adapterInput, adapterOutput } from './adapter-network.js';
+import { rowRange, zeros, type Matrix } from './matrix.js';
+
+export interface Adapter {
+  /** @param vectors unit rows, shape [n, dimensions from]; the answer has the shape [n, dimensions to] */
+  map(vectors: Matrix): Promise<Matrix>;
+  close(): Promise<void>;
+}
+
+/** Rows of one run: the features of more would not stay in the processor's cache. */
+const batchRows = 1024;
+
+/** @throws MODEL_INVALID when ONNX Runtime does not take the graph, or it gives something else than rows */
+export async function openAdapter(network: Uint8Array, dimensionsTo: number): Promise<Adapter> {
+  const session = await openSession(network, { provider: 'cpu', threads: 0 });
+  return {
+    async map(vectors) {
+      const mapped = zeros(vectors.rows, dimensionsTo);
+      for (let from = 0; from < vectors.rows; from += batchRows) {
+        const { rows, columns, data } = rowRange(vectors, from, Math.min(vectors.rows, from + batchRows));
+        const output = (await session.run({ [adapterInput]: { data, dims: [rows, columns] } }))[adapterOutput];
+        if (output?.data.length !== rows * dimensionsTo)
+          throw new HarmonidError(
+            'MODEL_INVALID',
+            `an adapter gave [${output?.dims.join(', ') ?? 'nothing'}], ${rows} x ${dimensionsTo} is wanted`,
+          );
+        assertInvariant(output.data.every(Number.isFinite), 'a mapped vector is finite');
+        mapped.data.set(output.data, from * dimensionsTo);
+      }
+      return mapped;
+    },
+    close: () => session.close(),
+  };
+}

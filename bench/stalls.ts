@@ -2,7 +2,7 @@
  * How long a search and a write are held up while a checkpoint is written and while a graph is built anew, beside a quiet index.
  *
  * Searches and durable writes go on one after the other, from the main thread, some hundred a second of either; what counts is the
- * longest. A scheduler that gives the cores to others shows in the quiet phase, too.
+ * longest. It says nothing about a flood of writes during a rebuild. A scheduler that gives the cores to others shows in the quiet phase, too.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import type { IdentityIndex } from '../src/index/identity-index.js';

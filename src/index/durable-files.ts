@@ -40,8 +40,9 @@ export async function syncFolder(folder: string): Promise<void> {
 }
 
 /**
- * Overwrites a file with zeros, syncs and removes it; one that is not there is fine, but not a folder that is a file: who knows where the folder is. A file system that copies on write, or a disk that
- * moves its blocks, may still have the old bytes: that is for encryption.
+ * Overwrites a file with zeros, syncs and removes it. One that is not there is fine; a folder that turns out to be a file is not: the file may
+ * still be wherever the folder is now. A file system that copies on write, or a disk that moves its blocks, may still have the old bytes: that
+ * is for encryption.
  */
 export async function shredFile(file: string): Promise<void> {
   try {

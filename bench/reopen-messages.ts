@@ -18,7 +18,7 @@ export interface ReopenTask {
 export type ReopenReply =
   | ({ readonly kind: 'answered' } & Answered)
   | { readonly kind: 'changed' }
-  | { readonly kind: 'stalled'; readonly rows: readonly Row[] }
+  | { readonly kind: 'stalled'; readonly stalls: Stalls }
   | { readonly kind: 'failed'; readonly message: string };
 
 export interface Answered {
@@ -31,4 +31,11 @@ export interface Answered {
   /** What the process grew by until the first answer, bytes. */
   readonly residentBytes: number;
   readonly templateCount: number;
+}
+
+export interface Stalls {
+  /** One search and one write at a time. */
+  readonly steady: readonly Row[];
+  /** Sixteen of either, as fast as they go. */
+  readonly flooded: readonly Row[];
 }

@@ -80,7 +80,7 @@ async function change({ path, changes, seed }: ReopenTask): Promise<ReopenReply>
 async function work(task: ReopenTask): Promise<ReopenReply> {
   if (task.kind === 'change') return change(task);
   if (task.kind !== 'stall') return answer(task);
-  return { kind: 'stalled', rows: await measureStalls(await open(task.path), readProbes(task.probesFile)) };
+  return { kind: 'stalled', stalls: await measureStalls(await open(task.path), readProbes(task.probesFile)) };
 }
 
 let reply: ReopenReply;

@@ -79,7 +79,13 @@ describe('bench', () => {
         'the graph is built anew',
       ],
     );
-    for (const row of stalls) for (const name of ['searchLongestMs', 'writeLongestMs']) assertFigure(row, name);
+    const flooded = rowsOf(report, 'a flood: 16 searches and 16 writes at a time, 2600 templates');
+    assert.deepEqual(
+      flooded.map((row) => row['while']),
+      ['nothing else', 'a checkpoint is written', 'the graph is built anew'],
+    );
+    for (const row of [...stalls, ...flooded])
+      for (const name of ['searchLongestMs', 'writeLongestMs']) assertFigure(row, name);
   });
 
   it('refuses what it does not know with exit code 2', async () => {

@@ -7,6 +7,7 @@ import { EventEmitter, once } from 'node:events';
 import { describe, it } from 'mocha';
 import { startGraphThread, type GraphChange } from '../../src/index/graph-thread.js';
 import { makeFaces, randomFrom } from './faces.js';
+import { inTemporaryFolder } from './folders.js';
 
 const faces = makeFaces(randomFrom(61));
 
@@ -31,6 +32,10 @@ const opening = {
   load: null,
   file: null,
 };
+
+/** An exact search among so many takes long enough for a few to fill a turn of the worker. */
+const floodedCount = 2_000;
+const searchesMax = 5_000;
 
 describe('graph thread', () => {
   it('answers a search with every change posted before it', async () => {
@@ -85,5 +90,32 @@ describe('graph thread', () => {
     await thread.close();
     await waiting;
     assert.equal(causes.length, 1);
+  });
+
+  it('saves a graph while searches flood it', async () => {
+    const thread = startGraphThread({
+      onDeath: () => assert.fail('it must not die'),
+      onWarning: ({ message }) => assert.fail(message),
+    });
+    await thread.call('open', opening);
+    for (let label = 1; label <= floodedCount; label++) thread.change(1, change(label));
+    await thread.call('settle', { gallery: 1 });
+    let isSaved = false;
+    let searches = 0;
+    const flood = async (): Promise<void> => {
+      while (!isSaved) {
+        await thread.call('search', { gallery: 1, query: { probes: faces.face(1), k: 1, exact: true, ef: 32 } });
+        searches++;
+      }
+    };
+    await inTemporaryFolder(async (path) => {
+      const lanes = Array.from({ length: 64 }, flood);
+      const { file } = await thread.call('save', { gallery: 1, path, name: '1-2000-test.hnsw', sealing: null });
+      isSaved = true;
+      assert.equal(file?.count, floodedCount);
+      assert.ok(searches < searchesMax, `${searches} searches went before the save`);
+      await Promise.all(lanes);
+    });
+    await thread.close();
   });
 });

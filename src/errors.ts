@@ -39,6 +39,9 @@ export const errorCodes = {
   EMBEDDER_MISSING: 'An image was given, but the database was opened without an embedder.',
   MODEL_NOT_FOUND: 'There is no model pack of that name.',
   MODEL_INVALID: 'The model pack is incomplete, contradicts its manifest, or its digest is wrong.',
+  ROLLOUT_NOT_FOUND: 'The gallery has no rollout.',
+  ROLLOUT_STATE: 'The rollout is in a state in which that cannot be done.',
+  GATE_REFUSED: 'A gate of the rollout refuses; details.gates says which, by how much, and what would help.',
   PROVIDER_UNAVAILABLE: 'The execution provider that was asked for cannot start on this machine.',
   // The data directory and the process
   DATA_NOT_FOUND: 'There is no data directory at that path.',

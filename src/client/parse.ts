@@ -129,6 +129,7 @@ export function parseGallery(given: admin.Gallery | undefined): Gallery {
     ...gallery,
     duplicates: named(duplicatePolicies, gallery.duplicates, 'duplicates'),
     refuseReasons: parseReasons(gallery.refuseReasons),
+    beside: gallery.beside ?? null,
     createdAt: present(gallery.createdAt, 'created_at'),
   };
 }

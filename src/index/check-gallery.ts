@@ -4,35 +4,41 @@
  * Promises: a record that cannot be read is told once, and nothing that depends on it is; whatever is hidden (see check-view.ts) counts
  * as there. Memory does not grow with the gallery but for a bit a template.
  */
-import { checkAnswers, checkChanges, checkCheckpoint } from './check-log.js';
+import { checkAnswers, checkChanges, checkCheckpoints } from './check-log.js';
 import { naming, type CheckedGallery, type Findings, type Tally } from './check-tally.js';
 import { readRecord, type CheckView } from './check-view.js';
 import {
+  documentCodec,
   galleryCodec,
   identityCodec,
   keyParts,
   keys,
   markCodec,
+  pairCodec,
   pointerCodec,
   ranges,
   templateCodec,
   type IdentityRecord,
+  type LaneRecord,
 } from './codec.js';
+import { lanesOf, servingLane } from './lanes.js';
 import { damage, type Damage } from './findings.js';
 
 /** How far from 1 the norm of a stored vector may be. */
 const normSlack = 1e-3;
 
 export async function* checkGallery(view: CheckView, gallery: CheckedGallery): Findings {
-  const tally: Tally = { identityCount: 0, templateCount: 0, owner: -1, template: -1, sequence: 0 };
+  const tally: Tally = { identityCount: 0, templateCounts: new Map(), owner: -1, template: -1, sequence: 0 };
   yield* checkOwners(view, gallery, tally);
   yield* checkPointers(view, gallery, tally);
   yield* checkTemplates(view, gallery, tally);
   yield* checkMemberships(view, gallery);
-  const checkpoint = yield* checkCheckpoint(view, gallery);
-  yield* checkChanges(view, gallery, checkpoint, tally);
+  yield* checkPairs(view, gallery, tally);
+  yield* checkDocuments(view, gallery);
+  const sequences = yield* checkCheckpoints(view, gallery);
+  yield* checkChanges(view, gallery, sequences, tally);
   yield* checkAnswers(view, gallery);
-  tally.sequence = Math.max(tally.sequence, checkpoint?.sequence ?? 0);
+  tally.sequence = Math.max(tally.sequence, ...sequences);
   yield* checkNumbers(gallery, tally);
 }
 
@@ -143,14 +149,19 @@ async function* checkPointers(view: CheckView, gallery: CheckedGallery, tally: T
 
 async function* checkTemplates(view: CheckView, gallery: CheckedGallery, tally: Tally): Findings {
   const { number } = gallery.record;
-  const seen = new NumberSet();
+  const lanes = lanesOf(gallery.record);
+  const seen = new Map(lanes.map(({ lane }) => [lane, new NumberSet()]));
   for await (const { key, value } of view.entries('templates', ranges.gallery(number))) {
-    tally.templateCount++;
-    const { owner, template } = key.length === 12 ? keyParts.template(key) : { owner: 0, template: 0 };
+    const isWhole = key.length === 12 || key.length === 16;
+    const { owner, template, lane: laneNumber } = isWhole ? keyParts.template(key) : { owner: 0, template: 0, lane: 0 };
+    const lane = lanes.find((one) => one.lane === laneNumber);
+    // What is left of a lane that was dropped goes by itself.
+    if (!lane && view.reader.get('meta', keys.drop(number, laneNumber))) continue;
+    tally.templateCounts.set(laneNumber, (tally.templateCounts.get(laneNumber) ?? 0) + 1);
     tally.owner = Math.max(tally.owner, owner);
     tally.template = Math.max(tally.template, template);
-    const isTwice = !seen.add(template);
-    const read = readRecord(() => templateProblem(view, gallery, key, value), {
+    const isTwice = seen.get(laneNumber)?.add(template) === false;
+    const read = readRecord(() => templateProblem(view, lane, key, value), {
       table: 'templates',
       key,
       gallery: number,
@@ -172,11 +183,17 @@ async function* checkTemplates(view: CheckView, gallery: CheckedGallery, tally: 
 }
 
 /** @throws DATA_CORRUPT */
-function templateProblem(view: CheckView, { record }: CheckedGallery, key: Buffer, value: Buffer): string | undefined {
+function templateProblem(
+  view: CheckView,
+  lane: LaneRecord | undefined,
+  key: Buffer,
+  value: Buffer,
+): string | undefined {
   const bytes = view.open('templates', { key, value });
+  if (!lane) return `is of lane ${keyParts.template(key).lane}, which its gallery does not have`;
   if (!bytes) return undefined;
-  const { space, vector } = templateCodec.decode(key, bytes, record.dimensions);
-  if (space !== record.space) return `is of space "${space}", its gallery of "${record.space}"`;
+  const { space, vector } = templateCodec.decode(key, bytes, lane.dimensions);
+  if (space !== lane.space) return `is of space "${space}", its gallery of "${lane.space}"`;
   let sum = 0;
   for (const component of vector) sum += component * component;
   const norm = Math.sqrt(sum);
@@ -202,12 +219,40 @@ async function* checkMemberships(view: CheckView, gallery: CheckedGallery): Find
   }
 }
 
+/** Whose they are need not be enrolled. */
+async function* checkPairs(view: CheckView, gallery: CheckedGallery, tally: Tally): Findings {
+  const { number } = gallery.record;
+  for await (const { key, value } of view.entries('pairs', ranges.gallery(number))) {
+    if (key.length === 12) tally.owner = Math.max(tally.owner, keyParts.owned(key).owner);
+    const decode = (): unknown => {
+      const bytes = view.open('pairs', { key, value });
+      return bytes && pairCodec.decode(key, bytes);
+    };
+    const { problem } = readRecord(decode, { table: 'pairs', key, gallery: number });
+    if (problem) yield problem;
+  }
+  for await (const { key, value } of view.entries('contributors', ranges.gallery(number))) {
+    const read = readRecord(() => pointerCodec.decode(key, value), { table: 'contributors', key, gallery: number });
+    if (read.problem) yield read.problem;
+    else tally.owner = Math.max(tally.owner, read.value.owner);
+  }
+}
+
+async function* checkDocuments(view: CheckView, { record: { number } }: CheckedGallery): Findings {
+  for await (const { key, value } of view.entries('documents', ranges.gallery(number))) {
+    const decode = (): unknown => documentCodec.decode(key, value);
+    const { problem } = readRecord(decode, { table: 'documents', key, gallery: number });
+    if (problem) yield problem;
+  }
+}
+
 // ── The gallery's own record ─────────────────────────────────────────────────────────────────────────────────────────
 
 function* checkNumbers({ name, record }: CheckedGallery, tally: Tally): Generator<Damage, void, void> {
+  const countIn = ({ lane }: LaneRecord): number => tally.templateCounts.get(lane) ?? 0;
   const right = {
     identityCount: tally.identityCount,
-    templateCount: tally.templateCount,
+    templateCount: countIn(servingLane(record)),
     nextOwner: Math.max(record.nextOwner, tally.owner + 1),
     nextTemplate: Math.max(record.nextTemplate, tally.template + 1),
     sequence: Math.max(record.sequence, tally.sequence),
@@ -217,8 +262,16 @@ function* checkNumbers({ name, record }: CheckedGallery, tally: Tally): Generato
     kind: 'put',
     table: 'galleries',
     key,
-    value: galleryCodec.encode(key, { ...record, ...right }),
+    value: galleryCodec.encode(key, {
+      ...record,
+      ...right,
+      ...(record.beside && { beside: { ...record.beside, templateCount: countIn(record.beside) } }),
+    }),
   } as const;
+  if (record.beside && record.beside.templateCount !== countIn(record.beside)) {
+    const message = `its record says ${record.beside.templateCount} templates in the lane beside, its records make it ${countIn(record.beside)}`;
+    yield naming({ name, record })('counter', 'galleries', key, message, mend);
+  }
   for (const [field, value] of Object.entries(right) as [keyof typeof right, number][]) {
     if (record[field] === value) continue;
     const message = `its record says ${field} ${record[field]}, its records make it ${value}`;

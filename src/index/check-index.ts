@@ -4,11 +4,13 @@
 import { checkRecords } from './check.js';
 import { pageFinding } from './check-directory.js';
 import { checkSearches } from './check-searches.js';
+import type { LaneRecord } from './codec.js';
 import { asFinding, type CheckCounts, type Finding } from './findings.js';
 import type { Gallery } from './gallery.js';
 import type { HeldSnapshots } from './held-snapshots.js';
 import type { CheckOptions } from './index-api.js';
 import type { Keyring } from './keyring.js';
+import { keyOfLane, lanesOf } from './lanes.js';
 import { dataFile, type LmdbStore } from './lmdb-store.js';
 import { openScanThread } from './scan-thread.js';
 import { sealReader } from './sealed-store.js';
@@ -56,8 +58,10 @@ export async function* checkIndex(
     for (const gallery of [...galleries.values()].filter(({ number }) => !damaged.has(number))) {
       const { name, number } = gallery;
       try {
-        const found = yield* checkGallerySearches(gallery, { reader: opened, live: store, signal });
-        counts = { ...counts, templates: counts.templates + found };
+        for (const lane of lanesOf(gallery.record)) {
+          const found = yield* checkLaneSearches(gallery, lane, { reader: opened, live: store, signal });
+          counts = { ...counts, templates: counts.templates + found };
+        }
       } catch (error) {
         if (isThere(number)) throw error;
         onWarning('a gallery was deleted while it was checked', { gallery: name });
@@ -69,16 +73,17 @@ export async function* checkIndex(
   }
 }
 
-async function* checkGallerySearches(
+async function* checkLaneSearches(
   gallery: Gallery,
+  lane: LaneRecord,
   how: { readonly reader: StoreReader; readonly live: StoreReader; readonly signal?: AbortSignal | undefined },
 ): AsyncGenerator<Finding, number, void> {
   const { name, record } = gallery;
   const findings = checkSearches({
     ...how,
     name,
-    record,
-    search: (probes, { exact }) => gallery.nearest(probes, exact ? 'exact' : 'graph'),
+    lane: keyOfLane(record, lane),
+    search: (probes, { exact }) => gallery.nearest(lane, probes, exact ? 'exact' : 'graph'),
   });
   for (;;) {
     const next = await findings.next();

@@ -5,16 +5,40 @@ import { asHarmonidError } from '../errors.js';
 import { verifyGraphFile } from './checkpoint.js';
 import { naming, type CheckedGallery, type Findings, type Tally } from './check-tally.js';
 import { readRecord, type CheckView } from './check-view.js';
-import { answerCodec, changeCodec, checkpointCodec, keys, markCodec, ranges, type CheckpointRecord } from './codec.js';
+import {
+  answerCodec,
+  changeCodec,
+  checkpointCodec,
+  keys,
+  markCodec,
+  ranges,
+  type CheckpointRecord,
+  type LaneRecord,
+} from './codec.js';
+import { lanesOf } from './lanes.js';
 import { damage, type Damage } from './findings.js';
 import { graphKeyContext } from './keyring.js';
 
-export async function* checkCheckpoint(
+/** @returns the sequences of the checkpoints that can be read */
+export async function* checkCheckpoints(
   view: CheckView,
   gallery: CheckedGallery,
+): AsyncGenerator<Damage, readonly number[], void> {
+  const sequences: number[] = [];
+  for (const lane of lanesOf(gallery.record)) {
+    const checkpoint = yield* checkCheckpoint(view, gallery, lane);
+    if (checkpoint) sequences.push(checkpoint.sequence);
+  }
+  return sequences;
+}
+
+async function* checkCheckpoint(
+  view: CheckView,
+  gallery: CheckedGallery,
+  { lane, dimensions, space }: LaneRecord,
 ): AsyncGenerator<Damage, CheckpointRecord | null, void> {
-  const { number, dimensions, space } = gallery.record;
-  const key = keys.checkpoint(number);
+  const { number } = gallery.record;
+  const key = keys.checkpoint(number, lane);
   const value = view.reader.get('checkpoints', key);
   if (!value) return null;
   const read = readRecord(() => checkpointCodec.decode(key, value), { table: 'checkpoints', key, gallery: number });
@@ -24,9 +48,9 @@ export async function* checkCheckpoint(
   }
   const { file } = read.value;
   const isOther = file && (file.dimensions !== dimensions || file.space !== space);
-  const mend = { kind: 'drop-checkpoint', number, file: file?.name ?? null } as const;
+  const mend = { kind: 'drop-checkpoint', key, file: file?.name ?? null } as const;
   if (isOther) {
-    const message = `its checkpoint is of ${file.dimensions} dimensions and space "${file.space}", the gallery of ${dimensions} and "${space}"`;
+    const message = `its checkpoint is of ${file.dimensions} dimensions and space "${file.space}", the lane of ${dimensions} and "${space}"`;
     yield naming(gallery)('checkpoint', 'checkpoints', key, message, mend);
   } else if (file) {
     view.countFile();
@@ -59,10 +83,12 @@ async function graphFileProblem(
 export async function* checkChanges(
   view: CheckView,
   gallery: CheckedGallery,
-  checkpoint: CheckpointRecord | null,
+  /** Of the checkpoints. */
+  sequences: readonly number[],
   tally: Tally,
 ): Findings {
   const { number, sequence } = gallery.record;
+  const saved = sequences.length > 0 ? Math.min(...sequences) : undefined;
   let first: number | undefined;
   let last: number | undefined;
   let gap: string | undefined;
@@ -83,11 +109,11 @@ export async function* checkChanges(
   tally.sequence = last ?? 0;
   if (first === undefined || last === undefined) {
     // Without a checkpoint nothing needs a log: it was emptied on purpose.
-    if (checkpoint && checkpoint.sequence < sequence) {
-      gap = `the change log is empty, the gallery is at change ${sequence}, its checkpoint at ${checkpoint.sequence}`;
+    if (saved !== undefined && saved < sequence) {
+      gap = `the change log is empty, the gallery is at change ${sequence}, its checkpoint at ${saved}`;
     }
-  } else if (checkpoint && first > checkpoint.sequence + 1) {
-    gap ??= `the change log begins with ${first}, the checkpoint holds up to ${checkpoint.sequence}`;
+  } else if (saved !== undefined && first > saved + 1) {
+    gap ??= `the change log begins with ${first}, the checkpoint holds up to ${saved}`;
   } else if (last < sequence) {
     gap ??= `the change log ends with ${last}, the gallery is at ${sequence}`;
   }

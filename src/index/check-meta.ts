@@ -34,7 +34,8 @@ export async function* checkMeta(view: CheckView): AsyncGenerator<Damage, Format
     const known = metaCodecs.find(([name]) => name.equals(key));
     const isPurge = key.length === 9 && key.subarray(0, 5).toString() === 'purge';
     const isUnscrubbed = key.length === 14 && key.subarray(0, 10).toString() === 'unscrubbed';
-    const codec = known?.[1] ?? (isPurge ? markCodec : isUnscrubbed ? unscrubbedCodec : undefined);
+    const isDrop = key.length === 12 && key.subarray(0, 4).toString() === 'drop';
+    const codec = known?.[1] ?? (isPurge || isDrop ? markCodec : isUnscrubbed ? unscrubbedCodec : undefined);
     if (!codec) {
       const message = `a record under ${key.toString('hex')}, which is no key of this table`;
       const mend = { kind: 'quarantine', table: 'meta', key } as const;
@@ -47,8 +48,8 @@ export async function* checkMeta(view: CheckView): AsyncGenerator<Damage, Format
     } else if (key.equals(keys.chain())) {
       const { kind, where, message } = read.problem;
       yield damage({ kind, where, message, mend: chainMend(view) });
-    } else if (isPurge) {
-      // The gallery is gone; what is left of it must still go.
+    } else if (isPurge || isDrop) {
+      // The gallery or lane is gone; what is left of it must still go.
       const mend = { kind: 'replace', table: 'meta', key, value: markCodec.encode(key, {}) } as const;
       yield damage({ kind: 'record', where: read.problem.where, message: read.problem.message, mend });
     } else if (isUnscrubbed) {

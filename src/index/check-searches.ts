@@ -6,9 +6,10 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { throwIfAborted } from '../errors.js';
-import { keyParts, keys, ranges, templateCodec, type GalleryRecord } from './codec.js';
+import { keyParts, ranges, templateCodec } from './codec.js';
 import type { GraphHit } from './graph.js';
 import { damage, placeOf, type Damage } from './findings.js';
+import type { LaneKey } from './lanes.js';
 import type { StoreEntry, StoreReader } from './store.js';
 
 /** One list of hits a probe, as of a `GraphQuery`. */
@@ -19,7 +20,7 @@ export type Search = (
 
 export interface SearchesQuestion {
   readonly name: string;
-  readonly record: GalleryRecord;
+  readonly lane: LaneKey;
   readonly search: Search;
   /** A snapshot, opened where it is sealed. */
   readonly reader: StoreReader;
@@ -33,30 +34,33 @@ const probesPerQuery = 32;
 
 /** @returns how many templates were searched for */
 export async function* checkSearches(question: SearchesQuestion): AsyncGenerator<Damage, number, void> {
-  const { reader, record, signal } = question;
+  const { reader, lane, signal } = question;
   let count = 0;
-  const [start, end] = ranges.gallery(record.number);
+  const [start, end] = ranges.gallery(lane.number);
   for (let from = start; ;) {
     throwIfAborted(signal);
     const some: StoreEntry[] = [];
+    let last: Buffer | undefined;
     for (const entry of reader.range('templates', from, end)) {
-      some.push(entry);
+      last = entry.key;
+      if (keyParts.template(entry.key).lane === (lane.lane ?? 0)) some.push(entry);
       if (some.length === probesPerQuery) break;
     }
-    const last = some.at(-1);
     if (!last) return count;
     count += some.length;
-    for (const entry of await missed(question, some, { exact: false })) yield* judge(question, entry);
-    from = Buffer.concat([last.key, Buffer.alloc(1)]);
+    if (some.length > 0) {
+      for (const entry of await missed(question, some, { exact: false })) yield* judge(question, entry);
+    }
+    from = Buffer.concat([last, Buffer.alloc(1)]);
     await nextTurn();
   }
 }
 
 async function* judge(question: SearchesQuestion, entry: StoreEntry): AsyncGenerator<Damage, void, void> {
-  const { name, record, live } = question;
+  const { name, lane, live } = question;
   const { owner, template } = keyParts.template(entry.key);
   // Whoever was removed meanwhile is rightly not found.
-  const isThere = (): boolean => live.get('templates', keys.template(record.number, owner, template)) !== undefined;
+  const isThere = (): boolean => live.get('templates', entry.key) !== undefined;
   if (!isThere()) return;
   const isMissed = (await missed(question, [entry], { exact: true })).length > 0;
   if (!isThere()) return;
@@ -67,23 +71,23 @@ async function* judge(question: SearchesQuestion, entry: StoreEntry): AsyncGener
         kind: 'unsearchable',
         where,
         message: `${who} is in the store and in no search: restart, which reads the store anew`,
-        gallery: record.number,
+        gallery: lane.number,
       })
     : damage({
         severity: 'warning',
         kind: 'graph-miss',
         where,
         message: `${who} is found by comparing with every template, and missed by the graph, which a rebuild mends`,
-        gallery: record.number,
+        gallery: lane.number,
       });
 }
 
 async function missed(
-  { record, search }: SearchesQuestion,
+  { lane, search }: SearchesQuestion,
   entries: readonly StoreEntry[],
   how: { readonly exact: boolean },
 ): Promise<readonly StoreEntry[]> {
-  const { dimensions } = record;
+  const { dimensions } = lane;
   const probes = new Float32Array(entries.length * dimensions);
   entries.forEach(({ key, value }, i) =>
     probes.set(templateCodec.decodeVector(key, value, dimensions), i * dimensions),

@@ -15,7 +15,8 @@ export type Findings = AsyncGenerator<Damage, void, void>;
 /** The numbers that a gallery's own record tells, counted anew. */
 export interface Tally {
   identityCount: number;
-  templateCount: number;
+  /** By lane. */
+  readonly templateCounts: Map<number, number>;
   /** Largest in use, -1 for none. */
   owner: number;
   template: number;

@@ -8,11 +8,11 @@ import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { assertInvariant, HarmonidError } from '../errors.js';
 import { trustUnitVector, type UnitVector } from '../vector.js';
-import type { DuplicatePolicy, TemplateOrigin } from './records.js';
+import type { DuplicatePolicy, PairSource, TemplateOrigin } from './records.js';
 import { keyBytesMax, type TableName } from './store.js';
 
 /** Version of the data directory; a larger one is refused as DATA_FORMAT_NEWER, a smaller one upgraded (format-upgrade.ts). */
-export const formatVersion = 2;
+export const formatVersion = 3;
 
 /** A retry with the same idempotency key gets the first answer for this long. */
 export const expireAfterMs = 24 * 60 * 60 * 1000;
@@ -42,6 +42,8 @@ const recordTypes = {
   chain: 17,
   unscrubbed: 18,
   quarantined: 19,
+  pair: 20,
+  document: 21,
 } as const;
 export type RecordType = keyof typeof recordTypes;
 
@@ -75,7 +77,35 @@ export interface GalleryRecord {
   readonly nextTemplate: number;
   /** Milliseconds since 1970, as are all times here. */
   readonly createdAt: number;
+  /** Number of the lane that serves, to which space, dimensions, threshold and templateCount belong (lanes.ts). Default 0. */
+  readonly lane?: number;
+  readonly calibration?: Calibration;
+  /** While the gallery moves to another space. */
+  readonly beside?: LaneRecord;
+  /** Default 1. */
+  readonly nextLane?: number;
+  /** Default 1. */
+  readonly nextPair?: number;
 }
+
+/** A lane as its gallery's record tells it. */
+export interface LaneRecord {
+  readonly lane: number;
+  readonly space: string;
+  readonly dimensions: number;
+  readonly threshold: number;
+  readonly thresholdSource: string;
+  readonly templateCount: number;
+  readonly calibration?: Calibration;
+}
+
+/**
+ * What distances to templates of an origin are worth among native ones: [distance, native distance at which as many impostors are nearer],
+ * both ascending within (0, 4); straight lines between, from [0, 0] to [4, 4].
+ */
+export type Calibration = Readonly<
+  Partial<Record<Exclude<TemplateOrigin, 'native'>, readonly (readonly [number, number])[]>>
+>;
 
 /** Stands under its owner, the identity's ordinal in its gallery; never reused. */
 export interface IdentityRecord {
@@ -104,7 +134,7 @@ export interface TemplateRecord {
 
 /** One entry of a gallery's change log: what happened to which owner, and the templates that came and went. */
 export interface ChangeRecord {
-  readonly kind: 'enroll' | 'update' | 'remove' | 'erase' | 'settings';
+  readonly kind: 'enroll' | 'update' | 'remove' | 'erase' | 'settings' | 'lanes';
   readonly owner: number | null;
   readonly added: readonly number[];
   readonly removed: readonly number[];
@@ -406,6 +436,48 @@ export const templateCodec = {
   },
 };
 
+/** One face in two spaces, for fitting an adapter between them. */
+export interface PairRecord {
+  readonly source: PairSource;
+  readonly at: number;
+  readonly imageDigest: string | null;
+  readonly from: { readonly space: string; readonly vector: UnitVector };
+  readonly to: { readonly space: string; readonly vector: UnitVector };
+}
+
+/** Payload: u32 bytes of a JSON text with everything but the vectors, that text, the vector before, the vector after, as float32. */
+export const pairCodec = {
+  encode(key: Uint8Array, { from, to, ...about }: PairRecord): Buffer {
+    const bytesOf = ({ vector }: PairRecord['from']): Buffer =>
+      Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength);
+    const facts = { ...about, from: from.space, fromDimensions: from.vector.length, to: to.space };
+    const text = Buffer.from(JSON.stringify(facts));
+    const length = Buffer.alloc(4);
+    length.writeUInt32LE(text.length);
+    return frame('pair', key, Buffer.concat([length, text, bytesOf(from), bytesOf(to)]));
+  },
+  decode(key: Uint8Array, bytes: Buffer): PairRecord {
+    const payload = unframe('pair', key, bytes);
+    const textEnd = 4 + payload.readUInt32LE(0);
+    const { from, to, fromDimensions, ...about } = JSON.parse(payload.toString('utf8', 4, textEnd)) as Omit<
+      PairRecord,
+      'from' | 'to'
+    > & { from: string; to: string; fromDimensions: number };
+    const vectors = new Float32Array(Uint8Array.from(payload.subarray(textEnd)).buffer);
+    return {
+      ...about,
+      from: { space: from, vector: trustUnitVector(vectors.slice(0, fromDimensions)) },
+      to: { space: to, vector: trustUnitVector(vectors.slice(fromDimensions)) },
+    };
+  },
+};
+
+/** Bytes under a name, whose meaning is the business of whoever keeps them. */
+export const documentCodec = {
+  encode: (key: Uint8Array, payload: Uint8Array): Buffer => frame('document', key, payload),
+  decode: (key: Uint8Array, bytes: Buffer): Buffer => unframe('document', key, bytes),
+};
+
 /** A record that only its owner's key opens: a nonce, another record encrypted, and the tag. The frame's checksum needs no key. */
 export const sealedCodec = {
   encode: (key: Uint8Array, payload: Uint8Array): Buffer => frame('sealed', key, payload),
@@ -487,23 +559,34 @@ export const galleryTables = [
   'idempotency',
   'expiries',
   'checkpoints',
+  'pairs',
+  'contributors',
+  'documents',
 ] as const satisfies readonly TableName[];
 
 export const keys = {
   format: (): Buffer => Buffer.from('format'),
   holder: (): Buffer => Buffer.from('holder'),
   purge: (gallery: number): Buffer => Buffer.concat([Buffer.from('purge'), u32(gallery)]),
+  /** A lane that is no more, of which records may be left. */
+  drop: (gallery: number, lane: number): Buffer => Buffer.concat([Buffer.from('drop'), u32(gallery, lane)]),
   gallery: (name: string): Buffer => Buffer.from(name),
   identity: (gallery: number, identity: string): Buffer => Buffer.concat([u32(gallery), Buffer.from(identity)]),
   owner: (gallery: number, owner: number): Buffer => u32(gallery, owner),
-  template: (gallery: number, owner: number, template: number): Buffer => u32(gallery, owner, template),
+  /** Vectors of the first lane have no lane in their keys. */
+  template: (gallery: number, owner: number, template: number, lane = 0): Buffer =>
+    lane === 0 ? u32(gallery, owner, template) : u32(gallery, owner, template, lane),
   membership: (gallery: number, group: string, owner: number): Buffer =>
     Buffer.concat([u32(gallery), Buffer.from(`${group}\0`), u32(owner)]),
   change: (gallery: number, sequence: number): Buffer => Buffer.concat([u32(gallery), u48(sequence)]),
   idempotency: (gallery: number, key: string): Buffer => Buffer.concat([u32(gallery), Buffer.from(key)]),
   expiry: (gallery: number, at: number, key: string): Buffer =>
     Buffer.concat([u32(gallery), u48(at), Buffer.from(key)]),
-  checkpoint: (gallery: number): Buffer => u32(gallery),
+  checkpoint: (gallery: number, lane = 0): Buffer => (lane === 0 ? u32(gallery) : u32(gallery, lane)),
+  pair: (gallery: number, owner: number, pair: number): Buffer => u32(gallery, owner, pair),
+  /** @param sha256 of the name of somebody who gave faces for pairs and is not enrolled, hex */
+  contributor: (gallery: number, sha256: string): Buffer => Buffer.concat([u32(gallery), Buffer.from(sha256, 'hex')]),
+  document: (gallery: number, name: string): Buffer => Buffer.concat([u32(gallery), Buffer.from(name)]),
   chain: (): Buffer => Buffer.from('receipts'),
   receipt: (number: number): Buffer => u48(number),
   suppression: (gallery: number, sha256: string): Buffer => Buffer.concat([u32(gallery), Buffer.from(sha256, 'hex')]),
@@ -533,6 +616,7 @@ export interface QuarantinePlace {
 export const ranges = {
   all: (): readonly [Buffer, Buffer] => [Buffer.alloc(1), Buffer.alloc(1, 0xff)],
   unscrubbed: (): readonly [Buffer, Buffer] => [Buffer.from('unscrubbed'), Buffer.from('unscrubbee')],
+  drops: (): readonly [Buffer, Buffer] => [Buffer.from('drop'), Buffer.from('droq')],
   purges: (): readonly [Buffer, Buffer] => [Buffer.from('purge'), Buffer.from('purgf')],
   gallery: (gallery: number): readonly [Buffer, Buffer] => [u32(gallery), u32(gallery + 1)],
   /** Identities strictly after `after`, in UTF-8 byte order. */
@@ -567,6 +651,10 @@ export const keyParts = {
   galleryName: (key: Buffer): string => key.toString(),
   identity: (key: Buffer): string => key.toString('utf8', 4),
   purge: (key: Buffer): number => key.readUInt32BE(5),
+  drop: (key: Buffer): { readonly gallery: number; readonly lane: number } => ({
+    gallery: key.readUInt32BE(4),
+    lane: key.readUInt32BE(8),
+  }),
   unscrubbed: (key: Buffer): number => key.readUInt32BE(10),
   /** Of the tables whose keys begin with a gallery and an owner. */
   owned: (key: Buffer): { readonly gallery: number; readonly owner: number } => ({
@@ -574,10 +662,13 @@ export const keyParts = {
     owner: key.readUInt32BE(4),
   }),
   receipt: (key: Buffer): number => key.readUIntBE(0, 6),
-  template: (key: Buffer): { readonly owner: number; readonly template: number } => ({
+  template: (key: Buffer): { readonly owner: number; readonly template: number; readonly lane: number } => ({
     owner: key.readUInt32BE(4),
     template: key.readUInt32BE(8),
+    lane: key.length > 12 ? key.readUInt32BE(12) : 0,
   }),
+  pair: (key: Buffer): number => key.readUInt32BE(8),
+  document: (key: Buffer): string => key.toString('utf8', 4),
   member: (key: Buffer): number => key.readUInt32BE(key.length - 4),
   expiry: (key: Buffer): string => key.toString('utf8', 10),
 };

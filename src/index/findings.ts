@@ -73,10 +73,10 @@ export type Mend =
   | { readonly kind: 'put'; readonly table: TableName; readonly key: Buffer; readonly value: Buffer }
   /** The same, and what stands there is kept in quarantine. */
   | { readonly kind: 'replace'; readonly table: TableName; readonly key: Buffer; readonly value: Buffer }
-  /** The gallery's change log is emptied and its checkpoint forgotten. */
+  /** The gallery's change log is emptied and its checkpoints forgotten. */
   | { readonly kind: 'drop-log'; readonly number: number }
   /** The checkpoint is forgotten and its file set aside. */
-  | { readonly kind: 'drop-checkpoint'; readonly number: number; readonly file: string | null };
+  | { readonly kind: 'drop-checkpoint'; readonly key: Buffer; readonly file: string | null };
 
 const repairOf = {
   none: 'none',

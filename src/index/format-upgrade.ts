@@ -8,6 +8,7 @@
  * Format 1 kept an identity under its id, with a record from the owner to the id, and answers with everything that they told.
  * Format 2 keeps the identity under its owner, with a pointer from the id, and answers as numbers: whatever tells of a person stands
  * under that person's ordinal.
+ * Format 3 adds lanes: keys of templates and checkpoints may be longer by a lane's number. What format 2 wrote is of the first lane as it is.
  */
 import { HarmonidError } from '../errors.js';
 import {
@@ -90,12 +91,16 @@ export async function upgradeFormat(store: Store, path: string, keyDirectory?: s
     });
   }
   if (!isOlder(found)) return;
-  await putFormat(store, { ...found, format: formatVersion, upgradingFrom: found.upgradingFrom ?? found.format });
-  for (const { record } of readGalleries(store)) {
-    await turnAll(store, 'identities', record.number, turnIdentity);
-    await turnAll(store, 'idempotency', record.number, turnAnswer);
+  const from = found.upgradingFrom ?? found.format;
+  await putFormat(store, { ...found, format: formatVersion, upgradingFrom: from });
+  if (from < 2) {
+    for (const { record } of readGalleries(store)) {
+      await turnAll(store, 'identities', record.number, turnIdentity);
+      await turnAll(store, 'idempotency', record.number, turnAnswer);
+    }
   }
-  await putFormat(store, { format: formatVersion, nextGalleryNumber: found.nextGalleryNumber });
+  const { upgradingFrom: _done, ...kept } = found;
+  await putFormat(store, { ...kept, format: formatVersion });
 }
 
 async function putFormat(store: Store, record: FormatRecord): Promise<void> {

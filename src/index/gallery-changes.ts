@@ -4,7 +4,7 @@
  * Promises: a change that throws has put nothing, so that the others of the same transaction stand; each one that succeeds takes the
  * next sequence number and leaves one entry in the change log. Owners and templates are numbered upwards and never again.
  */
-import { HarmonidError } from '../errors.js';
+import { assertInvariant, HarmonidError } from '../errors.js';
 import {
   answerCodec,
   changeCodec,
@@ -17,13 +17,14 @@ import {
   pointerCodec,
   ranges,
   templateCodec,
-  unscrubbedCodec,
   type AnswerRecord,
   type ChangeRecord,
   type GalleryRecord,
   type IdentityRecord,
+  type LaneRecord,
+  type TemplateRecord,
 } from './codec.js';
-import type { EnrollDraft, Enrolment, GalleryChange } from './index-api.js';
+import type { EnrollDraft, Enrolment, GalleryChange, LaneVector, TemplateDraft } from './index-api.js';
 import {
   asGallery,
   asIdentity,
@@ -35,9 +36,9 @@ import {
   type Owned,
   type StoredTemplate,
 } from './identity-reads.js';
-import { findAside } from './quarantine.js';
-import { liftSuppression, putReceipt, refuseErased } from './erasure-receipt.js';
-import type { Candidate, Gallery, Identity, Receipt } from './records.js';
+import { servingLane } from './lanes.js';
+import { liftSuppression, refuseErased } from './erasure-receipt.js';
+import type { Candidate, Gallery, Identity } from './records.js';
 import type { StoreReader, StoreWriter } from './store.js';
 import { findCopies } from './template-copies.js';
 
@@ -52,6 +53,7 @@ export interface OwnedCandidate {
 }
 
 export interface AddedTemplate {
+  readonly lane: number;
   readonly label: number;
   readonly owner: number;
   readonly vector: Float32Array;
@@ -85,7 +87,11 @@ export function endEdit({ writer, gallery, record }: GalleryEdit): void {
   writer.put('galleries', key, galleryCodec.encode(key, record));
 }
 
-function log(edit: GalleryEdit, change: Omit<ChangeRecord, 'at'>, counters: Partial<GalleryRecord> = {}): number {
+export function log(
+  edit: GalleryEdit,
+  change: Omit<ChangeRecord, 'at'>,
+  counters: Partial<GalleryRecord> = {},
+): number {
   const sequence = edit.record.sequence + 1;
   edit.record = { ...edit.record, ...counters, sequence };
   const key = keys.change(edit.record.number, sequence);
@@ -99,7 +105,7 @@ function putIdentity({ writer, record: { number } }: GalleryEdit, owner: number,
 }
 
 /** Makes the memberships of an owner those of `groups`. */
-function regroup(edit: GalleryEdit, owner: number, before: readonly string[], groups: readonly string[]): void {
+export function regroup(edit: GalleryEdit, owner: number, before: readonly string[], groups: readonly string[]): void {
   const { number } = edit.record;
   for (const group of before) {
     if (!groups.includes(group)) edit.writer.remove('memberships', keys.membership(number, group, owner));
@@ -195,22 +201,17 @@ export function enroll(edit: GalleryEdit, draft: EnrollDraft, duplicates: readon
     updatedAt: nowMs,
   });
   if (!before || draft.groups) regroup(edit, owner, before?.record.groups ?? [], groups);
-  const templates = draft.templates.map((template, i): StoredTemplate => {
-    const stored = {
-      template: record.nextTemplate + i,
-      record: { ...template, enrolledAt: template.enrolledAt ?? nowMs },
-    };
-    const key = keys.template(number, owner, stored.template);
-    writer.put('templates', key, templateCodec.encode(key, stored.record));
-    edit.added.push({ label: stored.template, owner, vector: template.vector });
-    return stored;
-  });
+  const templates = draft.templates.map((template, i) => putTemplate(edit, owner, record.nextTemplate + i, template));
   const sequence = log(
     edit,
     { kind: 'enroll', owner, added: templates.map(({ template }) => template), removed: [] },
     {
       identityCount: record.identityCount + (before ? 0 : 1),
-      templateCount: record.templateCount + templates.length,
+      ...grown(
+        record,
+        templates.length,
+        draft.templates.filter((template) => inLanes(record, template)?.beside).length,
+      ),
       nextOwner: record.nextOwner + (before ? 0 : 1),
       nextTemplate: record.nextTemplate + templates.length,
     },
@@ -239,6 +240,50 @@ export function enroll(edit: GalleryEdit, draft: EnrollDraft, duplicates: readon
   };
 }
 
+/** A draft's vectors by what the lanes want; undefined when there is none for the lane that serves. */
+function inLanes(
+  record: GalleryRecord,
+  draft: TemplateDraft,
+): { serving: LaneVector; beside?: LaneVector } | undefined {
+  const vectors = draft.beside ? [draft, draft.beside] : [draft];
+  const serving = vectors.find(({ space }) => space === record.space);
+  const beside = record.beside && vectors.find(({ space }) => space === record.beside?.space);
+  return serving && { serving, ...(beside && { beside }) };
+}
+
+/** In every lane for which the draft has a vector. */
+export function putTemplate(edit: GalleryEdit, owner: number, template: number, draft: TemplateDraft): StoredTemplate {
+  const { record } = edit;
+  const { quality, imageDigest, enrolledAt = edit.nowMs } = draft;
+  const vectors = inLanes(record, draft);
+  assertInvariant(vectors, 'the space of a template is checked before it is put');
+  const put = ({ lane }: LaneRecord, { vector, space, origin }: LaneVector): StoredTemplate => {
+    const stored = { template, record: { vector, space, origin, quality, imageDigest, enrolledAt } };
+    putVector(edit, { lane, owner, template }, stored.record);
+    return stored;
+  };
+  if (record.beside && vectors.beside) put(record.beside, vectors.beside);
+  return put(servingLane(record), vectors.serving);
+}
+
+export function putVector(
+  { writer, record: { number }, added }: GalleryEdit,
+  { lane, owner, template }: { readonly lane: number; readonly owner: number; readonly template: number },
+  record: TemplateRecord,
+): void {
+  const key = keys.template(number, owner, template, lane);
+  writer.put('templates', key, templateCodec.encode(key, record));
+  added.push({ lane, label: template, owner, vector: record.vector });
+}
+
+/** The counters of lanes that have so many templates more (or fewer). */
+export function grown(record: GalleryRecord, serving: number, beside: number): Partial<GalleryRecord> {
+  return {
+    templateCount: record.templateCount + serving,
+    ...(record.beside && { beside: { ...record.beside, templateCount: record.beside.templateCount + beside } }),
+  };
+}
+
 function checkEnrolment(
   { gallery, record, writer }: GalleryEdit,
   draft: EnrollDraft,
@@ -246,7 +291,7 @@ function checkEnrolment(
   duplicates: readonly OwnedCandidate[],
 ): void {
   const { identity, templates } = draft;
-  const other = templates.find(({ space }) => space !== record.space);
+  const other = templates.find((template) => !inLanes(record, template));
   if (other) throw spaceMismatch(gallery, record.space, other.space);
   if (templates.length === 0) throw new HarmonidError('INVALID_ARGUMENT', 'an enrolment needs at least one template');
   const present = before ? templatesOf(writer, record, before.owner).length : 0;
@@ -363,157 +408,23 @@ export function removeTemplate(edit: GalleryEdit, identity: string, template: nu
       },
     );
   }
-  writer.remove('templates', keys.template(record.number, before.owner, template));
+  const besides = takeTemplate(edit, before.owner, template);
   const after = { ...before.record, version: before.record.version + 1, updatedAt: nowMs };
   putIdentity(edit, before.owner, after);
-  edit.removed.push(template);
-  log(
-    edit,
-    { kind: 'remove', owner: before.owner, added: [], removed: [template] },
-    { templateCount: record.templateCount - 1 },
-  );
+  log(edit, { kind: 'remove', owner: before.owner, added: [], removed: [template] }, grown(record, -1, -besides));
   return asIdentity(gallery, after, kept);
 }
 
-/** What an erasure did; `vectors` are their bytes as they were stored. */
-export interface Erasure {
-  /** Null when a repair could not tell whose the remains were. */
-  readonly owner: number | null;
-  readonly templatesErased: number;
-  readonly sequence: number;
-  readonly receipt: Receipt;
-  readonly vectors: readonly Uint8Array[];
-}
-
-/** A person as it was before the erasure began: in an encrypted directory nothing of it opens any more when its key is destroyed. */
-export interface Remembered extends Owned {
-  readonly templates: readonly StoredTemplate[];
-}
-
-export function remember(reader: StoreReader, gallery: GalleryRecord, identity: string): Remembered | undefined {
-  const found = findIdentity(reader, gallery, identity);
-  return found && { ...found, templates: templatesOf(reader, gallery, found.owner) };
-}
-
-/** @param known the person, when it can no longer be read. Null when there is nobody to erase. */
-export function eraseIdentity(edit: GalleryEdit, identity: string, known?: Remembered): Erasure | null {
+/** Out of every lane. @returns how many vectors the lane beside has lost */
+export function takeTemplate(edit: GalleryEdit, owner: number, template: number): number {
   const { record, writer } = edit;
-  const { number } = record;
-  const before = known ?? remember(writer, record, identity);
-  if (!before || !writer.get('identities', keys.identity(number, identity))) return eraseAside(edit, identity);
-  const { owner, templates } = before;
-  const vectors = templates.map(({ record: { vector } }) => new Uint8Array(vector.buffer.slice(0)));
-  const aside = removeAside(edit, identity, owner);
-  const labels = removeOwned(edit, owner);
-  regroup(edit, owner, before.record.groups, []);
-  writer.remove('identities', keys.identity(number, identity));
-  const sequence = logErasure(edit, owner, labels);
-  const receipt = putReceipt(writer, {
-    gallery: number,
-    identity,
-    imageDigests: templates.flatMap(({ record: { imageDigest } }) => imageDigest ?? []),
-    templateCount: labels.length,
-    sequence,
-    at: edit.nowMs,
-  });
-  return { owner, templatesErased: labels.length, sequence, receipt, vectors: [...vectors, ...aside.vectors] };
-}
-
-/** Somebody of whom a repair has left nothing but what is in quarantine. Null when there is nothing there either. */
-function eraseAside(edit: GalleryEdit, identity: string): Erasure | null {
-  const { owner, count, templateCount, vectors } = removeAside(edit, identity, null);
-  if (count === 0) return null;
-  const sequence = logErasure(edit, owner, [], 0);
-  const { number } = edit.record;
-  const receipt = putReceipt(edit.writer, {
-    gallery: number,
-    identity,
-    imageDigests: [],
-    templateCount,
-    sequence,
-    at: edit.nowMs,
-  });
-  return { owner, templatesErased: templateCount, sequence, receipt, vectors };
-}
-
-/** Removes what of a person is in quarantine. */
-function removeAside(
-  { writer, record: { number, dimensions } }: GalleryEdit,
-  identity: string,
-  owner: number | null,
-): {
-  readonly count: number;
-  readonly owner: number | null;
-  readonly templateCount: number;
-  readonly vectors: readonly Uint8Array[];
-} {
-  const entries = findAside(writer, number, identity, owner);
-  for (const { key } of entries) writer.remove('quarantine', key);
-  const templates = entries.filter(({ record }) => record.table === 'templates');
-  return {
-    count: entries.length,
-    owner: entries.find((entry) => entry.owner !== null)?.owner ?? null,
-    templateCount: templates.length,
-    vectors: templates.flatMap(({ record }) => {
-      const vector = templateCodec.vectorBytesIn(record.bytes, dimensions);
-      return vector ? [vector] : [];
-    }),
-  };
-}
-
-/**
- * Finishes the erasure of an owner whose key was destroyed before the process died, by what stands in the clear.
- * @returns whether there was anything left
- */
-export function finishErasure(edit: GalleryEdit, owner: number): boolean {
-  const { record, writer } = edit;
-  const { number } = record;
-  const pointer = Array.from(writer.range('identities', ...ranges.gallery(number))).find(
-    ({ key, value }) => pointerCodec.decode(key, value).owner === owner,
-  );
-  if (!pointer) return false;
-  const labels = removeOwned(edit, owner);
-  for (const key of Array.from(writer.keys('memberships', ...ranges.gallery(number)))) {
-    if (keyParts.member(key) === owner) writer.remove('memberships', key);
-  }
-  writer.remove('identities', pointer.key);
-  const sequence = logErasure(edit, owner, labels);
-  putReceipt(writer, {
-    gallery: number,
-    identity: keyParts.identity(pointer.key),
-    imageDigests: [],
-    templateCount: labels.length,
-    sequence,
-    at: edit.nowMs,
-  });
-  return true;
-}
-
-/** Removes everything that stands under an owner; the labels of the templates. Keys alone: the records may no longer open. */
-function removeOwned({ writer, record: { number } }: GalleryEdit, owner: number): readonly number[] {
-  const templateKeys = Array.from(writer.keys('templates', ...ranges.templatesOf(number, owner)));
-  for (const key of templateKeys) writer.remove('templates', key);
-  writer.remove('owners', keys.owner(number, owner));
-  for (const key of Array.from(writer.keys('quarantine', ...ranges.templatesOf(number, owner)))) {
-    writer.remove('quarantine', key);
-  }
-  return templateKeys.map((key) => keyParts.template(key).template);
-}
-
-/** @param identities that the erasure makes fewer */
-function logErasure(edit: GalleryEdit, owner: number | null, labels: readonly number[], identities = 1): number {
-  edit.removed.push(...labels);
-  edit.erasedCount++;
-  const key = keys.unscrubbed(edit.record.number);
-  edit.writer.put('meta', key, unscrubbedCodec.encode(key, { sequence: edit.record.sequence + 1 }));
-  return log(
-    edit,
-    { kind: 'erase', owner, added: [], removed: labels },
-    {
-      identityCount: edit.record.identityCount - identities,
-      templateCount: edit.record.templateCount - labels.length,
-    },
-  );
+  writer.remove('templates', keys.template(record.number, owner, template, servingLane(record).lane));
+  edit.removed.push(template);
+  if (!record.beside) return 0;
+  const beside = keys.template(record.number, owner, template, record.beside.lane);
+  if (!writer.get('templates', beside)) return 0;
+  writer.remove('templates', beside);
+  return 1;
 }
 
 export function changeSettings(edit: GalleryEdit, change: GalleryChange): Gallery {

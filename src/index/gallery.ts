@@ -4,34 +4,45 @@
  * Promises: what a write returned is seen by every search that begins after; a person who was erased is in no answer that begins after;
  * answers name identities that exist, nearest first, and are complete. The store is the truth; the graph is told of each commit in order.
  */
-import { randomBytes, randomUUID } from 'node:crypto';
 import { assertInvariant, HarmonidError, throwIfAborted } from '../errors.js';
 import { squaredDistance, type UnitVector } from '../vector.js';
 import { byDistance, judge, rankCandidates } from './candidates.js';
-import { removeGraphFile } from './checkpoint.js';
-import { checkpointCodec, keys, ranges, type CheckpointRecord, type GalleryRecord } from './codec.js';
+import { ranges, type GalleryRecord, type LaneRecord } from './codec.js';
 import {
   beginEdit,
   changeSettings,
   endEdit,
   enroll,
-  eraseIdentity,
   findAnswer,
-  finishErasure,
-  remember,
   removeTemplate,
   spaceMismatch,
   updateIdentity,
   type GalleryEdit,
   type IdentityUpdate,
   type OwnedCandidate,
-  type Remembered,
 } from './gallery-changes.js';
+import { eraseIdentity, finishErasure, ownersOf, remember, type Remembered } from './erasure-changes.js';
 import { findReceipt } from './erasure-receipt.js';
+import type { GalleryGraphOptions } from './gallery-graph.js';
 import type { GraphHit, OwnerSet } from './graph.js';
-import type { GraphChange, GraphOpened, GraphThread } from './graph-thread.js';
+import type { GraphChange, GraphThread } from './graph-thread.js';
 import { openGroupSets, type GroupSets } from './group-sets.js';
-import type { EnrollDraft, Enrolment, GalleryChange, SearchAnswer, SearchRequest, VerifyAnswer } from './index-api.js';
+import type {
+  EnrollDraft,
+  Enrolment,
+  GalleryChange,
+  GalleryMove,
+  LanePage,
+  LaneTemplate,
+  LaneVector,
+  Pair,
+  PairDraft,
+  PairFilter,
+  SearchAnswer,
+  SearchRequest,
+  TemplateDraft,
+  VerifyAnswer,
+} from './index-api.js';
 import {
   asGallery,
   asIdentity,
@@ -42,74 +53,52 @@ import {
   identityNotFound,
   templatesOf,
 } from './identity-reads.js';
-import { graphKeyContext, type Keyring } from './keyring.js';
-import { keyBytes } from './sealing.js';
-import { findAside, shredGraphFilesAside } from './quarantine.js';
+import { calibrated, keyOfLane, laneIn, lanesOf, servingLane } from './lanes.js';
+import { documentNames, putDocuments, readDocument } from './gallery-documents.js';
+import { changeLanes, fillLane, laneToOpen, replaceTemplate } from './lane-changes.js';
+import { LaneGraphs } from './lane-graphs.js';
+import { lanePage } from './lane-reads.js';
+import { addPairs, pairsIn, removePairs } from './pair-changes.js';
+import { findAside } from './quarantine.js';
 import type { Candidate, EraseAnswer, Gallery as GalleryView, GalleryStats, Identity, Template } from './records.js';
 import type { Store } from './store.js';
 import type { Scrubber } from './scrubber.js';
 import { batchOperationsMax, openWriteQueue, type WriteQueue } from './write-queue.js';
 
-export interface GalleryOptions {
-  readonly path: string;
+export interface GalleryOptions extends GalleryGraphOptions {
   readonly durability: 'flushed' | 'committed';
-  readonly checkpointEvery: number;
-  /** Null in a directory that is not encrypted. */
-  readonly keyring: Keyring | null;
   readonly scrubber: Scrubber;
-  readonly clock: () => number;
-  readonly onWarning: (message: string, facts: object) => void;
 }
 
 /** Candidates that a duplicate check asks for, per face, and how widely it walks: wider than a search, as it decides for good. */
 const duplicateSearch = { k: 5, ef: 256 };
+/** Candidates looked at beyond those wanted where distances are calibrated by origin: the order by raw distance is another. */
+const calibrationSlack = 16;
 /** Width of a search that names none. */
 const defaultEf = 128;
 /** Below this many members a page of a group is gathered from them; above, identities are read in order. */
 const gatherMax = 2_000;
-/** Change-log entries that one transaction prunes. */
-const pruneBatch = 1_000;
 
 export class Gallery {
   readonly name: string;
   readonly #store: Store;
-  readonly #thread: GraphThread;
   readonly #options: GalleryOptions;
   readonly #queue: WriteQueue;
-  readonly #openedFrom: GraphOpened['openedFrom'];
   readonly #groups: GroupSets;
   #record: GalleryRecord;
-  #checkpoint: CheckpointRecord | null;
-  /** False when its file could not be used: then it is replaced, also when nothing has changed since. */
-  #checkpointIsSound: boolean;
-  /** Of the graph that the checkpoint holds: one that took over since is worth a new one, although nothing was written. */
-  #checkpointRebuiltCount = 0;
-  /** Sequence at which a checkpoint was last begun, so that a failing one is not tried again with every write. */
-  #checkpointTriedAt: number;
-  #checkpointing: Promise<void> | null = null;
+  readonly graphs: LaneGraphs;
   #erasedCount = 0;
   #isRetired = false;
   /** The commit under way, settled when the graph has been told of it. */
   #committing: Promise<void> | null = null;
 
-  constructor(
-    name: string,
-    record: GalleryRecord,
-    checkpoint: CheckpointRecord | null,
-    opened: GraphOpened,
-    store: Store,
-    thread: GraphThread,
-    options: GalleryOptions,
-  ) {
+  /** Its graphs are to be opened before anything else is asked. */
+  constructor(name: string, record: GalleryRecord, store: Store, thread: GraphThread, options: GalleryOptions) {
     this.name = name;
     this.#record = record;
-    this.#checkpoint = checkpoint;
-    this.#checkpointTriedAt = checkpoint?.sequence ?? 0;
-    this.#openedFrom = opened.openedFrom;
-    this.#checkpointIsSound = opened.warning === null;
     this.#store = store;
-    this.#thread = thread;
     this.#options = options;
+    this.graphs = new LaneGraphs({ name, record: () => this.#record, store, thread, options });
     this.#groups = openGroupSets(store, record.number);
     this.#queue = openWriteQueue({
       commit: (apply) => this.#commit(apply),
@@ -134,19 +123,18 @@ export class Gallery {
 
   async enroll(draft: EnrollDraft): Promise<Enrolment> {
     const { identity, templates } = draft;
-    const wrong = templates.find(({ space }) => space !== this.#record.space);
+    const wrong = templates.find((template) => !vectorIn(this.#record.space, template));
     if (wrong) throw spaceMismatch(this.name, this.#record.space, wrong.space);
+    const { space } = this.#record;
+    const vectors = templates.flatMap((template) => vectorIn(space, template)?.vector ?? []);
     const checked = (draft.duplicates ?? this.#record.duplicates) !== 'ignore';
     let duplicates: readonly OwnedCandidate[] = [];
     return this.#queue.run({
       begin: () => throwIfAborted(draft.signal),
-      faces: { identity, vectors: templates.map(({ vector }) => vector), checked },
+      faces: { identity, vectors, checked },
       prepare: async () => {
         if (checked && !(draft.idempotency && this.#findEnrolment(draft.idempotency))) {
-          duplicates = await this.#findDuplicates(
-            identity,
-            templates.map(({ vector }) => vector),
-          );
+          duplicates = await this.#findDuplicates(identity, space, vectors);
         }
       },
       apply: (edit) => enroll(edit, draft, duplicates),
@@ -193,9 +181,9 @@ export class Gallery {
       prepare: async () => {
         if (!keyring) return;
         known = remember(this.#store, this.#record, identity);
-        const aside = findAside(this.#store, this.number, identity, known?.owner ?? null);
-        for (const owner of new Set([known?.owner, ...aside.map((entry) => entry.owner)])) {
-          if (owner !== undefined && owner !== null) await keyring.destroy(this.number, owner);
+        const aside = findAside(this.#store, this.number, identity, known.found?.owner ?? null);
+        for (const owner of new Set([...ownersOf(known), ...aside.map((entry) => entry.owner)])) {
+          if (owner !== null) await keyring.destroy(this.number, owner);
         }
       },
       apply: (edit) => ({ erasure: eraseIdentity(edit, identity, known), sequenceThen: edit.record.sequence }),
@@ -211,7 +199,7 @@ export class Gallery {
         proof: null,
       };
     }
-    const overwritten = (await this.replaceGraphFile()) && (await scrubber.overwrite());
+    const overwritten = (await this.graphs.replaceFiles()) && (await scrubber.overwrite());
     const found = prove ? await scrubber.search(erasure.vectors) : null;
     const { templatesErased, sequence, receipt } = erasure;
     const { owner } = erasure;
@@ -230,67 +218,29 @@ export class Gallery {
   async finishErasures(): Promise<void> {
     const { keyring } = this.#options;
     for (const owner of keyring?.destroyed(this.number, this.#record.nextOwner) ?? []) {
-      const [left] = this.#store.keys('owners', ...ranges.ownerOf(this.number, owner));
-      if (left) await this.#queue.run({ removes: true, apply: (edit) => finishErasure(edit, owner) });
+      const left = [
+        ...this.#store.keys('owners', ...ranges.ownerOf(this.number, owner)),
+        ...this.#store.keys('pairs', ...ranges.templatesOf(this.number, owner)),
+      ];
+      if (left.length > 0) await this.#queue.run({ removes: true, apply: (edit) => finishErasure(edit, owner) });
     }
-  }
-
-  /** The graph's file is replaced by one that holds nothing of what was erased before the call. False, and a warning, when it is still there. */
-  async replaceGraphFile(): Promise<boolean> {
-    const { sequence } = this.#record;
-    await shredGraphFilesAside(this.#options.path, this.number);
-    try {
-      while (this.#checkpoint?.file && this.#checkpoint.sequence < sequence) {
-        // One for all that wait: whoever was first writes it.
-        await (this.#checkpointing?.catch(() => undefined) ?? this.checkpoint());
-      }
-      return true;
-    } catch (error) {
-      this.#options.onWarning('no graph file without the erased could be written; the old one is removed', {
-        gallery: this.name,
-        error,
-      });
-    }
-    try {
-      await this.#dropCheckpoint(sequence);
-      return true;
-    } catch (error) {
-      this.#options.onWarning(
-        'a graph file that holds somebody who was erased could not be removed; it is tried again at the next opening',
-        {
-          gallery: this.name,
-          error,
-        },
-      );
-      return false;
-    }
-  }
-
-  /** For when there can be no newer one. The graph is built anew at the next opening. */
-  #dropCheckpoint(sequence: number): Promise<void> {
-    return this.#oneAtATime(async () => {
-      const file = this.#checkpoint?.file;
-      if (!file || (this.#checkpoint?.sequence ?? 0) >= sequence) return;
-      // The file first: while it is there it is named, so that it is not forgotten.
-      await removeGraphFile(this.#options.path, file.name);
-      this.#checkpoint = null;
-      const { durable } = await this.#store.write((writer) =>
-        writer.remove('checkpoints', keys.checkpoint(this.number)),
-      );
-      await durable;
-    });
   }
 
   /** Other identities within the threshold of any of the vectors, each at its nearest. */
-  async #findDuplicates(identity: string, vectors: readonly UnitVector[]): Promise<readonly OwnedCandidate[]> {
-    const probes = new Float32Array(vectors.length * this.#record.dimensions);
-    vectors.forEach((vector, i) => probes.set(vector, i * this.#record.dimensions));
+  async #findDuplicates(
+    identity: string,
+    space: string,
+    vectors: readonly UnitVector[],
+  ): Promise<readonly OwnedCandidate[]> {
+    const lane = this.#laneIn(space);
+    const probes = new Float32Array(vectors.length * lane.dimensions);
+    vectors.forEach((vector, i) => probes.set(vector, i * lane.dimensions));
     const exclude = findIdentity(this.#store, this.#record, identity)?.owner;
     const query = { probes, exclude, exact: false, ...duplicateSearch };
-    const { hits } = await this.#thread.call('search', { gallery: this.number, query });
+    const { hits } = await this.graphs.of(lane).search(query);
     const nearest = new Map<number, GraphHit>();
-    for (const hit of hits.flat()) {
-      if (hit.distance > this.#record.threshold) continue;
+    for (const hit of this.#ranked(lane, hits.flat(), vectors)) {
+      if (hit.distance > lane.threshold) continue;
       const known = nearest.get(hit.owner);
       if (!known || hit.distance < known.distance) nearest.set(hit.owner, hit);
     }
@@ -334,15 +284,14 @@ export class Gallery {
     this.#record = edit.record;
     this.#erasedCount += edit.erasedCount;
     for (const { owner, groups } of edit.regrouped) this.#groups.regroup(owner, groups);
-    this.#thread.change(this.number, graphChange(edit, this.#record.dimensions));
-    this.#checkpointWhenDue();
+    this.graphs.change((lane) => graphChange(edit, lane));
     return { durable };
   }
 
   /** Resolves when all writes asked for are done, and a checkpoint that they set off. */
   async drained(): Promise<void> {
     await this.#queue.drained();
-    await this.#checkpointing?.catch(() => undefined);
+    await this.graphs.idle();
   }
 
   /** Takes it back: the gallery stays. */
@@ -359,21 +308,21 @@ export class Gallery {
   // ── Searches ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async search(request: SearchRequest): Promise<SearchAnswer> {
-    const { space, dimensions, threshold: ownThreshold, margin } = this.#record;
-    if (request.space !== space) throw spaceMismatch(this.name, space, request.space);
-    assertInvariant(request.probe.length === dimensions, 'a probe of the space has its dimensions');
     throwIfAborted(request.signal);
-    const threshold = request.threshold ?? ownThreshold;
-    // The runner-up decides between match and ambiguous, also when only one candidate is wanted.
-    const k = Math.max(2, request.k);
     const { exact, ef } = request;
     for (;;) {
+      const lane = this.#laneIn(request.space);
+      assertInvariant(request.probe.length === lane.dimensions, 'a probe of the space has its dimensions');
+      const threshold = request.threshold ?? lane.threshold;
+      // The runner-up decides between match and ambiguous, also when only one candidate is wanted.
+      const wanted = Math.max(2, request.k);
+      const k = lane.calibration ? wanted + calibrationSlack : wanted;
       const allow: OwnerSet | undefined = request.groups && this.#groups.setOf(request.groups, this.#record.nextOwner);
       const erasedBefore = this.#erasedCount;
       const query = { probes: request.probe, k, allow, exact, ef };
-      const answer = await this.#thread.call('search', { gallery: this.number, query });
+      const answer = await this.graphs.of(lane).search(query);
       throwIfAborted(request.signal);
-      const hits = answer.hits[0] ?? [];
+      const hits = this.#ranked(lane, answer.hits[0] ?? [], [request.probe]);
       const candidates = hits.flatMap((hit) => this.#candidate(hit) ?? []);
       // Somebody was erased while the graph was searched: ask again, so that the answer is complete without them. A commit can be read
       // a moment before the graph is told of it; then that moment is waited for.
@@ -388,12 +337,35 @@ export class Gallery {
       }
       const ranked = rankCandidates(candidates);
       return {
-        ...judge(ranked, threshold, margin),
+        ...judge(ranked, threshold, this.#record.margin),
         candidates: ranked.slice(0, request.k),
         threshold,
         exact: answer.exact,
       };
     }
+  }
+
+  /** The lane in a space. @throws SPACE_MISMATCH */
+  #laneIn(space: string): LaneRecord {
+    const lane = laneIn(this.#record, space);
+    if (!lane) throw spaceMismatch(this.name, this.#record.space, space);
+    return lane;
+  }
+
+  /** Hits with the distance that they are worth, where templates of several origins are in one lane: each owner's smallest. */
+  #ranked(lane: LaneRecord, hits: readonly GraphHit[], probes: readonly Float32Array[]): readonly GraphHit[] {
+    const { calibration } = lane;
+    if (!calibration) return hits;
+    const key = keyOfLane(this.#record, lane);
+    return hits.map((hit) => {
+      let best: GraphHit | null = null;
+      for (const { template, record } of templatesOf(this.#store, key, hit.owner)) {
+        const raw = Math.min(...probes.map((probe) => squaredDistance(probe, record.vector)));
+        const distance = calibrated(calibration, record.origin, raw);
+        if (best === null || distance < best.distance) best = { owner: hit.owner, label: template, distance };
+      }
+      return best ?? hit;
+    });
   }
 
   verify(request: {
@@ -402,14 +374,14 @@ export class Gallery {
     probe: UnitVector;
     threshold?: number | undefined;
   }): VerifyAnswer {
-    const { space, threshold: ownThreshold } = this.#record;
-    if (request.space !== space) throw spaceMismatch(this.name, space, request.space);
+    const lane = this.#laneIn(request.space);
     const found = findIdentity(this.#store, this.#record, request.identity);
     if (!found) throw identityNotFound(this.name, request.identity);
-    const threshold = request.threshold ?? ownThreshold;
+    const threshold = request.threshold ?? lane.threshold;
     let nearest: { readonly template: number; readonly distance: number } | undefined;
-    for (const stored of templatesOf(this.#store, this.#record, found.owner)) {
-      const distance = squaredDistance(request.probe, stored.record.vector);
+    for (const stored of templatesOf(this.#store, keyOfLane(this.#record, lane), found.owner)) {
+      const raw = squaredDistance(request.probe, stored.record.vector);
+      const distance = calibrated(lane.calibration, stored.record.origin, raw);
       if (!nearest || distance < nearest.distance) nearest = { template: stored.template, distance };
     }
     if (!nearest) {
@@ -428,10 +400,84 @@ export class Gallery {
     return found && { identity: found.identity, label: found.label, groups: found.groups, distance, template };
   }
 
-  /** The nearest template of each probe, by the graph as searches walk it, or by comparing with all. */
-  async nearest(probes: Float32Array, by: 'graph' | 'exact'): Promise<readonly (readonly GraphHit[])[]> {
+  /** The nearest template of each probe in a lane's space, by the graph as searches walk it, or by comparing with all. */
+  async nearest(
+    lane: LaneRecord,
+    probes: Float32Array,
+    by: 'graph' | 'exact',
+  ): Promise<readonly (readonly GraphHit[])[]> {
     const query = { probes, k: 1, exact: by === 'exact', ef: defaultEf };
-    return (await this.#thread.call('search', { gallery: this.number, query })).hits;
+    return (await this.graphs.of(lane).search(query)).hits;
+  }
+
+  // ── Lanes ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** @throws ROLLOUT_STATE */
+  async move({ lanes = [], documents = {} }: GalleryMove): Promise<GalleryView> {
+    let opened: number | undefined;
+    const dropped: number[] = [];
+    try {
+      return await this.#queue.run({
+        alone: true,
+        prepare: async () => {
+          const opening = lanes.find((change) => change.kind === 'open');
+          if (!opening) return;
+          // The graph first: the next write after this one has vectors for it.
+          const lane = laneToOpen({ record: this.#record }, opening.lane);
+          opened = lane.lane;
+          await this.graphs.open(lane, { isNew: true });
+        },
+        apply: (edit) => {
+          for (const change of lanes) dropped.push(...changeLanes(edit, change));
+          putDocuments(edit.writer, this.#options.keyring, this.number, documents);
+          return asGallery(this.name, edit.record);
+        },
+      });
+    } finally {
+      const isThere = (lane: number): boolean => lanesOf(this.#record).some((one) => one.lane === lane);
+      if (opened !== undefined && !isThere(opened)) await this.graphs.drop(opened);
+      for (const lane of dropped) if (!isThere(lane)) await this.graphs.clear(lane);
+    }
+  }
+
+  document(name: string): Buffer | undefined {
+    return readDocument(this.#store, this.#options.keyring, this.number, name);
+  }
+
+  documentNames(beginning: string): readonly string[] {
+    return documentNames(this.#store, this.number, beginning);
+  }
+
+  /** @returns how many templates were given a vector beside */
+  fillLane(space: string, templates: readonly LaneTemplate[]): Promise<number> {
+    return this.#queue.run({ apply: (edit) => fillLane(edit, space, templates) });
+  }
+
+  /** @returns the new number; null when the template is gone */
+  replaceTemplate(owner: number, template: number, draft: TemplateDraft): Promise<number | null> {
+    return this.#queue.run({ removes: true, apply: (edit) => replaceTemplate(edit, owner, template, draft) });
+  }
+
+  addPairs(pairs: readonly PairDraft[]): Promise<number> {
+    return this.#queue.run({ apply: (edit) => addPairs(edit, pairs) });
+  }
+
+  *pairs(from: string, to: string): Iterable<Pair> {
+    const snapshot = this.#store.snapshot();
+    try {
+      yield* pairsIn(snapshot, this.number, from, to);
+    } finally {
+      snapshot.release();
+    }
+  }
+
+  removePairs(filter: PairFilter): Promise<number> {
+    return this.#queue.run({ apply: (edit) => removePairs(edit, filter) });
+  }
+
+  /** Templates of one lane and what the other has of them, in the order of their keys; a few at a time. */
+  templatesAfter(after: Uint8Array | null, limit: number): LanePage {
+    return lanePage(this.#store, this.#record, after, limit);
   }
 
   // ── Reads ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -468,133 +514,46 @@ export class Gallery {
 
   /** A page that LMDB reads wrongly may hide records without a sound: their number tells. @throws DATA_CORRUPT */
   async refuseIncomplete(): Promise<void> {
-    const { indexedCount, pendingCount } = await this.#thread.call('counts', { gallery: this.number });
-    const found = indexedCount + pendingCount;
-    const { templateCount } = this.#record;
-    if (found === templateCount) return;
-    throw new HarmonidError(
-      'DATA_CORRUPT',
-      `gallery "${this.name}" has ${templateCount} templates, ${found} of them can be read; \`harmonid check\` says more`,
-      { details: { gallery: this.name, templateCount, found } },
-    );
+    for (const lane of lanesOf(this.#record)) {
+      const { indexedCount, pendingCount } = await this.graphs.of(lane).counts();
+      const found = indexedCount + pendingCount;
+      const { templateCount, space } = lane;
+      if (found === templateCount) continue;
+      throw new HarmonidError(
+        'DATA_CORRUPT',
+        `gallery "${this.name}" has ${templateCount} templates, ${found} of them can be read; \`harmonid check\` says more`,
+        { details: { gallery: this.name, space, templateCount, found } },
+      );
+    }
   }
 
   async stats(): Promise<GalleryStats> {
     const { identityCount, templateCount, sequence } = this.#record;
-    const counts = await this.#thread.call('counts', { gallery: this.number });
+    const graph = this.graphs.of(servingLane(this.#record));
+    const { checkpoint, openedFrom } = graph;
     return {
       gallery: this.name,
       identityCount,
       templateCount,
       sequence,
       graph: {
-        ...counts,
-        checkpointSequence: this.#checkpoint?.sequence ?? null,
-        checkpointAt: this.#checkpoint ? new Date(this.#checkpoint.at) : null,
-        openedFrom: this.#openedFrom,
+        ...(await graph.counts()),
+        checkpointSequence: checkpoint?.sequence ?? null,
+        checkpointAt: checkpoint ? new Date(checkpoint.at) : null,
+        openedFrom,
       },
     };
   }
-
-  /** Resolves when the graph holds everything that was written before. */
-  async settle(): Promise<void> {
-    await this.#thread.call('settle', { gallery: this.number });
-  }
-
-  // ── Checkpoints ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-  /** Writes a checkpoint unless the newest one holds all that the graph does. One at a time; a second call waits for the first. */
-  checkpoint(): Promise<void> {
-    return this.#oneAtATime(() => this.#writeCheckpoint());
-  }
-
-  async #oneAtATime(work: () => Promise<void>): Promise<void> {
-    while (this.#checkpointing) await this.#checkpointing.catch(() => undefined);
-    this.#checkpointing = work();
-    try {
-      await this.#checkpointing;
-    } finally {
-      this.#checkpointing = null;
-    }
-  }
-
-  #checkpointWhenDue(): void {
-    if (this.#record.sequence - this.#checkpointTriedAt < this.#options.checkpointEvery || this.#checkpointing) return;
-    void this.#checkpointOrWarn();
-  }
-
-  /** The graph is a cache, so that failing to save it never fails what set it off. */
-  async #checkpointOrWarn(): Promise<void> {
-    try {
-      await this.checkpoint();
-    } catch (error) {
-      this.#options.onWarning('a checkpoint failed; nothing is lost, the next opening takes longer', {
-        gallery: this.name,
-        error,
-      });
-    }
-  }
-
-  async checkpointAtClose(): Promise<void> {
-    await this.#checkpointOrWarn();
-  }
-
-  async #writeCheckpoint(): Promise<void> {
-    const { number, space } = this.#record;
-    const { path, clock, keyring } = this.#options;
-    this.#checkpointTriedAt = this.#record.sequence;
-    const before = this.#checkpoint;
-    const { indexedCount, removedCount, engine, rebuiltCount } = await this.#thread.call('counts', { gallery: number });
-    const held = engine === 'hnsw' ? indexedCount + removedCount : 0;
-    const holdsAll = before?.sequence === this.#record.sequence && (before.file?.count ?? 0) >= held;
-    if (holdsAll && this.#checkpointIsSound && this.#checkpointRebuiltCount === rebuiltCount) return;
-    const name = `${number}-${this.#record.sequence}-${randomUUID().slice(0, 8)}.hnsw`;
-    const fileKey = keyring && randomBytes(keyBytes);
-    const sealing = keyring && fileKey && { directory: keyring.directory, key: fileKey };
-    const saved = await this.#thread.call('save', { gallery: number, path, name, sealing });
-    const wrapped = keyring && fileKey && keyring.wrap(graphKeyContext(name), fileKey);
-    const record: CheckpointRecord = {
-      sequence: saved.sequence,
-      at: clock(),
-      file: saved.file && { ...saved.file, space, ...(wrapped && { key: wrapped }) },
-    };
-    const key = keys.checkpoint(number);
-    try {
-      const { durable } = await this.#store.write((writer) => {
-        writer.put('checkpoints', key, checkpointCodec.encode(key, record));
-      });
-      await durable;
-    } catch (error) {
-      // A file that nothing names is litter, with faces in it.
-      if (saved.file) await removeGraphFile(path, saved.file.name);
-      throw error;
-    }
-    this.#checkpoint = record;
-    this.#checkpointIsSound = true;
-    this.#checkpointRebuiltCount = rebuiltCount;
-    if (before?.file) await removeGraphFile(path, before.file.name);
-    await this.#pruneChanges(saved.sequence);
-  }
-
-  /** Drops change-log entries that the checkpoint includes, a few at a time. */
-  async #pruneChanges(sequence: number): Promise<void> {
-    for (let pruned = pruneBatch; pruned === pruneBatch;) {
-      const { value } = await this.#store.write((writer) => {
-        let count = 0;
-        for (const key of writer.keys('changes', ...ranges.changesTo(this.number, sequence))) {
-          if (count === pruneBatch) break;
-          writer.remove('changes', key);
-          count++;
-        }
-        return count;
-      });
-      pruned = value;
-    }
-  }
 }
 
-function graphChange(edit: GalleryEdit, dimensions: number): GraphChange {
-  const { added, removed } = edit;
+/** What an enrolment brings in a space; undefined when it brings nothing. */
+function vectorIn(space: string, draft: TemplateDraft): LaneVector | undefined {
+  return [draft, ...(draft.beside ? [draft.beside] : [])].find((vector) => vector.space === space);
+}
+
+function graphChange(edit: GalleryEdit, { lane, dimensions }: LaneRecord): GraphChange {
+  const { removed } = edit;
+  const added = edit.added.filter((one) => one.lane === lane);
   // A template that came and went within one transaction never reaches the graph.
   const gone = new Set(removed);
   const kept = added.filter(({ label }) => !gone.has(label));

@@ -1,5 +1,5 @@
 /**
- * The graphs of all galleries, seen from the main thread: one worker, and messages to it.
+ * The graphs of all galleries and their lanes, seen from the main thread: one worker, and messages to it.
  *
  * Messages arrive in the order in which they were posted, so that a search sees every change posted before it. A worker that dies makes every
  * waiting call and every later one reject with INTERNAL; nothing hangs. Vectors cross as copies in one buffer, owner sets in shared memory.
@@ -11,6 +11,8 @@ import type { GraphAnswer, GraphCounts, GraphEntries, GraphQuery } from './graph
 
 /** Where a graph's templates are read from. */
 export interface GraphSource {
+  readonly gallery: number;
+  readonly lane: number;
   readonly path: string;
   readonly readOnly: boolean;
   /** Of an encrypted directory. */
@@ -18,7 +20,8 @@ export interface GraphSource {
 }
 
 export interface GraphOpening {
-  readonly gallery: number;
+  /** By which it is called from then on. */
+  readonly graph: string;
   readonly dimensions: number;
   readonly exactMax: number;
   /** See `IdentityIndexOptions`. */
@@ -45,7 +48,7 @@ export interface GraphChange {
 }
 
 export interface GraphSaving {
-  readonly gallery: number;
+  readonly graph: string;
   readonly path: string;
   readonly name: string;
   /** In an encrypted directory. */
@@ -58,9 +61,9 @@ export interface GraphSaved {
   readonly file: GraphFile | null;
 }
 
-/** What a gallery's graph has to say unasked. */
+/** What a graph has to say unasked. */
 export interface GraphWarning {
-  readonly gallery: number;
+  readonly graph: string;
   readonly message: string;
   readonly facts: object;
 }
@@ -68,11 +71,11 @@ export interface GraphWarning {
 /** What is asked of the worker, and what it answers; `void` for what is not answered. */
 export interface GraphCalls {
   open: { request: GraphOpening; answer: GraphOpened };
-  search: { request: { readonly gallery: number; readonly query: GraphQuery }; answer: GraphAnswer };
-  counts: { request: { readonly gallery: number }; answer: GraphCounts };
-  settle: { request: { readonly gallery: number }; answer: null };
+  search: { request: { readonly graph: string; readonly query: GraphQuery }; answer: GraphAnswer };
+  counts: { request: { readonly graph: string }; answer: GraphCounts };
+  settle: { request: { readonly graph: string }; answer: null };
   save: { request: GraphSaving; answer: GraphSaved };
-  drop: { request: { readonly gallery: number }; answer: null };
+  drop: { request: { readonly graph: string }; answer: null };
   end: { request: object; answer: null };
 }
 
@@ -87,7 +90,7 @@ export type GraphMessage =
   | {
       readonly id: 0;
       readonly kind: 'change';
-      readonly request: { readonly gallery: number; readonly change: GraphChange };
+      readonly request: { readonly graph: string; readonly change: GraphChange };
     };
 
 /** An error of ours survives the crossing field by field; classes do not. A warning answers nobody: its id is 0. */
@@ -106,7 +109,7 @@ export interface GraphReply {
 export interface GraphThread {
   call<K extends keyof GraphCalls>(kind: K, request: GraphCalls[K]['request']): Promise<GraphCalls[K]['answer']>;
   /** Posts a committed write; it is applied before anything that is called after. */
-  change(gallery: number, change: GraphChange): void;
+  change(graph: string, change: GraphChange): void;
   close(): Promise<void>;
 }
 
@@ -172,10 +175,10 @@ export function startGraphThread({ onDeath, onWarning }: GraphThreadListener): G
 
   return {
     call,
-    change(gallery, change) {
+    change(graph, change) {
       if (death) return;
       const { labels, owners, vectors } = change.added;
-      const message = { id: 0, kind: 'change', request: { gallery, change } } satisfies GraphMessage;
+      const message = { id: 0, kind: 'change', request: { graph, change } } satisfies GraphMessage;
       worker.postMessage(message, [
         labels.buffer,
         owners.buffer,

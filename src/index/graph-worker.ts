@@ -39,9 +39,9 @@ const loadBatch = 1024;
 const turnMs = 2;
 
 function serve(port: NonNullable<typeof parentPort>): void {
-  const galleries = new Map<number, Opened>();
-  const opened = (gallery: number): Opened => {
-    const found = galleries.get(gallery);
+  const graphs = new Map<string, Opened>();
+  const opened = (name: string): Opened => {
+    const found = graphs.get(name);
     assertInvariant(found, 'a graph is open before it is used');
     return found;
   };
@@ -49,7 +49,7 @@ function serve(port: NonNullable<typeof parentPort>): void {
 
   function search({ id, request }: Extract<GraphMessage, { kind: 'search' }>): void {
     try {
-      const { graph } = opened(request.gallery);
+      const { graph } = opened(request.graph);
       reply({ id, answer: graph.searchNow(request.query) });
       graph.catchUp();
     } catch (error) {
@@ -60,36 +60,36 @@ function serve(port: NonNullable<typeof parentPort>): void {
   async function answer(message: Exclude<GraphMessage, { kind: 'change' | 'search' }>): Promise<unknown> {
     switch (message.kind) {
       case 'counts':
-        return opened(message.request.gallery).graph.countsNow();
+        return opened(message.request.graph).graph.countsNow();
       case 'settle':
-        await opened(message.request.gallery).graph.settle();
+        await opened(message.request.graph).graph.settle();
         return null;
       case 'open': {
-        const { gallery, sequence } = message.request;
+        const { graph: name, sequence } = message.request;
         const { graph, answer } = await openGraph(message.request, (text, facts) =>
-          reply({ id: 0, warning: { gallery, message: text, facts } }),
+          reply({ id: 0, warning: { graph: name, message: text, facts } }),
         );
-        galleries.set(gallery, { graph, sequence });
+        graphs.set(name, { graph, sequence });
         return answer;
       }
       case 'save':
-        return save(opened(message.request.gallery), message.request);
+        return save(opened(message.request.graph), message.request);
       case 'drop': {
-        const { graph } = opened(message.request.gallery);
-        galleries.delete(message.request.gallery);
+        const { graph } = opened(message.request.graph);
+        graphs.delete(message.request.graph);
         await graph.close();
         return null;
       }
       case 'end':
-        for (const { graph } of galleries.values()) await graph.close();
-        galleries.clear();
+        for (const { graph } of graphs.values()) await graph.close();
+        graphs.clear();
         return null;
     }
   }
 
   function take(message: GraphMessage): void {
     if (message.kind === 'change') {
-      apply(opened(message.request.gallery), message.request.change);
+      apply(opened(message.request.graph), message.request.change);
       return;
     }
     if (message.kind === 'search') {
@@ -127,10 +127,10 @@ function serve(port: NonNullable<typeof parentPort>): void {
   });
 }
 
-function apply(gallery: Opened, { sequence, added, removed }: GraphChange): void {
-  gallery.graph.removeNow(removed);
-  gallery.graph.addNow(added);
-  gallery.sequence = sequence;
+function apply(opened: Opened, { sequence, added, removed }: GraphChange): void {
+  opened.graph.removeNow(removed);
+  opened.graph.addNow(added);
+  opened.sequence = sequence;
 }
 
 async function save({ sequence, graph }: Opened, { path, name, sealing }: GraphSaving): Promise<GraphSaved> {
@@ -145,12 +145,12 @@ async function save({ sequence, graph }: Opened, { path, name, sealing }: GraphS
 }
 
 async function openGraph(
-  { dimensions, exactMax, recallMin, load, file, gallery }: GraphOpening,
+  { dimensions, exactMax, recallMin, load, file }: GraphOpening,
   onWarning: (message: string, facts: object) => void,
 ): Promise<{ graph: HnswGraph; answer: GraphOpened }> {
   const graph = openHnswGraph({ dimensions, exactMax, recall: { recallMin }, onWarning });
   let filling: Promise<void> | null = null;
-  const fillTable = (): Promise<void> => (filling ??= load ? loadTable(graph, gallery, load) : Promise.resolve());
+  const fillTable = (): Promise<void> => (filling ??= load ? loadTable(graph, load) : Promise.resolve());
   let warning: string | null = null;
   if (file && load) {
     try {
@@ -190,8 +190,8 @@ async function loadFile(
   if (!loaded) throw new Error('there is no room in memory to open a sealed graph file');
 }
 
-/** Reads every template of the gallery into the table, through a handle of its own on the same environment. */
-async function loadTable(graph: HnswGraph, gallery: number, where: GraphSource): Promise<void> {
+/** Reads every template of the lane into the table, through a handle of its own on the same environment. */
+async function loadTable(graph: HnswGraph, where: GraphSource): Promise<void> {
   const { table } = graph;
   const raw = openLmdbStore(where);
   const keyring = where.encryption && openKeyring(where.path, where.encryption.masterKey);
@@ -204,8 +204,9 @@ async function loadTable(graph: HnswGraph, gallery: number, where: GraphSource):
       table.add({ labels: Uint32Array.from(labels), owners: Uint32Array.from(owners), vectors });
       [labels, owners, rows] = [[], [], []];
     };
-    for (const { key, value } of store.range('templates', ...ranges.gallery(gallery))) {
-      const { owner, template } = keyParts.template(key);
+    for (const { key, value } of store.range('templates', ...ranges.gallery(where.gallery))) {
+      const { owner, template, lane } = keyParts.template(key);
+      if (lane !== where.lane) continue;
       labels.push(template);
       owners.push(owner);
       rows.push(templateCodec.decodeVector(key, value, table.dimensions));

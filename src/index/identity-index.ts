@@ -19,7 +19,6 @@ import {
   keys,
   markCodec,
   ranges,
-  type CheckpointRecord,
   type FormatRecord,
   type GalleryRecord,
 } from './codec.js';
@@ -29,9 +28,9 @@ import { openEncryption } from './encryption.js';
 import { isOlder, readFormat, upgradeFormat } from './format-upgrade.js';
 import { freezeStore } from './frozen-store.js';
 import { Gallery, type GalleryOptions } from './gallery.js';
-import { startGraphThread, type GraphSource, type GraphThread } from './graph-thread.js';
+import { startGraphThread, type GraphThread } from './graph-thread.js';
 import { shredMemoryFiles } from './graph-sealing.js';
-import { graphKeyContext, type Keyring } from './keyring.js';
+import { lanesOf } from './lanes.js';
 import { HeldSnapshots } from './held-snapshots.js';
 import { readGalleries } from './identity-reads.js';
 import type { GalleryChange, GalleryDraft, IdentityIndex, IdentityIndexOptions } from './index-api.js';
@@ -40,7 +39,7 @@ import { openLmdbStore, type LmdbStore } from './lmdb-store.js';
 import type { Gallery as GalleryView } from './records.js';
 import { openScrubber, unscrubbedGalleries } from './scrubber.js';
 import { sealStore } from './sealed-store.js';
-import type { Store, StoreReader } from './store.js';
+import type { Store } from './store.js';
 
 export { checkDirectory, type DirectoryQuestion } from './check-directory.js';
 export { rotateMasterKey } from './encryption.js';
@@ -94,8 +93,8 @@ export async function openIdentityIndex(options: IdentityIndexOptions): Promise<
     const galleries = new Map<string, Gallery>();
     thread = startGraphThread({
       onDeath: (cause) => onWarning('the graph thread has died', { path, error: cause }),
-      onWarning({ gallery: number, message, facts }) {
-        const gallery = [...galleries.values()].find((one) => one.number === number)?.name ?? number;
+      onWarning({ graph, message, facts }) {
+        const gallery = [...galleries.values()].find((one) => one.graphs.has(graph))?.name ?? graph;
         onWarning(message, { gallery, ...facts });
       },
     });
@@ -103,7 +102,11 @@ export async function openIdentityIndex(options: IdentityIndexOptions): Promise<
       path,
       durability: options.durability ?? 'flushed',
       checkpointEvery: options.checkpointEvery ?? checkpointEveryDefault,
+      exactMax: options.exactMax ?? exactMaxDefault,
+      recallMin: options.recallMin ?? recallMinDefault,
+      readOnly,
       keyring: encryption?.keyring ?? null,
+      encryption: encryption && { masterKey: encryption.master, directory: encryption.keyring.directory },
       scrubber: openScrubber(raw, { path, encrypted: encryption !== null, onWarning }),
       clock: options.clock ?? Date.now,
       onWarning,
@@ -111,9 +114,6 @@ export async function openIdentityIndex(options: IdentityIndexOptions): Promise<
     const parts: Parts = {
       options: galleryOptions,
       readOnly,
-      exactMax: options.exactMax ?? exactMaxDefault,
-      encryption: encryption && { masterKey: encryption.master, directory: encryption.keyring.directory },
-      recallMin: options.recallMin ?? recallMinDefault,
       raw,
       store,
       lock,
@@ -147,10 +147,6 @@ function refuseOlder(format: FormatRecord | undefined, path: string): void {
 interface Parts {
   readonly options: GalleryOptions;
   readonly readOnly: boolean;
-  readonly exactMax: number;
-  /** For the graph's thread, which reads templates by itself. */
-  readonly encryption: GraphSource['encryption'];
-  readonly recallMin: number;
   readonly store: LmdbStore;
   /** The same without the sealing: records as they lie in the file. */
   readonly raw: LmdbStore;
@@ -194,6 +190,7 @@ async function tidy(parts: Parts): Promise<void> {
     await purge(store, number);
   }
   if (purges.length > 0) await options.scrubber.overwrite();
+  for (const gallery of parts.galleries.values()) await gallery.graphs.clearDropped();
   const named = new Set<string>();
   for (const { key, value } of store.range('checkpoints', ...ranges.all())) {
     const name = checkpointCodec.decode(key, value).file?.name;
@@ -210,7 +207,7 @@ async function finishErasures({ store, galleries, options: { scrubber } }: Parts
   if (unscrubbed.length === 0) return;
   let areReplaced = true;
   for (const gallery of galleries.values()) {
-    if (unscrubbed.includes(gallery.number)) areReplaced = (await gallery.replaceGraphFile()) && areReplaced;
+    if (unscrubbed.includes(gallery.number)) areReplaced = (await gallery.graphs.replaceFiles()) && areReplaced;
   }
   if (areReplaced) await scrubber.overwrite();
 }
@@ -238,45 +235,15 @@ async function purge(store: Store, number: number): Promise<void> {
 // ── Galleries ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 async function openGallery(parts: Parts, name: string, record: GalleryRecord, isNew: boolean): Promise<Gallery> {
-  const { store, thread, options, readOnly, exactMax, recallMin, encryption } = parts;
-  const checkpoint = readCheckpoint(store, record);
-  const file = checkpoint?.file ?? null;
-  const opened = await thread.call('open', {
-    gallery: record.number,
-    dimensions: record.dimensions,
-    exactMax,
-    recallMin,
-    sequence: record.sequence,
-    load: isNew ? null : { path: options.path, readOnly, encryption },
-    file: file && { name: file.name, sha256: file.sha256, key: graphKeyOf(file, options.keyring) },
-  });
-  if (opened.warning !== null) {
-    options.onWarning('a graph file cannot be used; the graph is built anew', {
-      gallery: name,
-      reason: opened.warning,
-    });
-  }
-  const gallery = new Gallery(name, record, checkpoint, opened, store, thread, options);
+  const { store, thread, options } = parts;
+  const gallery = new Gallery(name, record, store, thread, options);
+  await openGraphs(gallery, isNew);
   parts.galleries.set(name, gallery);
   return gallery;
 }
 
-/** Null for a file in the clear. */
-function graphKeyOf({ name, key }: NonNullable<CheckpointRecord['file']>, keyring: Keyring | null): Uint8Array | null {
-  return keyring && key !== undefined ? keyring.unwrap(graphKeyContext(name), key) : null;
-}
-
-/** The newest checkpoint, unless it speaks of another gallery than this one has become. */
-function readCheckpoint(
-  reader: StoreReader,
-  { number, sequence, dimensions, space }: GalleryRecord,
-): CheckpointRecord | null {
-  const key = keys.checkpoint(number);
-  const bytes = reader.get('checkpoints', key);
-  if (!bytes) return null;
-  const record = checkpointCodec.decode(key, bytes);
-  const fits = !record.file || (record.file.dimensions === dimensions && record.file.space === space);
-  return fits && record.sequence <= sequence ? record : null;
+async function openGraphs({ graphs, record }: Gallery, isNew: boolean): Promise<void> {
+  for (const lane of lanesOf(record)) await graphs.open(lane, { isNew });
 }
 
 async function createGallery(parts: Parts, draft: GalleryDraft): Promise<GalleryView> {
@@ -320,15 +287,14 @@ function isSame(a: unknown, b: unknown): boolean {
 
 /** The gallery is gone when its record is; what it held is removed afterwards, and at the next opening if that is cut short. */
 async function deleteGallery(
-  { store, thread, galleries, options: { path, keyring, scrubber, onWarning } }: Parts,
+  { store, galleries, options: { path, keyring, scrubber, onWarning } }: Parts,
   name: string,
 ): Promise<boolean> {
   const gallery = galleries.get(name);
   if (!gallery) return false;
   await gallery.retire();
   const { number } = gallery;
-  const checkpoint = store.get('checkpoints', keys.checkpoint(number));
-  const file = checkpoint && checkpointCodec.decode(keys.checkpoint(number), checkpoint).file;
+  const graphFiles = gallery.graphs.files;
   try {
     const { durable } = await store.write((writer) => {
       writer.remove('galleries', keys.gallery(name));
@@ -340,11 +306,11 @@ async function deleteGallery(
     throw error;
   }
   galleries.delete(name);
-  await thread.call('drop', { gallery: number });
+  await gallery.graphs.dropAll();
   await keyring?.dropGallery(number);
   await purge(store, number);
   try {
-    if (file) await removeGraphFile(path, file.name);
+    for (const file of graphFiles) await removeGraphFile(path, file);
     await shredGraphFilesAside(path, number);
   } catch (error) {
     onWarning('a graph file of a deleted gallery could not be removed; it is tried again at the next opening', {
@@ -399,7 +365,7 @@ function makeIndex(parts: Parts): IdentityIndex {
     await administration;
     for (const open of galleries.values()) {
       await open.drained();
-      if (!readOnly) await open.checkpointAtClose();
+      if (!readOnly) await open.graphs.saveOrWarn();
     }
     await thread.close();
     await options.scrubber.close();
@@ -437,6 +403,16 @@ function makeIndex(parts: Parts): IdentityIndex {
     eraseIdentity: async (name, identity, { prove = false } = {}) => writable(name).eraseIdentity(identity, prove),
     exportTemplates: (name) => gallery(name).exportTemplates(),
 
+    move: async (name, move) => writable(name).move(move),
+    fillLane: async (name, space, templates) => writable(name).fillLane(space, templates),
+    replaceTemplate: async (name, owner, template, draft) => writable(name).replaceTemplate(owner, template, draft),
+    templatesAfter: (name, after, limit) => gallery(name).templatesAfter(after, limit),
+    document: (name, document) => gallery(name).document(document),
+    documentNames: (name, beginning) => gallery(name).documentNames(beginning),
+    addPairs: async (name, pairs) => writable(name).addPairs(pairs),
+    pairs: (name, from, to) => gallery(name).pairs(from, to),
+    removePairs: async (name, filter) => writable(name).removePairs(filter),
+
     backup({ product, signal }) {
       checkOpen();
       return writeBackup({ snapshot: () => snapshots.take(), product, clock: options.clock, signal });
@@ -457,11 +433,11 @@ function makeIndex(parts: Parts): IdentityIndex {
     async checkpoint(name) {
       refuseReadOnly();
       const chosen = name === undefined ? [...galleries.values()] : [gallery(name)];
-      for (const open of chosen) await open.checkpoint();
+      for (const open of chosen) await open.graphs.save();
     },
     async settle() {
       checkOpen();
-      await Promise.all(Array.from(galleries.values(), (open) => open.settle()));
+      await Promise.all(Array.from(galleries.values(), (open) => open.graphs.settle()));
     },
     async close() {
       closing ??= close();

@@ -13,13 +13,12 @@ import {
   templateCodec,
   type GalleryRecord,
   type IdentityRecord,
+  type LaneRecord,
   type TemplateRecord,
 } from './codec.js';
-import type { Gallery, Identity, Template } from './records.js';
+import type { LaneKey } from './lanes.js';
+import type { Gallery, GallerySpace, Identity, Template } from './records.js';
 import type { Store, StoreReader } from './store.js';
-
-/** A gallery as reads need it: its number and dimensions stand in every key and vector. */
-export type GalleryKey = Pick<GalleryRecord, 'number' | 'dimensions'>;
 
 export interface StoredTemplate {
   readonly template: number;
@@ -32,7 +31,7 @@ export interface Owned {
   readonly record: IdentityRecord;
 }
 
-export function findIdentity(reader: StoreReader, gallery: GalleryKey, identity: string): Owned | undefined {
+export function findIdentity(reader: StoreReader, gallery: LaneKey, identity: string): Owned | undefined {
   const key = keys.identity(gallery.number, identity);
   const bytes = reader.get('identities', key);
   if (!bytes) return undefined;
@@ -42,18 +41,29 @@ export function findIdentity(reader: StoreReader, gallery: GalleryKey, identity:
 }
 
 /** Undefined once the identity is erased. */
-export function findOwner(reader: StoreReader, gallery: GalleryKey, owner: number): IdentityRecord | undefined {
+export function findOwner(reader: StoreReader, gallery: LaneKey, owner: number): IdentityRecord | undefined {
   const key = keys.owner(gallery.number, owner);
   const bytes = reader.get('owners', key);
   return bytes && identityCodec.decode(key, bytes);
 }
 
 /** In the order of enrolment. */
-export function templatesOf(reader: StoreReader, gallery: GalleryKey, owner: number): StoredTemplate[] {
-  return Array.from(reader.range('templates', ...ranges.templatesOf(gallery.number, owner)), ({ key, value }) => ({
-    template: keyParts.template(key).template,
-    record: templateCodec.decode(key, value, gallery.dimensions),
-  }));
+export function templatesOf(reader: StoreReader, gallery: LaneKey, owner: number): StoredTemplate[] {
+  const templates: StoredTemplate[] = [];
+  for (const { key, value } of reader.range('templates', ...ranges.templatesOf(gallery.number, owner))) {
+    const { template, lane } = keyParts.template(key);
+    if (lane !== (gallery.lane ?? 0)) continue;
+    templates.push({ template, record: templateCodec.decode(key, value, gallery.dimensions) });
+  }
+  return templates;
+}
+
+/** The bytes of an owner's vectors in every lane, as they are stored. */
+export function vectorBytesOf(reader: StoreReader, gallery: number, owner: number): readonly Uint8Array[] {
+  return Array.from(reader.range('templates', ...ranges.templatesOf(gallery, owner))).flatMap(({ value }) => {
+    const dimensions = templateCodec.dimensionsOf(value);
+    return (dimensions !== undefined && templateCodec.vectorBytesIn(value, dimensions)) || [];
+  });
 }
 
 export function asTemplate({ template, record }: StoredTemplate): Template {
@@ -77,8 +87,22 @@ export function asIdentity(gallery: string, record: IdentityRecord, templates: r
 }
 
 export function asGallery(gallery: string, record: GalleryRecord): Gallery {
-  const { number: _number, nextOwner: _nextOwner, nextTemplate: _nextTemplate, createdAt, ...shown } = record;
-  return { gallery, ...shown, createdAt: new Date(createdAt) };
+  const {
+    number: _number,
+    nextOwner: _nextOwner,
+    nextTemplate: _nextTemplate,
+    lane: _lane,
+    nextLane: _nextLane,
+    calibration: _calibration,
+    beside,
+    createdAt,
+    ...shown
+  } = record;
+  return { gallery, ...shown, beside: beside ? asSpace(beside) : null, createdAt: new Date(createdAt) };
+}
+
+function asSpace({ space, dimensions, threshold, thresholdSource, templateCount }: LaneRecord): GallerySpace {
+  return { space, dimensions, threshold, thresholdSource, templateCount };
 }
 
 export function readGalleries(
@@ -91,7 +115,7 @@ export function readGalleries(
 }
 
 /** Identities in UTF-8 byte order, strictly after `after`. */
-export function* identitiesAfter(reader: StoreReader, gallery: GalleryKey, after: string | undefined): Iterable<Owned> {
+export function* identitiesAfter(reader: StoreReader, gallery: LaneKey, after: string | undefined): Iterable<Owned> {
   const range = after === undefined ? ranges.gallery(gallery.number) : ranges.identitiesAfter(gallery.number, after);
   for (const { key, value } of reader.range('identities', ...range)) {
     const { owner } = pointerCodec.decode(key, value);
@@ -104,7 +128,7 @@ export function* identitiesAfter(reader: StoreReader, gallery: GalleryKey, after
 export function* exportFrom(
   store: Store,
   name: string,
-  gallery: GalleryKey,
+  gallery: LaneKey,
 ): Iterable<{ identity: Identity; template: Template; vector: UnitVector }> {
   const snapshot = store.snapshot();
   try {
@@ -117,7 +141,7 @@ export function* exportFrom(
 function* templatesIn(
   reader: StoreReader,
   name: string,
-  gallery: GalleryKey,
+  gallery: LaneKey,
 ): Iterable<{ identity: Identity; template: Template; vector: UnitVector }> {
   for (const { owner, record } of identitiesAfter(reader, gallery, undefined)) {
     const templates = templatesOf(reader, gallery, owner);

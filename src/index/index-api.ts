@@ -2,6 +2,7 @@
  * What the identity index is asked and what it answers. Speaks in unit vectors; knows no images.
  */
 import type { UnitVector } from '../vector.js';
+import type { Calibration } from './codec.js';
 import type { CheckCounts, Finding } from './findings.js';
 import type {
   Candidate,
@@ -11,6 +12,7 @@ import type {
   Gallery,
   GalleryStats,
   Identity,
+  PairSource,
   Template,
   TemplateOrigin,
 } from './records.js';
@@ -65,15 +67,105 @@ export interface GalleryDraft {
 /** The settings of a gallery that may change. */
 export type GalleryChange = Partial<Omit<GalleryDraft, 'gallery' | 'space' | 'dimensions'>>;
 
-/** A template to be. */
-export interface TemplateDraft {
+/** A face in one space. */
+export interface LaneVector {
   readonly vector: UnitVector;
   readonly space: string;
   readonly origin: TemplateOrigin;
+}
+
+/** A template to be. */
+export interface TemplateDraft extends LaneVector {
+  /** The same face in another space: kept when the gallery has, or is moving to, that one. */
+  readonly beside?: LaneVector | undefined;
   readonly quality: number | null;
   readonly imageDigest: string | null;
   /** Milliseconds since 1970: of a template that was enrolled before. Default: now. */
   readonly enrolledAt?: number | undefined;
+}
+
+/** The space that a gallery is to move to. */
+export interface LaneDraft {
+  readonly space: string;
+  readonly dimensions: number;
+  readonly threshold: number;
+  readonly thresholdSource: string;
+  readonly calibration?: Calibration | undefined;
+}
+
+export interface LaneSettings {
+  readonly threshold?: number;
+  readonly thresholdSource?: string;
+  readonly calibration?: Calibration;
+}
+
+/** A vector for a template that is there. */
+export interface LaneTemplate {
+  readonly owner: number;
+  readonly template: number;
+  readonly vector: UnitVector;
+  readonly origin: TemplateOrigin;
+}
+
+/** A template of the lane that serves, and its origin in the one beside; null where there is none. */
+export interface TwofoldTemplate {
+  readonly owner: number;
+  readonly template: number;
+  readonly vector: UnitVector;
+  readonly origin: TemplateOrigin;
+  readonly imageDigest: string | null;
+  readonly beside: { readonly vector: UnitVector; readonly origin: TemplateOrigin } | null;
+}
+
+export interface LanePage {
+  readonly templates: readonly TwofoldTemplate[];
+  /** Where the next page begins; null behind the last. */
+  readonly next: Uint8Array | null;
+}
+
+export type LaneChange =
+  /**
+   * Opens a lane in another space beside the one that serves: from then on enrolments that bring a vector in that space put it there, too, and
+   * removals take it away; searches and verifications may name either space.
+   */
+  | { readonly kind: 'open'; readonly lane: LaneDraft }
+  /** Other settings of a lane. */
+  | { readonly kind: 'set'; readonly space: string; readonly settings: LaneSettings }
+  /** The lane beside serves, and what served is beside it. Refused unless it has every template. */
+  | { readonly kind: 'switch'; readonly space: string }
+  /** Removes the lane beside with everything in it. Nothing when there is none of that space. */
+  | { readonly kind: 'drop'; readonly space: string };
+
+export interface GalleryMove {
+  readonly lanes?: readonly LaneChange[] | undefined;
+  /** By name; null removes. In an encrypted directory they are sealed. */
+  readonly documents?: Readonly<Record<string, Uint8Array | null>> | undefined;
+}
+
+/** One face in two spaces. */
+export interface PairDraft {
+  /** Identity whose face it is, or the name of somebody who is not enrolled; null when nobody knows. */
+  readonly person: string | null;
+  readonly source: PairSource;
+  readonly imageDigest: string | null;
+  readonly from: { readonly space: string; readonly vector: UnitVector };
+  readonly to: { readonly space: string; readonly vector: UnitVector };
+}
+
+export interface Pair {
+  /** Ordinal of the person. */
+  readonly owner: number;
+  readonly source: PairSource;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  readonly from: UnitVector;
+  readonly to: UnitVector;
+}
+
+export interface PairFilter {
+  readonly source?: PairSource | undefined;
+  /** Milliseconds since 1970: only older ones. */
+  readonly before?: number | undefined;
 }
 
 export interface EnrollDraft {
@@ -190,6 +282,29 @@ export interface IdentityIndex {
   ): Promise<EraseAnswer>;
   /** Every template with its vector, identities in byte order; a consistent snapshot. */
   exportTemplates(gallery: string): Iterable<{ identity: Identity; template: Template; vector: UnitVector }>;
+
+  /**
+   * Changes the lanes of a gallery (lanes.ts), its documents, or both at once: all of it or nothing.
+   * @throws ROLLOUT_STATE
+   */
+  move(gallery: string, move: GalleryMove): Promise<Gallery>;
+  /** Gives templates that have none a vector beside; gone ones are passed over. @returns how many it gave @throws ROLLOUT_STATE */
+  fillLane(gallery: string, space: string, templates: readonly LaneTemplate[]): Promise<number>;
+  /** Another face for a template, under a new number. @returns null when it is gone @throws SPACE_MISMATCH */
+  replaceTemplate(gallery: string, owner: number, template: number, draft: TemplateDraft): Promise<number | null>;
+  /** Templates of both lanes, a page at a time. */
+  templatesAfter(gallery: string, after: Uint8Array | null, limit: number): LanePage;
+  /** Bytes that were put by `move`; undefined when there are none of that name. */
+  document(gallery: string, name: string): Buffer | undefined;
+  /** In the order of their names. */
+  documentNames(gallery: string, beginning: string): readonly string[];
+
+  /** Keeps faces in two spaces. @returns how many it kept: those of images that are there, or were erased, are passed over */
+  addPairs(gallery: string, pairs: readonly PairDraft[]): Promise<number>;
+  /** Those between two spaces, one person's together; a consistent snapshot. */
+  pairs(gallery: string, from: string, to: string): Iterable<Pair>;
+  /** Removes those that `filter` describes. @returns how many */
+  removePairs(gallery: string, filter: PairFilter): Promise<number>;
 
   /** Everything, as it is when the first byte is asked for. @throws DATA_CORRUPT, CLOSED */
   backup(options: { readonly product: string; readonly signal?: AbortSignal | undefined }): AsyncIterable<Uint8Array>;

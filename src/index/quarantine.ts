@@ -46,9 +46,9 @@ function whoseIs(
     return { gallery: null, owner: null };
   }
   const gallery = key.readUInt32BE(0);
-  if ((table === 'owners' || table === 'templates') && key.length >= 8) return keyParts.owned(key);
+  if ((table === 'owners' || table === 'templates' || table === 'pairs') && key.length >= 8) return keyParts.owned(key);
   if (table === 'memberships' && key.length >= 9) return { gallery, owner: keyParts.member(key) };
-  if (table === 'identities') return { gallery, owner: pointedTo(key, bytes) };
+  if (table === 'identities' || table === 'contributors') return { gallery, owner: pointedTo(key, bytes) };
   return { gallery, owner: null };
 }
 

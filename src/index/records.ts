@@ -10,6 +10,9 @@ export type DuplicatePolicy = 'refuse' | 'report' | 'ignore';
 /** How a template came to be in its space. */
 export type TemplateOrigin = 'native' | 'mapped' | 're-embedded';
 
+/** Where a face in two spaces comes from: a folder of photos, an enrolment, or a live probe. */
+export type PairSource = 'photos' | 'enrolment' | 'probe';
+
 export interface Gallery {
   readonly gallery: string;
   readonly space: string;
@@ -28,6 +31,18 @@ export interface Gallery {
   /** Number of the last change; grows by at least one with every write. */
   readonly sequence: number;
   readonly createdAt: Date;
+  /** The space that the gallery is moving to, or has just left; null when no rollout is under way. */
+  readonly beside: GallerySpace | null;
+}
+
+/** A gallery in another space than the one that serves: the same people, other vectors. */
+export interface GallerySpace {
+  readonly space: string;
+  readonly dimensions: number;
+  readonly threshold: number;
+  readonly thresholdSource: string;
+  /** Templates that have a vector in this space. */
+  readonly templateCount: number;
 }
 
 export interface Template {

@@ -6,7 +6,7 @@
  * be cut short at any moment and begun again. Nothing is done about damaged pages, keys, or receipts: for these there are backups.
  */
 import { openDirectory, pageDamage, type DirectoryQuestion } from './check-directory.js';
-import { galleryTables, keys, ranges } from './codec.js';
+import { galleryTables, ranges } from './codec.js';
 import { asFinding, type Damage, type Finding } from './findings.js';
 import type { LmdbStore } from './lmdb-store.js';
 import { copyAside, setAside, setGraphFileAside } from './quarantine.js';
@@ -91,13 +91,13 @@ async function mendAll(
         await setGalleryAside(store, mend.number, message, atMs);
         break;
       case 'drop-log':
-        await store.write((writer) => writer.remove('checkpoints', keys.checkpoint(mend.number)));
-        await emptyLog(store, mend.number);
+        await inSteps(store, 'checkpoints', mend.number, (writer, key) => writer.remove('checkpoints', key));
+        await inSteps(store, 'changes', mend.number, (writer, key) => writer.remove('changes', key));
         break;
       case 'drop-checkpoint':
         // The file first: a record without its file is found again.
         if (mend.file !== null) await setGraphFileAside(path, mend.file);
-        await store.write((writer) => writer.remove('checkpoints', keys.checkpoint(mend.number)));
+        await store.write((writer) => writer.remove('checkpoints', mend.key));
         break;
       case 'none':
       case 'put':
@@ -133,10 +133,6 @@ async function setGalleryAside(store: LmdbStore, number: number, reason: string,
   for (const table of galleryTables) {
     await inSteps(store, table, number, (writer, key) => setAside(writer, { table, key, reason, atMs }));
   }
-}
-
-async function emptyLog(store: LmdbStore, number: number): Promise<void> {
-  await inSteps(store, 'changes', number, (writer, key) => writer.remove('changes', key));
 }
 
 async function inSteps(

@@ -13,7 +13,7 @@ import { seal, unseal } from './sealing.js';
 import type { StoreEntry, StoreReader, StoreWriter, TableName } from './store.js';
 
 /** Tables whose keys begin with a gallery's number and an owner's. */
-export const sealedTables: ReadonlySet<TableName> = new Set(['owners', 'templates']);
+export const sealedTables: ReadonlySet<TableName> = new Set(['owners', 'templates', 'pairs']);
 
 /** @param store is used through what is returned only */
 export function sealStore(store: LmdbStore, keyring: Keyring): LmdbStore {

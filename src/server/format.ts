@@ -98,6 +98,7 @@ export function formatGallery(gallery: Gallery): admin.Gallery {
     ...gallery,
     duplicates: duplicatePolicies[gallery.duplicates],
     refuseReasons: formatReasons(gallery.refuseReasons),
+    beside: gallery.beside ?? undefined,
   };
 }
 

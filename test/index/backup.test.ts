@@ -139,7 +139,7 @@ describe('backup', function () {
     add(2, chunk('owners', record(Buffer.from([0, 0, 0, 7]), mark)));
     const records = {
       meta: 1, galleries: 0, identities: 0, owners: 1, templates: 0, memberships: 0, changes: 0, idempotency: 0,
-      expiries: 0, receipts: 0, suppressions: 0, quarantine: 0,
+      expiries: 0, pairs: 0, contributors: 0, documents: 0, receipts: 0, suppressions: 0, quarantine: 0,
     }; // prettier-ignore
     add(3, json({ records, bytes: expected.length, sha256: sha256(expected) }));
     assert.deepEqual(made.toString('latin1'), expected.toString('latin1'));

@@ -698,7 +698,7 @@ describe('a check', () => {
         const galleryKey = keys.gallery(gallery);
         const findings = checkSearches({
           name: gallery,
-          record: galleryCodec.decode(galleryKey, store.get('galleries', galleryKey) ?? assert.fail()),
+          lane: galleryCodec.decode(galleryKey, store.get('galleries', galleryKey) ?? assert.fail()),
           reader: store,
           live: store,
           search: async (probes, { exact }) =>

@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { chmod, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'mocha';
-import { formatCodec, holderCodec, keys, templateCodec } from '../../src/index/codec.js';
+import { formatCodec, formatVersion, holderCodec, keys, templateCodec } from '../../src/index/codec.js';
 import { openIdentityIndex } from '../../src/index/identity-index.js';
 import { dataFile, openLmdbStore } from '../../src/index/lmdb-store.js';
 import { makeFaces, randomFrom } from './faces.js';
@@ -161,13 +161,13 @@ describe('data directory', function () {
     await inTemporaryFolder(async (path) => {
       await enrollSome(path, 1);
       const store = openLmdbStore({ path, readOnly: false });
-      const newer = { format: 3, nextGalleryNumber: 2 };
+      const newer = { format: formatVersion + 1, nextGalleryNumber: 2 };
       store.writeNow((writer) => writer.put('meta', keys.format(), formatCodec.encode(keys.format(), newer)));
       await store.close();
       for (const readOnly of [false, true]) {
         await assert.rejects(openIdentityIndex({ path, readOnly }), (error: Error & { code: string }) => {
           assert.equal(error.code, 'DATA_FORMAT_NEWER');
-          assert.match(error.message, /format 3, this version of harmonid reads up to 2/);
+          assert.match(error.message, /format 4, this version of harmonid reads up to 3/);
           return true;
         });
       }

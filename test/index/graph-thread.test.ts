@@ -24,7 +24,7 @@ function change(label: number): GraphChange {
 }
 
 const opening = {
-  gallery: 1,
+  graph: 'one',
   dimensions: faces.dimensions,
   exactMax: 10,
   recallMin: 0.9,
@@ -45,13 +45,13 @@ describe('graph thread', () => {
     });
     await thread.call('open', opening);
     for (let label = 1; label <= 30; label++) {
-      thread.change(1, change(label));
+      thread.change('one', change(label));
       const query = { probes: faces.face(label), k: 1, exact: false, ef: 32 };
-      const { hits } = await thread.call('search', { gallery: 1, query });
+      const { hits } = await thread.call('search', { graph: 'one', query });
       assert.equal(hits[0]?.[0]?.label, label);
     }
-    await thread.call('settle', { gallery: 1 });
-    assert.equal((await thread.call('counts', { gallery: 1 })).indexedCount, 30);
+    await thread.call('settle', { graph: 'one' });
+    assert.equal((await thread.call('counts', { graph: 'one' })).indexedCount, 30);
     await thread.close();
   });
 
@@ -63,18 +63,18 @@ describe('graph thread', () => {
     });
     await thread.call('open', opening);
     const died = once(deaths, 'death');
-    thread.change(2, change(1));
+    thread.change('two', change(1));
     const query = { probes: faces.face(1), k: 1, exact: true, ef: 32 };
     const [cause] = (
       await Promise.all([
         died,
-        assert.rejects(thread.call('settle', { gallery: 2 }), { code: 'INTERNAL' }),
-        assert.rejects(thread.call('search', { gallery: 1, query }), { code: 'INTERNAL' }),
+        assert.rejects(thread.call('settle', { graph: 'two' }), { code: 'INTERNAL' }),
+        assert.rejects(thread.call('search', { graph: 'one', query }), { code: 'INTERNAL' }),
       ])
     )[0] as [Error];
     assert.match(cause.message, /a graph is open before it is used/);
-    await assert.rejects(thread.call('counts', { gallery: 1 }), { code: 'INTERNAL' });
-    thread.change(1, change(2));
+    await assert.rejects(thread.call('counts', { graph: 'one' }), { code: 'INTERNAL' });
+    thread.change('one', change(2));
     await thread.close();
   });
 
@@ -85,8 +85,8 @@ describe('graph thread', () => {
       onWarning: ({ message }) => assert.fail(message),
     });
     await thread.call('open', opening);
-    thread.change(2, change(1));
-    const waiting = assert.rejects(thread.call('settle', { gallery: 1 }), { code: 'INTERNAL' });
+    thread.change('two', change(1));
+    const waiting = assert.rejects(thread.call('settle', { graph: 'one' }), { code: 'INTERNAL' });
     await thread.close();
     await waiting;
     assert.equal(causes.length, 1);
@@ -98,19 +98,19 @@ describe('graph thread', () => {
       onWarning: ({ message }) => assert.fail(message),
     });
     await thread.call('open', opening);
-    for (let label = 1; label <= floodedCount; label++) thread.change(1, change(label));
-    await thread.call('settle', { gallery: 1 });
+    for (let label = 1; label <= floodedCount; label++) thread.change('one', change(label));
+    await thread.call('settle', { graph: 'one' });
     let isSaved = false;
     let searches = 0;
     const flood = async (): Promise<void> => {
       while (!isSaved) {
-        await thread.call('search', { gallery: 1, query: { probes: faces.face(1), k: 1, exact: true, ef: 32 } });
+        await thread.call('search', { graph: 'one', query: { probes: faces.face(1), k: 1, exact: true, ef: 32 } });
         searches++;
       }
     };
     await inTemporaryFolder(async (path) => {
       const lanes = Array.from({ length: 64 }, flood);
-      const { file } = await thread.call('save', { gallery: 1, path, name: '1-2000-test.hnsw', sealing: null });
+      const { file } = await thread.call('save', { graph: 'one', path, name: '1-2000-test.hnsw', sealing: null });
       isSaved = true;
       assert.equal(file?.count, floodedCount);
       assert.ok(searches < searchesMax, `${searches} searches went before the save`);

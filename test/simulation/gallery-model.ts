@@ -68,6 +68,7 @@ export class GalleryModel {
       templateCount: this.templateCount,
       sequence: this.sequence,
       createdAt: new Date(this.#createdAt),
+      beside: null,
     };
   }
 

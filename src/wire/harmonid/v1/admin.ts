@@ -89,7 +89,22 @@ export interface Gallery {
   templateCount: number;
   /** Number of the last change; grows by at least one with every write. */
   sequence: number;
-  createdAt: Date | undefined;
+  createdAt:
+    | Date
+    | undefined;
+  /** The space that the gallery is moving to, or has just left; absent when no rollout is under way. */
+  beside: GallerySpace | undefined;
+}
+
+/** A gallery in another space than the one that serves: the same people, other vectors. */
+export interface GallerySpace {
+  space: string;
+  dimensions: number;
+  /** (0, 4], squared L2. */
+  threshold: number;
+  thresholdSource: string;
+  /** Templates that have a vector in this space. */
+  templateCount: number;
 }
 
 /** Settings of a gallery that can be changed while it is in use. */
@@ -439,6 +454,7 @@ function createBaseGallery(): Gallery {
     templateCount: 0,
     sequence: 0,
     createdAt: undefined,
+    beside: undefined,
   };
 }
 
@@ -489,6 +505,9 @@ export const Gallery: MessageFns<Gallery> = {
     }
     if (message.createdAt !== undefined) {
       Timestamp.encode(toTimestamp(message.createdAt), writer.uint32(114).fork()).join();
+    }
+    if (message.beside !== undefined) {
+      GallerySpace.encode(message.beside, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -628,6 +647,14 @@ export const Gallery: MessageFns<Gallery> = {
             message.createdAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.beside = GallerySpace.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -659,6 +686,112 @@ export const Gallery: MessageFns<Gallery> = {
     message.templateCount = object.templateCount ?? 0;
     message.sequence = object.sequence ?? 0;
     message.createdAt = object.createdAt ?? undefined;
+    message.beside = (object.beside !== undefined && object.beside !== null)
+      ? GallerySpace.fromPartial(object.beside)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseGallerySpace(): GallerySpace {
+  return { space: "", dimensions: 0, threshold: 0, thresholdSource: "", templateCount: 0 };
+}
+
+export const GallerySpace: MessageFns<GallerySpace> = {
+  encode(message: GallerySpace, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.space !== "") {
+      writer.uint32(10).string(message.space);
+    }
+    if (message.dimensions !== 0) {
+      writer.uint32(16).uint32(message.dimensions);
+    }
+    if (message.threshold !== 0) {
+      writer.uint32(25).double(message.threshold);
+    }
+    if (message.thresholdSource !== "") {
+      writer.uint32(34).string(message.thresholdSource);
+    }
+    if (message.templateCount !== 0) {
+      writer.uint32(40).uint64(message.templateCount);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GallerySpace {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGallerySpace();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.space = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.dimensions = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.threshold = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.thresholdSource = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.templateCount = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GallerySpace>): GallerySpace {
+    return GallerySpace.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GallerySpace>): GallerySpace {
+    const message = createBaseGallerySpace();
+    message.space = object.space ?? "";
+    message.dimensions = object.dimensions ?? 0;
+    message.threshold = object.threshold ?? 0;
+    message.thresholdSource = object.thresholdSource ?? "";
+    message.templateCount = object.templateCount ?? 0;
     return message;
   },
 };

@@ -1,0 +1,91 @@
+/**
+ * Templates of both lanes side by side, and what is left of a lane that was dropped.
+ */
+import { checkpointCodec, keyParts, keys, ranges, templateCodec, type GalleryRecord } from './codec.js';
+import type { LanePage, TwofoldTemplate } from './index-api.js';
+import { servingLane } from './lanes.js';
+import type { Store, StoreEntry, StoreReader } from './store.js';
+
+/** Records that one transaction removes. */
+const clearBatch = 500;
+
+/** @param after the `next` of the page before; null for the first */
+export function lanePage(
+  reader: StoreReader,
+  record: GalleryRecord,
+  after: Uint8Array | null,
+  limit: number,
+): LanePage {
+  const { number, beside } = record;
+  const serving = servingLane(record);
+  const [first, end] = ranges.gallery(number);
+  const templates: TwofoldTemplate[] = [];
+  let current: Found | undefined;
+  const finish = (): void => {
+    if (!current?.serving) return;
+    const { owner, template } = current;
+    const { vector, origin, imageDigest } = templateCodec.decode(
+      current.serving.key,
+      current.serving.value,
+      serving.dimensions,
+    );
+    const other = current.beside && beside && decodeOf(current.beside, beside.dimensions);
+    templates.push({ owner, template, vector, origin, imageDigest, beside: other ?? null });
+  };
+  for (const entry of reader.range('templates', after ?? first, end)) {
+    const { owner, template, lane } = keyParts.template(entry.key);
+    if (current?.owner !== owner || current.template !== template) {
+      finish();
+      if (templates.length === limit) return { templates, next: keys.template(number, owner, template) };
+      current = { owner, template };
+    }
+    if (lane === serving.lane) current.serving = entry;
+    else if (lane === beside?.lane) current.beside = entry;
+  }
+  finish();
+  return { templates, next: null };
+}
+
+/** The records of one template. */
+interface Found {
+  readonly owner: number;
+  readonly template: number;
+  serving?: StoreEntry;
+  beside?: StoreEntry;
+}
+
+function decodeOf({ key, value }: StoreEntry, dimensions: number): NonNullable<TwofoldTemplate['beside']> {
+  const { vector, origin } = templateCodec.decode(key, value, dimensions);
+  return { vector, origin };
+}
+
+/** Removes what stands in a lane that is no more, a little at a time, and last the mark that says so. */
+export async function clearLane(store: Store, gallery: number, lane: number): Promise<void> {
+  const [first, end] = ranges.gallery(gallery);
+  for (let from: Uint8Array | null = first; from;) {
+    const start: Uint8Array = from;
+    const { value } = await store.write((writer) => {
+      const seen: Buffer[] = [];
+      for (const key of writer.keys('templates', start, end)) {
+        seen.push(key);
+        if (seen.length === clearBatch) break;
+      }
+      for (const key of seen) if (keyParts.template(key).lane === lane) writer.remove('templates', key);
+      const last = seen.at(-1);
+      return seen.length < clearBatch || !last ? null : Buffer.concat([last, Buffer.alloc(1)]);
+    });
+    from = value;
+  }
+  const { durable } = await store.write((writer) => {
+    writer.remove('checkpoints', keys.checkpoint(gallery, lane));
+    writer.remove('meta', keys.drop(gallery, lane));
+  });
+  await durable;
+}
+
+/** The graph file that a dropped lane's checkpoint still names. */
+export function graphFileOf(reader: StoreReader, gallery: number, lane: number): string | undefined {
+  const key = keys.checkpoint(gallery, lane);
+  const bytes = reader.get('checkpoints', key);
+  return bytes && checkpointCodec.decode(key, bytes).file?.name;
+}

@@ -7,6 +7,7 @@ import { inspect } from 'node:util';
 import { openDatabase, type Database } from '../../src/database.js';
 import type { Server } from '../../src/server/server.js';
 import { graphSizes } from './graph-sizes.js';
+import { isGuardDue, isOfGuard } from './guarded-load.js';
 import type { ServerOrder, ServerReport, ServerTask } from './server-messages.js';
 
 interface Running {
@@ -21,11 +22,15 @@ const tell = (report: ServerReport): void => void process.send?.(report, () => u
 
 async function open(path: string): Promise<Running> {
   tell({ opening: true });
+  const guardIsDue = isGuardDue(path);
   const database = await openDatabase({
     path,
     embedder: false,
     ...graphSizes,
-    onWarning: (message, facts) => tell({ trouble: `${message} ${inspect(facts)}` }),
+    onWarning(message, facts) {
+      const trouble = `${message} ${inspect(facts)}`;
+      if (!guardIsDue || !isOfGuard(trouble)) tell({ trouble });
+    },
   });
   const [gallery] = (await database.stats()).galleries;
   tell({ opened: gallery?.graph.openedFrom ?? null });

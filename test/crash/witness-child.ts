@@ -9,17 +9,22 @@ import { openDatabase, type Candidate, type Database, type Identity } from '../.
 import { parseVector, type UnitVector } from '../../src/vector.js';
 import type { Person } from './ledger.js';
 import { graphSizes } from './graph-sizes.js';
+import { isGuardDue, isOfGuard } from './guarded-load.js';
 import { galleryName, groupNames, spaceName, type Examination, type Found, type Testimony } from './testimony.js';
 
 const pageSize = 500;
 
 async function examine({ path, erased }: Examination): Promise<Found> {
   const warnings: string[] = [];
+  const guardIsDue = isGuardDue(path);
   const database = await openDatabase({
     path,
     embedder: false,
     ...graphSizes,
-    onWarning: (message, facts) => warnings.push(`${message} ${inspect(facts)}`),
+    onWarning(message, facts) {
+      const warning = `${message} ${inspect(facts)}`;
+      if (!guardIsDue || !isOfGuard(warning)) warnings.push(warning);
+    },
   });
   try {
     const strayFiles = await findStrayFiles(path);

@@ -20,7 +20,10 @@ import type {
   Template,
 } from './index/records.js';
 
+import type { Rollouts } from './migrate/rollout.js';
+
 export type { Embedding } from './vector.js';
+export type * from './migrate/rollout.js';
 export { findingKinds } from './index/findings.js';
 export type { CheckCounts, Finding, FindingKind, FindingRepair, FindingSeverity } from './index/findings.js';
 export type {
@@ -383,6 +386,8 @@ export interface Database {
    */
   check(request?: CheckRequest): AsyncGenerator<Finding, CheckCounts, void>;
   stats(options?: CallOptions): Promise<Stats>;
+  /** Moves galleries to other models without their photos. */
+  readonly rollouts: Rollouts;
   /** Writes a checkpoint of a gallery's graph (of all galleries without a name), so that the next opening is quick. */
   checkpoint(request?: { readonly gallery?: string | undefined } & CallOptions): Promise<void>;
   close(): Promise<void>;

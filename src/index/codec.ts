@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { assertInvariant, HarmonidError } from '../errors.js';
 import { trustUnitVector, type UnitVector } from '../vector.js';
-import type { DuplicatePolicy, PairSource, TemplateOrigin } from './records.js';
+import type { Calibration, DuplicatePolicy, PairSource, TemplateOrigin } from './records.js';
 import { keyBytesMax, type TableName } from './store.js';
 
 /** Version of the data directory; a larger one is refused as DATA_FORMAT_NEWER, a smaller one upgraded (format-upgrade.ts). */
@@ -98,14 +98,6 @@ export interface LaneRecord {
   readonly templateCount: number;
   readonly calibration?: Calibration;
 }
-
-/**
- * What distances to templates of an origin are worth among native ones: [distance, native distance at which as many impostors are nearer],
- * both ascending within (0, 4); straight lines between, from [0, 0] to [4, 4].
- */
-export type Calibration = Readonly<
-  Partial<Record<Exclude<TemplateOrigin, 'native'>, readonly (readonly [number, number])[]>>
->;
 
 /** Stands under its owner, the identity's ordinal in its gallery; never reused. */
 export interface IdentityRecord {

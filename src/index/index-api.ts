@@ -2,9 +2,9 @@
  * What the identity index is asked and what it answers. Speaks in unit vectors; knows no images.
  */
 import type { UnitVector } from '../vector.js';
-import type { Calibration } from './codec.js';
 import type { CheckCounts, Finding } from './findings.js';
 import type {
+  Calibration,
   Candidate,
   Decision,
   DuplicatePolicy,

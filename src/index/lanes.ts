@@ -4,7 +4,8 @@
  * A gallery has one lane, which serves; while it moves to another space it has a second one beside it. A template has one number in both.
  * Which of them serves is a word in the gallery's own record, so that one put changes it for everybody. Lanes are numbered upwards and never again.
  */
-import type { Calibration, GalleryRecord, LaneRecord } from './codec.js';
+import type { GalleryRecord, LaneRecord } from './codec.js';
+import type { Calibration } from './records.js';
 
 /** What the reads of a lane need to know: it stands in every key and vector. */
 export interface LaneKey {

@@ -10,6 +10,12 @@ export type DuplicatePolicy = 'refuse' | 'report' | 'ignore';
 /** How a template came to be in its space. */
 export type TemplateOrigin = 'native' | 'mapped' | 're-embedded';
 
+/** [distance, distance among native templates that is worth the same], both ascending within (0, 4); straight lines between, from [0, 0] to [4, 4]. */
+export type CalibrationKnots = readonly (readonly [number, number])[];
+
+/** What distances to templates of an origin are worth among native ones, at which as many impostors are nearer. */
+export type Calibration = Readonly<Partial<Record<Exclude<TemplateOrigin, 'native'>, CalibrationKnots>>>;
+
 /** Where a face in two spaces comes from: a folder of photos, an enrolment, or a live probe. */
 export type PairSource = 'photos' | 'enrolment' | 'probe';
 

@@ -36,6 +36,8 @@ import {
   type ImportTemplatesOptions,
   type ListIdentitiesRequest,
   type RemoveTemplateRequest,
+  type Rollouts,
+  type Sample,
   type Stats,
   type TemplateImportResult,
   type UpdateGalleryRequest,
@@ -44,6 +46,7 @@ import {
   type VerifyRequest,
 } from './api.js';
 import type { Embedder } from './embedder/embedder.js';
+import { EmbedderSet } from './embedder/embedder-set.js';
 import { qualityReasons } from './embedder/face.js';
 import type { OnnxEmbedderOptions } from './embedder/onnx-embedder.js';
 import { asHarmonidError, HarmonidError, isHarmonidError, throwIfAborted } from './errors.js';
@@ -54,7 +57,7 @@ import {
   type TemplateDraft,
 } from './index/identity-index.js';
 import type { Gallery as GalleryRecord } from './index/records.js';
-import { embedSample, makeProbe, refuseByQuality, requireEmbedder, type Probe } from './probe.js';
+import { embedderFor, embedSample, makeProbe, refuseByQuality, requireEmbedder, type Probe } from './probe.js';
 import {
   parseBytes,
   parseEnrollment,
@@ -75,6 +78,9 @@ import {
   sha256,
   type ParsedSearch,
 } from './requests.js';
+import type { SeenSample } from './migrate/door.js';
+import { openRollouts, type OpenRollouts } from './migrate/open-rollouts.js';
+import { rolloutsOf } from './rollout-requests.js';
 import { importTemplates, type ParsedTemplate } from './template-import.js';
 import { version } from './version.js';
 
@@ -110,11 +116,25 @@ export interface DatabaseOptions extends IdentityIndexOptions {
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
   const index = await openIdentityIndex(options);
   try {
-    return new EmbeddedDatabase(index, await openEmbedder(options), options.importConcurrency ?? 16);
+    const embedders = new EmbedderSet(await openEmbedder(options), packOpener(options));
+    const { clock = Date.now, onWarning = () => undefined, readOnly = false } = options;
+    const rollouts = openRollouts({ index, embedders, clock, onWarning });
+    if (!readOnly) rollouts.steps.resume();
+    return new EmbeddedDatabase(index, embedders, rollouts, options.importConcurrency ?? 16);
   } catch (error) {
     await index.close();
     throw error;
   }
+}
+
+/** Other packs than the main one run where that does, unless it came open. */
+function packOpener({ embedder, path }: DatabaseOptions): ((pack: string) => Promise<Embedder>) | null {
+  if (embedder === false) return null;
+  const options = embedder !== undefined && 'embedImage' in embedder ? {} : embedder;
+  return async (pack) => {
+    const { openOnnxEmbedder } = await import('./embedder/onnx-embedder.js');
+    return openOnnxEmbedder({ modelsPath: join(path, 'models'), ...options, detector: undefined, pack });
+  };
 }
 
 async function openEmbedder({ embedder, path }: DatabaseOptions): Promise<Embedder | null> {
@@ -125,17 +145,32 @@ async function openEmbedder({ embedder, path }: DatabaseOptions): Promise<Embedd
   return openOnnxEmbedder({ modelsPath: join(path, 'models'), ...embedder });
 }
 
+/** A sample as the door of a rollout sees it. */
+function seen({ space, vector, face }: Probe, { image, alignedCrop }: Sample): SeenSample {
+  const crop = alignedCrop && ({ bytes: alignedCrop, alignment: 'chip' } as const);
+  return { space, vector, box: face?.box ?? null, image: image || crop ? { image, crop } : null };
+}
+
 class EmbeddedDatabase implements Database {
   readonly #index: IdentityIndex;
-  readonly #embedder: Embedder | null;
+  readonly rollouts: Rollouts;
+  readonly #embedders: EmbedderSet;
+  readonly #opened: OpenRollouts;
   readonly #importConcurrency: number;
   readonly #startedAt = new Date();
   #closing: Promise<void> | undefined;
 
-  constructor(index: IdentityIndex, embedder: Embedder | null, importConcurrency: number) {
+  constructor(index: IdentityIndex, embedders: EmbedderSet, rollouts: OpenRollouts, importConcurrency: number) {
     this.#index = index;
-    this.#embedder = embedder;
+    this.#embedders = embedders;
+    this.#opened = rollouts;
+    this.rollouts = rolloutsOf(rollouts.steps, (options) => this.#check(options));
     this.#importConcurrency = importConcurrency;
+  }
+
+  /** The one that the database was opened with. */
+  get #embedder(): Embedder | null {
+    return this.#embedders.main;
   }
 
   // ── Galleries ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -183,12 +218,14 @@ class EmbeddedDatabase implements Database {
     const probes = await allOrFirstError(
       parsed.samples.map((sample, i) =>
         locateError(i, parsed.samples.length, async () => {
-          const probe = await makeProbe(this.#embedder, gallery, sample, {
+          const probe = await makeProbe(this.#embedders, gallery, sample, {
             faces: parsed.faces,
             signal: request.signal,
           });
           refuseByQuality(probe, refuse);
-          return probe;
+          // A lane may have been opened while the image was embedded.
+          const beside = await this.#opened.door.beside(this.#index.getGallery(name), seen(probe, sample));
+          return { ...probe, beside };
         }),
       ),
     );
@@ -198,6 +235,7 @@ class EmbeddedDatabase implements Database {
         vector: probe.vector,
         space: probe.space,
         origin: 'native',
+        beside: probe.beside,
         quality: probe.face?.quality.score ?? null,
         imageDigest: bytes ? sha256(bytes) : null,
       };
@@ -246,11 +284,17 @@ class EmbeddedDatabase implements Database {
     const startedMs = performance.now();
     const search = parseSearch(request);
     const gallery = this.#gallery(request.gallery);
-    const probe = await makeProbe(this.#embedder, gallery, parseSample(request), {
+    const sample = parseSample(request);
+    const space = this.#opened.door.spaceFor(gallery, search.groups);
+    const probe = await makeProbe(this.#embedders, gallery, sample, {
       faces: parseFaceChoice(request.faces),
+      space,
       signal: request.signal,
     });
-    return this.#search(gallery, probe, search, request.signal, startedMs);
+    const answer = await this.#search(gallery, probe, search, request.signal, startedMs);
+    const identity = answer.decision === 'match' ? (answer.candidates[0]?.identity ?? null) : null;
+    this.#opened.door.compare(gallery, seen(probe, sample), identity);
+    return answer;
   }
 
   async identifyFaces(request: IdentifyFacesRequest): Promise<readonly Identification[]> {
@@ -258,18 +302,14 @@ class EmbeddedDatabase implements Database {
     const startedMs = performance.now();
     const search = parseSearch(request);
     const gallery = this.#gallery(request.gallery);
-    const { faces, timings } = await requireEmbedder(this.#embedder).embedImage(parseBytes(request.image, 'image'), {
+    const space = this.#opened.door.spaceFor(gallery, search.groups);
+    const embedder = await embedderFor(this.#embedders, gallery, space);
+    const { faces, timings } = await embedder.embedImage(parseBytes(request.image, 'image'), {
       signal: request.signal,
     });
     return Promise.all(
       faces.map(({ face, vector }) =>
-        this.#search(
-          gallery,
-          { space: requireEmbedder(this.#embedder).info.space, vector, face, timings },
-          search,
-          request.signal,
-          startedMs,
-        ),
+        this.#search(gallery, { space, vector, face, timings }, search, request.signal, startedMs),
       ),
     );
   }
@@ -282,7 +322,7 @@ class EmbeddedDatabase implements Database {
     const gallery = this.#gallery(request.gallery);
     // An unknown person is told before the image is worked on.
     this.#index.getIdentity(gallery.gallery, identity);
-    const probe = await makeProbe(this.#embedder, gallery, parseSample(request), {
+    const probe = await makeProbe(this.#embedders, gallery, parseSample(request), {
       faces: parseFaceChoice(request.faces),
       signal: request.signal,
     });
@@ -419,7 +459,8 @@ class EmbeddedDatabase implements Database {
 
   async close(): Promise<void> {
     this.#closing ??= (async () => {
-      await this.#embedder?.close();
+      await this.#opened.steps.close();
+      await this.#embedders.close();
       await this.#index.close();
     })();
     return this.#closing;

@@ -4,6 +4,7 @@
  * Says what is wrong with a sample (no face, several, another space, poor quality) before anything is searched or written.
  */
 import type { Sample } from './api.js';
+import type { EmbedderSet } from './embedder/embedder-set.js';
 import type { EmbeddedFace, EmbeddedImage, Embedder, EmbedTimings } from './embedder/embedder.js';
 import type { Face, QualityReason } from './embedder/face.js';
 import { HarmonidError } from './errors.js';
@@ -22,6 +23,8 @@ export interface Probe {
 export interface ProbeOptions {
   /** When an image shows several faces: refuse, or take the largest. */
   readonly faces: 'one' | 'largest';
+  /** In which an image is embedded. Default: the gallery's. */
+  readonly space?: string | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -30,21 +33,36 @@ export interface ProbeOptions {
  * @throws SPACE_MISMATCH, NO_FACE, SEVERAL_FACES, EMBEDDER_MISSING, and the codes of images and vectors
  */
 export async function makeProbe(
-  embedder: Embedder | null,
+  embedders: EmbedderSet,
   gallery: Gallery,
   sample: Sample,
-  options: ProbeOptions,
+  { faces, space = gallery.space, signal }: ProbeOptions,
 ): Promise<Probe> {
   if (sample.embedding) {
-    refuseOtherSpace(sample.embedding.space, gallery);
-    const vector = parseVector(sample.embedding.vector, gallery.dimensions, `gallery "${gallery.gallery}"`);
-    return { space: gallery.space, vector, face: null, timings: { decodeMs: 0, detectMs: 0, alignMs: 0, embedMs: 0 } };
+    const { dimensions, space: own } = spaceOf(gallery, sample.embedding.space);
+    const vector = parseVector(sample.embedding.vector, dimensions, `gallery "${gallery.gallery}"`);
+    return { space: own, vector, face: null, timings: { decodeMs: 0, detectMs: 0, alignMs: 0, embedMs: 0 } };
   }
-  const { space } = requireEmbedder(embedder).info;
-  refuseOtherSpace(space, gallery);
-  const image = await embedSample(embedder, sample, options.signal, options.faces === 'largest');
-  const { face, vector } = chooseFace(image, options.faces);
+  const embedder = await embedderFor(embedders, gallery, space);
+  const image = await embedSample(embedder, sample, signal, faces === 'largest');
+  const { face, vector } = chooseFace(image, faces);
   return { space, vector, face, timings: image.timings };
+}
+
+/** The embedder of a gallery's space. @throws EMBEDDER_MISSING, SPACE_MISMATCH when no model here embeds in it */
+export async function embedderFor(embedders: EmbedderSet, gallery: Gallery, space: string): Promise<Embedder> {
+  const main = requireEmbedder(embedders.main);
+  const embedder = await embedders.inSpace(space);
+  if (!embedder) refuseOtherSpace(main.info.space, gallery);
+  return embedder ?? main;
+}
+
+/** The space of a gallery in which a vector is: the one that serves, or one beside in which everybody is. @throws SPACE_MISMATCH */
+function spaceOf(gallery: Gallery, space: string): { readonly space: string; readonly dimensions: number } {
+  const { beside } = gallery;
+  if (beside?.space === space && beside.templateCount === gallery.templateCount) return beside;
+  refuseOtherSpace(space, gallery);
+  return gallery;
 }
 
 /** All faces of an image or aligned crop. */

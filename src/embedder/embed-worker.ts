@@ -3,27 +3,15 @@
  *
  * onnxruntime's `run` keeps its JavaScript thread busy until the answer is there; this is the thread that it keeps busy.
  */
-import { readlinkSync } from 'node:fs';
-import { platform, setPriority } from 'node:os';
-import { basename } from 'node:path';
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { asHarmonidError, assertInvariant } from '../errors.js';
 import { freezeError, type WorkerReply, type WorkerRequest, type WorkerSettings } from './embed-messages.js';
 import { forgetDecodedImages } from './image.js';
+import { standBehind } from '../thread-priority.js';
 import { Pipeline } from './pipeline.js';
 
 assertInvariant(parentPort, 'embed-worker is the entry of a worker thread');
 await serve(parentPort, workerData as WorkerSettings);
-
-/** Linux's niceness of this thread, 0 (like everybody) to 19 (last). Before the first session is opened: ONNX Runtime's threads inherit it. */
-function standBehind(niceness: number): void {
-  if (platform() !== 'linux') return;
-  try {
-    setPriority(Number(basename(readlinkSync('/proc/thread-self'))), niceness);
-  } catch {
-    // Not allowed here: everything works, answers may wait for a core a little longer.
-  }
-}
 
 async function serve(port: MessagePort, settings: WorkerSettings): Promise<void> {
   const reply = (message: WorkerReply): void => port.postMessage(message);

@@ -17,9 +17,9 @@ import {
   type Channel,
   type Comparisons,
 } from '../migrate/comparisons.js';
+import { channelsOf, rowNames, rows } from '../migrate/channels.js';
 import type { Algebra } from '../migrate/dense-algebra.js';
 import { ladder, RungFitter } from '../migrate/ladder.js';
-import type { Matrix } from '../migrate/matrix.js';
 import { foldOf, pairsOf, pairSetDigest, reversed, type PairSet } from '../migrate/pair-set.js';
 import { mapThrough, selectRung, type Selection } from '../migrate/selection.js';
 import { makeRandom } from '../random.js';
@@ -49,13 +49,7 @@ interface RolloutSplit {
 }
 
 /** How gallery and probe come to be comparable. */
-export const rolloutRows = {
-  old: 'old gallery, old probe (staying)',
-  mapped: 'mapped gallery, new probe',
-  fused: 'mapped gallery, both probes fused',
-  probeMapped: 'old gallery, mapped new probe',
-  new: 'new gallery, new probe (photos again)',
-} as const;
+export const rolloutRows = { ...rowNames, probeMapped: 'old gallery, mapped new probe' } as const;
 export type RolloutRow = keyof typeof rolloutRows;
 
 export interface ValFigure {
@@ -125,7 +119,10 @@ export async function evaluateRollout(algebra: Algebra, options: RolloutEvaluati
       });
     const selection = await select(fit, 0);
     selections.push(selection);
-    const channels = await channelsOf(algebra, fit, test, selection);
+    const fitted = await new RungFitter(algebra, fit).fit(selection.chosen.rung);
+    const channels: [RolloutRow, readonly Channel[]][] = [];
+    const ways = await channelsOf(algebra, fit, test, fitted);
+    for (const row of rows) channels.push([row, ways[row]]);
     if (options.probeMap) {
       const back = reversed(fit);
       const model = await new RungFitter(algebra, back).fit((await select(back, 1)).chosen.rung);
@@ -139,7 +136,7 @@ export async function evaluateRollout(algebra: Algebra, options: RolloutEvaluati
   const one = pooled.get('old') as Comparisons;
   const random = makeRandom(seed);
   const draws = Array.from({ length: replicates }, () => drawPeople(one.peopleCount, random));
-  const rows = [...pooled].map(([row, comparisons]): RolloutRowReport => ({
+  const reports = [...pooled].map(([row, comparisons]): RolloutRowReport => ({
     row,
     name: rolloutRows[row],
     vals: fars.map((far) => figure(comparisons, far, draws)),
@@ -155,8 +152,8 @@ export async function evaluateRollout(algebra: Algebra, options: RolloutEvaluati
     pairsDigest: pairSetDigest(pairs),
     genuineComparisons: one.genuine.length,
     impostorComparisons: one.impostorCount,
-    rows,
-    updateGain: fars.map((far) => ({ far, gain: updateGain(rows, far) })),
+    rows: reports,
+    updateGain: fars.map((far) => ({ far, gain: updateGain(reports, far) })),
     selections,
     seed,
   };
@@ -179,51 +176,6 @@ function limitPeople(pairs: PairSet, peopleMax: number | undefined): PairSet {
   const order = (person: string): number => foldOf(`order ${person}`, 2 ** 32);
   const kept = new Set(pairs.people.toSorted((one, other) => order(one) - order(other)).slice(0, peopleMax));
   return pairsOf(pairs, (person) => kept.has(person));
-}
-
-async function channelsOf(
-  algebra: Algebra,
-  fit: PairSet,
-  test: PairSet,
-  { chosen }: Selection,
-): Promise<[RolloutRow, readonly Channel[]][]> {
-  const old: Channel = { gallery: test.vectorsFrom, probes: test.vectorsFrom, weight: 1 };
-  const model = await new RungFitter(algebra, fit).fit(chosen.rung);
-  const gallery = await mapThrough(model, test.vectorsFrom, test.to.dimensions);
-  const mapped: Channel = { gallery, probes: test.vectorsTo, weight: 1 };
-  const fitted: Channel = {
-    gallery: await mapThrough(model, fit.vectorsFrom, fit.to.dimensions),
-    probes: fit.vectorsTo,
-    weight: 1,
-  };
-  const spreads = [
-    spreadOf(await algebra.product(fit.vectorsFrom, fit.vectorsFrom, 'b')),
-    spreadOf(await algebra.product(fitted.probes, fitted.gallery, 'b')),
-  ] as const;
-  // Equal weights of standardised distances.
-  const share = spreads[1] / (spreads[0] + spreads[1]);
-  return [
-    ['old', [old]],
-    ['mapped', [mapped]],
-    [
-      'fused',
-      [
-        { ...old, weight: share },
-        { ...mapped, weight: 1 - share },
-      ],
-    ],
-    ['new', [{ gallery: test.vectorsTo, probes: test.vectorsTo, weight: 1 }]],
-  ];
-}
-
-/** Standard deviation of all cosines: nearly all of them are of different people. */
-function spreadOf({ data }: Matrix): number {
-  let [sum, squares] = [0, 0];
-  for (const value of data) {
-    sum += value;
-    squares += value * value;
-  }
-  return Math.sqrt(squares / data.length - (sum / data.length) ** 2);
 }
 
 function figure(comparisons: Comparisons, far: number, draws: readonly Float64Array[]): ValFigure {

@@ -41,6 +41,7 @@ import type {
   SearchAnswer,
   SearchRequest,
   TemplateDraft,
+  TwofoldTemplate,
   VerifyAnswer,
 } from './index-api.js';
 import {
@@ -57,7 +58,7 @@ import { calibrated, keyOfLane, laneIn, lanesOf, servingLane } from './lanes.js'
 import { documentNames, putDocuments, readDocument } from './gallery-documents.js';
 import { changeLanes, fillLane, laneToOpen, replaceTemplate } from './lane-changes.js';
 import { LaneGraphs } from './lane-graphs.js';
-import { lanePage } from './lane-reads.js';
+import { lanePage, twofoldTemplates } from './lane-reads.js';
 import { addPairs, pairsIn, removePairs } from './pair-changes.js';
 import { findAside } from './quarantine.js';
 import type { Candidate, EraseAnswer, Gallery as GalleryView, GalleryStats, Identity, Template } from './records.js';
@@ -473,6 +474,16 @@ export class Gallery {
 
   removePairs(filter: PairFilter): Promise<number> {
     return this.#queue.run({ apply: (edit) => removePairs(edit, filter) });
+  }
+
+  identityOf(owner: number): string | undefined {
+    return findOwner(this.#store, this.#record, owner)?.identity;
+  }
+
+  templatesOf(identity: string): readonly TwofoldTemplate[] {
+    const found = findIdentity(this.#store, this.#record, identity);
+    if (!found) throw identityNotFound(this.name, identity);
+    return twofoldTemplates(this.#store, this.#record, ranges.templatesOf(this.number, found.owner));
   }
 
   /** Templates of one lane and what the other has of them, in the order of their keys; a few at a time. */

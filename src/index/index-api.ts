@@ -114,6 +114,9 @@ export interface TwofoldTemplate {
   readonly vector: UnitVector;
   readonly origin: TemplateOrigin;
   readonly imageDigest: string | null;
+  readonly quality: number | null;
+  /** Milliseconds since 1970. */
+  readonly enrolledAt: number;
   readonly beside: { readonly vector: UnitVector; readonly origin: TemplateOrigin } | null;
 }
 
@@ -292,6 +295,10 @@ export interface IdentityIndex {
   fillLane(gallery: string, space: string, templates: readonly LaneTemplate[]): Promise<number>;
   /** Another face for a template, under a new number. @returns null when it is gone @throws SPACE_MISMATCH */
   replaceTemplate(gallery: string, owner: number, template: number, draft: TemplateDraft): Promise<number | null>;
+  /** The id of an owner; undefined when nobody enrolled has it. */
+  identityOf(gallery: string, owner: number): string | undefined;
+  /** An identity's templates in both lanes. @throws IDENTITY_NOT_FOUND */
+  templatesOf(gallery: string, identity: string): readonly TwofoldTemplate[];
   /** Templates of both lanes, a page at a time. */
   templatesAfter(gallery: string, after: Uint8Array | null, limit: number): LanePage;
   /** Bytes that were put by `move`; undefined when there are none of that name. */

@@ -16,34 +16,52 @@ export function lanePage(
   after: Uint8Array | null,
   limit: number,
 ): LanePage {
-  const { number, beside } = record;
-  const serving = servingLane(record);
-  const [first, end] = ranges.gallery(number);
+  const [first, end] = ranges.gallery(record.number);
   const templates: TwofoldTemplate[] = [];
+  for (const template of twofoldIn(reader, record, after ?? first, end)) {
+    if (templates.length === limit) {
+      return { templates, next: keys.template(record.number, template.owner, template.template) };
+    }
+    templates.push(template);
+  }
+  return { templates, next: null };
+}
+
+export function twofoldTemplates(
+  reader: StoreReader,
+  record: GalleryRecord,
+  [start, end]: readonly [Uint8Array, Uint8Array],
+): readonly TwofoldTemplate[] {
+  return Array.from(twofoldIn(reader, record, start, end));
+}
+
+function* twofoldIn(
+  reader: StoreReader,
+  record: GalleryRecord,
+  start: Uint8Array,
+  end: Uint8Array,
+): Iterable<TwofoldTemplate> {
+  const { beside } = record;
+  const serving = servingLane(record);
   let current: Found | undefined;
-  const finish = (): void => {
-    if (!current?.serving) return;
+  const finished = (): readonly TwofoldTemplate[] => {
+    if (!current?.serving) return [];
     const { owner, template } = current;
-    const { vector, origin, imageDigest } = templateCodec.decode(
-      current.serving.key,
-      current.serving.value,
-      serving.dimensions,
-    );
+    const { key, value } = current.serving;
+    const { vector, origin, imageDigest, quality, enrolledAt } = templateCodec.decode(key, value, serving.dimensions);
     const other = current.beside && beside && decodeOf(current.beside, beside.dimensions);
-    templates.push({ owner, template, vector, origin, imageDigest, beside: other ?? null });
+    return [{ owner, template, vector, origin, imageDigest, quality, enrolledAt, beside: other ?? null }];
   };
-  for (const entry of reader.range('templates', after ?? first, end)) {
+  for (const entry of reader.range('templates', start, end)) {
     const { owner, template, lane } = keyParts.template(entry.key);
     if (current?.owner !== owner || current.template !== template) {
-      finish();
-      if (templates.length === limit) return { templates, next: keys.template(number, owner, template) };
+      yield* finished();
       current = { owner, template };
     }
     if (lane === serving.lane) current.serving = entry;
     else if (lane === beside?.lane) current.beside = entry;
   }
-  finish();
-  return { templates, next: null };
+  yield* finished();
 }
 
 /** The records of one template. */

@@ -3,8 +3,9 @@
  *
  * Every image is in the gallery (through an adapter, or as it is) and a probe; an image is never compared with itself. A comparison is accepted
  * when its distance is <= the threshold. VAL is the share of genuine comparisons accepted, FAR that of the impostors (FaceNet, CVPR
- * 2015, section 4). Identification is open-set one to many (NIST FRTE 1:N): half of the people are enrolled, by a hash of their ids; FPIR is the share
- * of searches for the others that name somebody, FNIR the share of searches for the enrolled that do not name them first. Only the nearest
+ * 2015, section 4). Identification is open-set one to many (NIST FRTE 1:N): half of the people are enrolled, by a hash of their ids, and then the other half, so that
+ * everybody is searched for among their own and among strangers; FPIR is the share of the searches among strangers that name somebody, FNIR the share
+ * of those among the own half that do not name the person first. Only the nearest
  * impostors are kept, which is where the thresholds lie. Intervals are bootstrapped over people (Bickel & Freedman 1981): comparisons of one
  * person stand and fall together.
  */
@@ -23,14 +24,18 @@ export interface Comparisons {
   readonly impostorPeople: Uint32Array;
   /** All of them, kept or not. */
   readonly impostorCount: number;
+  /** All impostor comparisons, counted in `histogramBins` equal bins over [0, 4]. */
+  readonly impostorHistogram: Float64Array;
   readonly searches: readonly Search[];
   readonly peopleCount: number;
 }
 
+export const histogramBins = 128;
+
 /** A one-to-many search for one image. */
 export interface Search {
   readonly person: number;
-  /** Nearest template of the person's own, Infinity when not enrolled. */
+  /** Nearest template of the person's own, Infinity among strangers. */
   readonly own: number;
   /** Nearest template of somebody else. */
   readonly other: number;
@@ -59,30 +64,33 @@ export async function compareAll(
   channels: readonly Channel[],
   { people, personOf }: { readonly people: readonly string[]; readonly personOf: Uint32Array },
 ): Promise<Comparisons> {
-  const isEnrolled = people.map((person) => foldOf(`enrolled ${person}`, 2) === 0);
+  const halfOf = people.map((person) => foldOf(`enrolled ${person}`, 2));
   const genuine: { distance: number; person: number }[] = [];
   const searches: Search[] = [];
   const bins = new Float64Array(binCount + 1);
   let impostorCount = 0;
   await eachProbe(algebra, channels, (probe, distances) => {
     const person = personOf[probe] as number;
-    let [own, other, hasOthers] = [Infinity, Infinity, false];
+    let own = Infinity;
+    const nearest = [Infinity, Infinity] as [number, number];
     for (let i = 0; i < distances.length; i++) {
       if (i === probe) continue;
       const distance = distances[i] as number;
       const owner = personOf[i] as number;
       if (owner === person) {
         genuine.push({ distance, person });
-        hasOthers = true;
-        if (isEnrolled[owner]) own = Math.min(own, distance);
+        own = Math.min(own, distance);
       } else {
         const bin = binOf(distance);
         bins[bin] = (bins[bin] as number) + 1;
         impostorCount++;
-        if (isEnrolled[owner]) other = Math.min(other, distance);
+        const half = halfOf[owner] as 0 | 1;
+        if (distance < nearest[half]) nearest[half] = distance;
       }
     }
-    if (!isEnrolled[person] || hasOthers) searches.push({ person, own, other });
+    const half = halfOf[person] as 0 | 1;
+    if (own < Infinity) searches.push({ person, own, other: nearest[half] });
+    searches.push({ person, own: Infinity, other: nearest[1 - half] as number });
   });
   const lastBin = binAtShare(bins, keptShare * impostorCount);
   const kept: { distance: number; probe: number; template: number }[] = [];
@@ -102,6 +110,7 @@ export async function compareAll(
     impostors: Float32Array.from(kept, ({ distance }) => distance),
     impostorPeople: Uint32Array.from(kept.flatMap(({ probe, template }) => [probe, template])),
     impostorCount,
+    impostorHistogram: coarse(bins),
     searches,
     peopleCount: people.length,
   };
@@ -134,6 +143,15 @@ async function eachProbe(
       look(probe, distances);
     }
   }
+}
+
+function coarse(bins: Float64Array): Float64Array {
+  const histogram = new Float64Array(histogramBins);
+  bins.forEach((count, bin) => {
+    const at = Math.min(histogramBins - 1, Math.floor((bin * histogramBins) / binCount));
+    histogram[at] = (histogram[at] as number) + count;
+  });
+  return histogram;
 }
 
 /** Squared distances of unit vectors lie in [0, 4]. */
@@ -177,6 +195,9 @@ export function poolComparisons(folds: readonly Comparisons[]): Comparisons {
     impostors: Float32Array.from(impostors, ([distance]) => distance),
     impostorPeople: Uint32Array.from(impostors.flatMap(([, one, another]) => [one, another])),
     impostorCount: folds.reduce((sum, fold) => sum + fold.impostorCount, 0),
+    impostorHistogram: Float64Array.from({ length: histogramBins }, (_, bin) =>
+      folds.reduce((sum, fold) => sum + (fold.impostorHistogram[bin] as number), 0),
+    ),
     searches,
     peopleCount: offset,
   };

@@ -1,0 +1,58 @@
+/**
+ * The ways in which a gallery and a probe come to be comparable while a gallery changes its model: staying, mapping, both, photos again.
+ */
+import type { AdapterModel } from './adapter-model.js';
+import type { Channel } from './comparisons.js';
+import type { Algebra } from './dense-algebra.js';
+import type { Matrix } from './matrix.js';
+import type { PairSet } from './pair-set.js';
+import { mapThrough } from './selection.js';
+
+export const rows = ['old', 'mapped', 'fused', 'new'] as const;
+export type Row = (typeof rows)[number];
+
+/** For people. */
+export const rowNames: Readonly<Record<Row, string>> = {
+  old: 'old gallery, old probe (staying)',
+  mapped: 'mapped gallery, new probe',
+  fused: 'mapped gallery, both probes fused',
+  new: 'new gallery, new probe (photos again)',
+};
+
+/** @param model fitted on `fit`, of whose people nobody is in `test` */
+export async function channelsOf(
+  algebra: Algebra,
+  fit: PairSet,
+  test: PairSet,
+  model: AdapterModel,
+): Promise<Readonly<Record<Row, readonly Channel[]>>> {
+  const old: Channel = { gallery: test.vectorsFrom, probes: test.vectorsFrom, weight: 1 };
+  const gallery = await mapThrough(model, test.vectorsFrom, test.to.dimensions);
+  const mapped: Channel = { gallery, probes: test.vectorsTo, weight: 1 };
+  const fitted = await mapThrough(model, fit.vectorsFrom, fit.to.dimensions);
+  const spreads = [
+    spreadOf(await algebra.product(fit.vectorsFrom, fit.vectorsFrom, 'b')),
+    spreadOf(await algebra.product(fit.vectorsTo, fitted, 'b')),
+  ] as const;
+  // Equal weights of standardised distances.
+  const share = spreads[1] / (spreads[0] + spreads[1]);
+  return {
+    old: [old],
+    mapped: [mapped],
+    fused: [
+      { ...old, weight: share },
+      { ...mapped, weight: 1 - share },
+    ],
+    new: [{ gallery: test.vectorsTo, probes: test.vectorsTo, weight: 1 }],
+  };
+}
+
+/** Standard deviation of all cosines: nearly all of them are of different people. */
+function spreadOf({ data }: Matrix): number {
+  let [sum, squares] = [0, 0];
+  for (const value of data) {
+    sum += value;
+    squares += value * value;
+  }
+  return Math.sqrt(squares / data.length - (sum / data.length) ** 2);
+}

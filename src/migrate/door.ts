@@ -1,0 +1,196 @@
+/**
+ * What a rollout changes at the door: enrolments leave a vector in both spaces, a share of the probes is answered by the new one, and live probes
+ * go through both models to compare them.
+ *
+ * Comparing is done after the answer and beside it: it never makes a caller wait, and is left out when too much of it is in work.
+ */
+import type { Embedder } from '../embedder/embedder.js';
+import type { LaneVector } from '../index/index-api.js';
+import type { Gallery } from '../index/records.js';
+import type { Random } from '../random.js';
+import type { UnitVector } from '../vector.js';
+import { mapVectors, type RolloutContext } from './rollout-context.js';
+import type { RolloutRecord } from './rollout-store.js';
+import type { ShadowCounts } from './rollout.js';
+import { embed, sameFace, type FaceImage } from './two-models.js';
+import type { Box } from '../embedder/face.js';
+
+/** A sample as it was embedded in one space; `face` is null when it came as a vector. */
+export interface SeenSample {
+  readonly space: string;
+  readonly vector: UnitVector;
+  readonly box: Box | null;
+  /** The image that it came from. */
+  readonly image: FaceImage | null;
+}
+
+export interface DoorOptions {
+  readonly random: Random;
+  /** Rolls a gallery back, and why. */
+  readonly onAlarm: (gallery: string, alarm: string) => void;
+}
+
+/** Comparisons in work at once. */
+const comparisonsMax = 4;
+/** Comparisons after which what was counted is written down. */
+const putEvery = 50;
+/** What makes a rollout go back by itself, once so many have been compared. */
+const alarms = { comparedMin: 200, negativeFlips: 0.05 } as const;
+
+export class Door {
+  readonly #context: RolloutContext;
+  readonly #options: DoorOptions;
+  #inWork = 0;
+  /** By gallery and the time at which its rollout began. */
+  readonly #counts = new Map<string, { readonly startedAt: number; readonly counts: ShadowCounts }>();
+
+  constructor(context: RolloutContext, options: DoorOptions) {
+    this.#context = context;
+    this.#options = options;
+  }
+
+  /** The same face in the gallery's other space; undefined when it has none. */
+  async beside(gallery: Gallery, sample: SeenSample): Promise<LaneVector | undefined> {
+    if (!gallery.beside) return undefined;
+    const space = sample.space === gallery.space ? gallery.beside.space : gallery.space;
+    const embedded = sample.image && (await this.#embedIn(space, sample.image, sample.box));
+    if (embedded) return { space, vector: embedded, origin: 'native' };
+    const record = this.#context.store.find(gallery.gallery);
+    if (!record) return undefined;
+    const direction = space === record.to.space ? 'forward' : 'backward';
+    const [vector] = await mapVectors(this.#context, gallery.gallery, record, direction, [sample.vector]);
+    return vector && { space, vector, origin: 'mapped' };
+  }
+
+  /** Null when no model here embeds in that space, or it does not find the face. */
+  async #embedIn(space: string, image: FaceImage, box: Box | null): Promise<UnitVector | null> {
+    const embedder: Embedder | null = await this.#context.embedders.inSpace(space);
+    // A chip of the one model is none of the other's.
+    if (!embedder || image.crop?.alignment === 'chip') return null;
+    const embedded = await embed(embedder, image);
+    const face = box ? sameFace(embedded, box) : embedded.faces[0];
+    return face?.vector ?? null;
+  }
+
+  /** The space that answers an image probe. */
+  spaceFor(gallery: Gallery, groups: readonly string[] | undefined): string {
+    if (!gallery.beside) return gallery.space;
+    const record = this.#context.store.find(gallery.gallery);
+    const canary = record?.state === 'canary' ? record.canary : null;
+    if (!canary || !record) return gallery.space;
+    const isChosen = groups?.some((group) => canary.groups.includes(group)) ?? false;
+    return isChosen || this.#options.random.uniform() < canary.share ? record.to.space : gallery.space;
+  }
+
+  /** Whether a vector in that space can be searched for: all people are there. */
+  serves(gallery: Gallery, space: string): boolean {
+    if (space === gallery.space) return true;
+    return gallery.beside?.space === space && gallery.beside.templateCount === gallery.templateCount;
+  }
+
+  /** Compares what both spaces say of a live probe. Returns at once. */
+  compare(gallery: Gallery, sample: SeenSample, identity: string | null): void {
+    const record = gallery.beside && this.#context.store.find(gallery.gallery);
+    if (!record || !['shadow', 'canary', 'active'].includes(record.state)) return;
+    if (!sample.image || this.#inWork >= comparisonsMax) return;
+    if (this.#options.random.uniform() >= record.shadowShare) return;
+    this.#inWork++;
+    this.#compare(gallery, record, sample, identity)
+      .catch((error: unknown) => {
+        this.#context.onWarning('a live probe could not be compared in both spaces of a rollout', {
+          gallery: gallery.gallery,
+          error,
+        });
+      })
+      .finally(() => this.#inWork--);
+  }
+
+  async #compare(gallery: Gallery, record: RolloutRecord, sample: SeenSample, identity: string | null): Promise<void> {
+    const { index, store } = this.#context;
+    const name = gallery.gallery;
+    if (!gallery.beside || !this.serves(gallery, record.to.space) || !sample.image) return;
+    const space = sample.space === gallery.space ? gallery.beside.space : gallery.space;
+    const other = await this.#embedIn(space, sample.image, sample.box);
+    if (!other) return;
+    const isOld = sample.space === record.from.space;
+    const [old, fresh] = isOld ? [sample.vector, other] : [other, sample.vector];
+    const answers = await Promise.all(
+      (
+        [
+          [record.from.space, old],
+          [record.to.space, fresh],
+        ] as const
+      ).map(([in_, probe]) => index.search({ gallery: name, space: in_, probe, k: 1, exact: false, ef: 128 })),
+    );
+    const [before, after] = answers.map(({ decision, candidates }) => ({
+      found: decision === 'match' ? (candidates[0]?.identity ?? null) : null,
+      distance: candidates[0]?.distance ?? null,
+    }));
+    if (!before || !after) return;
+    await this.#count(name, before, after);
+    if (record.pairRetentionDays !== null && identity !== null) {
+      await index.removePairs(name, {
+        source: 'probe',
+        before: this.#context.clock() - record.pairRetentionDays * 24 * 60 * 60 * 1000,
+      });
+      await index.addPairs(name, [
+        {
+          person: identity,
+          source: 'probe',
+          imageDigest: null,
+          from: { space: record.from.space, vector: old },
+          to: { space: record.to.space, vector: fresh },
+        },
+      ]);
+    }
+    const counts = this.countsOf(name);
+    const mated = counts.bothFound + counts.negativeFlips;
+    const share = counts.negativeFlips / Math.max(1, mated);
+    const state = store.find(name)?.state;
+    if ((state === 'canary' || state === 'active') && mated >= alarms.comparedMin && share > alarms.negativeFlips) {
+      this.#options.onAlarm(
+        name,
+        `${counts.negativeFlips} of ${mated} live probes that the old space finds are not found by the new one`,
+      );
+    }
+  }
+
+  async #count(
+    gallery: string,
+    before: { readonly found: string | null; readonly distance: number | null },
+    after: { readonly found: string | null; readonly distance: number | null },
+  ): Promise<void> {
+    const { store } = this.#context;
+    const known = this.countsOf(gallery);
+    const compared = known.compared + 1;
+    const mean = (former: number | null, value: number | null): number | null =>
+      value === null ? former : (former ?? value) + (value - (former ?? value)) / compared;
+    const counts: ShadowCounts = {
+      compared,
+      negativeFlips: known.negativeFlips + (before.found !== null && after.found !== before.found ? 1 : 0),
+      positiveFlips: known.positiveFlips + (before.found === null && after.found !== null ? 1 : 0),
+      bothFound: known.bothFound + (before.found !== null && after.found === before.found ? 1 : 0),
+      meanOld: mean(known.meanOld, before.distance),
+      meanNew: mean(known.meanNew, after.distance),
+    };
+    this.#counts.set(gallery, { startedAt: store.get(gallery).startedAt, counts });
+    if (compared % putEvery === 0) await store.putCounts(gallery, counts);
+  }
+
+  /** What was counted of the newest rollout, also what is not written yet. */
+  countsOf(gallery: string): ShadowCounts {
+    const { store } = this.#context;
+    const known = this.#counts.get(gallery);
+    if (known && known.startedAt === store.find(gallery)?.startedAt) return known.counts;
+    return store.counts(gallery) ?? noCounts;
+  }
+}
+
+const noCounts: ShadowCounts = {
+  compared: 0,
+  negativeFlips: 0,
+  positiveFlips: 0,
+  bothFound: 0,
+  meanOld: null,
+  meanNew: null,
+};

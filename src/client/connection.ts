@@ -23,7 +23,10 @@ export interface ConnectionOptions {
   readonly address: string;
   /** Default: no encryption. */
   readonly credentials?: ChannelCredentials | undefined;
-  /** How long one call may take, milliseconds; streams have no deadline. Infinity: for ever. Default 60,000. */
+  /**
+   * How long one call may take, milliseconds; streams, and steps of a rollout that go through a whole gallery, have no deadline.
+   * Infinity: for ever. Default 60,000.
+   */
   readonly deadlineMs?: number | undefined;
   /** Largest answer that is taken, bytes. Default 32 MiB. */
   readonly messageBytesMax?: number | undefined;
@@ -57,10 +60,19 @@ export class Connection {
     });
   }
 
-  async unary<Q, A>(method: Method<Q, A>, request: Q, { signal }: CallOptions): Promise<A> {
+  async unary<Q, A>(method: Method<Q, A>, request: Q, options: CallOptions): Promise<A> {
+    return this.#call(method, request, options, this.#deadlineMs);
+  }
+
+  /** For what may take long and tells nothing on the way: there is no deadline. */
+  async patient<Q, A>(method: Method<Q, A>, request: Q, options: CallOptions): Promise<A> {
+    return this.#call(method, request, options, Infinity);
+  }
+
+  async #call<Q, A>(method: Method<Q, A>, request: Q, { signal }: CallOptions, deadlineMs: number): Promise<A> {
     this.#check(signal);
     const message = encode(method, request);
-    const deadline = Number.isFinite(this.#deadlineMs) ? { deadline: Date.now() + this.#deadlineMs } : {};
+    const deadline = Number.isFinite(deadlineMs) ? { deadline: Date.now() + deadlineMs } : {};
     return new Promise<A>((resolve, reject) => {
       const call = this.#client.makeUnaryRequest(
         method.path,

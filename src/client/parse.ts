@@ -209,7 +209,7 @@ export function present<T>(value: T | undefined, field: string): T {
   return value;
 }
 
-function named<Name extends string>(table: Readonly<Record<Name, number>>, value: number, field: string): Name {
+export function named<Name extends string>(table: Readonly<Record<Name, number>>, value: number, field: string): Name {
   const name = nameOf(table, value);
   if (name === undefined) throw incomplete(`a known ${field} (it says ${value})`);
   return name;

@@ -39,11 +39,13 @@ import type {
   Verification,
   VerifyRequest,
 } from '../api.js';
-import { asHarmonidError, type HarmonidError } from '../errors.js';
+import type { HarmonidError } from '../errors.js';
+import type { Rollouts } from '../migrate/rollout.js';
 import { faceSelections, numberOf } from '../wire/enums.js';
 import { errorOfWire } from '../wire/error-status.js';
 import {
   AdminServiceService as admin,
+  type ExportTemplatesResponse as WireExportedTemplate,
   type ImportTemplatesOptions as WireImportOptions,
   type ImportTemplatesRequest,
   type Limits,
@@ -86,6 +88,8 @@ import {
   parseVerification,
   present,
 } from './parse.js';
+import { RemoteRollouts } from './remote-rollouts.js';
+import { SentItems } from './sent-items.js';
 
 export type { ConnectionOptions } from './connection.js';
 
@@ -127,10 +131,12 @@ export function connectDatabase(options: ConnectionOptions): RemoteDatabase {
 }
 
 export class RemoteDatabase implements Database {
+  readonly rollouts: Rollouts;
   readonly #connection: Connection;
 
   constructor(connection: Connection) {
     this.#connection = connection;
+    this.rollouts = new RemoteRollouts(connection);
   }
 
   // ── Galleries ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -171,14 +177,11 @@ export class RemoteDatabase implements Database {
     items: AsyncIterable<EnrollRequest> | Iterable<EnrollRequest>,
     options: CallOptions = {},
   ): AsyncGenerator<ImportResult, void, void> {
-    // An item that cannot be sent goes as an empty one, which the server refuses in its turn; its own error takes that place.
-    const unsendable = new Map<number, Pick<ImportResult, 'identity'> & { readonly error: HarmonidError }>();
-    const requests = importRequests(items, (index, identity, error) => unsendable.set(index, { identity, error }));
-    for await (const response of this.#connection.bidirectional(service.import, requests, options)) {
+    const sent = new SentItems(items, formatEnroll);
+    for await (const response of this.#connection.bidirectional(service.import, importRequests(sent), options)) {
       const { index } = response;
-      const refused = unsendable.get(index);
-      unsendable.delete(index);
-      yield refused ? { index, ...refused } : parseImportResult(response);
+      const unsent = sent.takeUnsent(index);
+      yield unsent ? { index, identity: unsent.item.identity, error: unsent.error } : parseImportResult(response);
     }
   }
 
@@ -260,16 +263,15 @@ export class RemoteDatabase implements Database {
     items: AsyncIterable<ExportedTemplate> | Iterable<ExportedTemplate>,
     options: ImportTemplatesOptions = {},
   ): AsyncGenerator<TemplateImportResult, void, void> {
-    // As in `importAll`: an item that cannot be sent goes as an empty one, and its own error takes the place of the answer.
-    const unsendable = new Map<number, Pick<TemplateImportResult, 'identity'> & { readonly error: HarmonidError }>();
-    const requests = templateRequests(items, formatImportOptions(options), (index, identity, error) =>
-      unsendable.set(index, { identity, error }),
+    // Its number is of the gallery that it comes from; here it gets a new one.
+    const sent = new SentItems(items, (item: ExportedTemplate) =>
+      formatExported({ ...item, template: { ...item.template, template: 0 } }),
     );
+    const requests = templateRequests(sent, formatImportOptions(options));
     for await (const response of this.#connection.bidirectional(admin.importTemplates, requests, options)) {
       const { index } = response;
-      const refused = unsendable.get(index);
-      unsendable.delete(index);
-      yield refused ? { index, ...refused } : parseImportedTemplate(response);
+      const unsent = sent.takeUnsent(index);
+      yield unsent ? { index, identity: unsent.item.identity, error: unsent.error } : parseImportedTemplate(response);
     }
   }
 
@@ -310,42 +312,16 @@ export class RemoteDatabase implements Database {
   }
 }
 
-async function* importRequests(
-  items: AsyncIterable<EnrollRequest> | Iterable<EnrollRequest>,
-  onUnsendable: (index: number, identity: string, error: HarmonidError) => void,
-): AsyncGenerator<ImportRequest, void, void> {
-  let index = 0;
-  for await (const request of items) {
-    let item: ImportRequest['item'];
-    try {
-      item = formatEnroll(request);
-    } catch (error) {
-      onUnsendable(index, request.identity, asHarmonidError(error));
-    }
-    yield { item };
-    index++;
-  }
+async function* importRequests(items: AsyncIterable<ImportRequest['item']>): AsyncGenerator<ImportRequest, void, void> {
+  for await (const item of items) yield { item };
 }
 
 async function* templateRequests(
-  items: AsyncIterable<ExportedTemplate> | Iterable<ExportedTemplate>,
+  items: AsyncIterable<WireExportedTemplate | undefined>,
   options: WireImportOptions,
-  onUnsendable: (index: number, identity: string, error: HarmonidError) => void,
 ): AsyncGenerator<ImportTemplatesRequest, void, void> {
   yield { part: { $case: 'options', value: options } };
-  let index = 0;
-  for await (const item of items) {
-    let part: ImportTemplatesRequest['part'];
-    try {
-      // Its number is of the gallery that it comes from; here it gets a new one.
-      const value = formatExported({ ...item, template: { ...item.template, template: 0 } });
-      part = { $case: 'item', value };
-    } catch (error) {
-      onUnsendable(index, item.identity, asHarmonidError(error));
-    }
-    yield { part };
-    index++;
-  }
+  for await (const item of items) yield { part: item && { $case: 'item', value: item } };
 }
 
 async function* frameRequests(

@@ -12,6 +12,7 @@ import { sendBackup } from './backup-call.js';
 import type { CallContext, Calls } from './calls.js';
 import { formatFinding, formatGallery, formatInfo, formatStats } from './format.js';
 import { parseCreateGallery, parseUpdateGallery } from './parse.js';
+import { rolloutCalls } from './rollout-calls.js';
 import { receiveTemplates } from './template-call.js';
 
 export function adminService(database: Database, calls: Calls, messageBytesMax: number): AdminServiceServer {
@@ -41,6 +42,7 @@ export function adminService(database: Database, calls: Calls, messageBytesMax: 
     exportTemplates: calls.serverStream((request, call) => exportTemplates(database, request, call)),
     importTemplates: calls.bidirectional((requests, call) => receiveTemplates(database, requests, call)),
     backup: calls.serverStream((_request, call) => sendBackup(database, call, messageBytesMax)),
+    ...rolloutCalls(database, calls),
   };
 }
 

@@ -165,10 +165,10 @@ function parseEnum<Name extends string>(table: Readonly<Record<Name, number>>, v
  * A number without a name here, as text: the database refuses it where it refuses every unknown name. So it becomes the
  * result of the one import item that holds it, and the message names the field.
  */
-function outsideTable<Name extends string>(value: number): Name {
+export function outsideTable<Name extends string>(value: number): Name {
   return `number ${value}` as Name;
 }
 
-function invalidArgument(message: string, argument: string): HarmonidError {
+export function invalidArgument(message: string, argument: string): HarmonidError {
   return new HarmonidError('INVALID_ARGUMENT', message, { details: { argument } });
 }

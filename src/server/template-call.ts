@@ -4,45 +4,46 @@
  * What an item lacks is refused as that item's result; options in a wrong place, or wrong ones, end the call.
  */
 import type { Database, ExportedTemplate } from '../api.js';
-import { asHarmonidError, HarmonidError } from '../errors.js';
+import { asHarmonidError, type HarmonidError } from '../errors.js';
 import { wireErrorOf } from '../wire/error-status.js';
-import type { ImportTemplatesRequest, ImportTemplatesResponse } from '../wire/harmonid/v1/admin.js';
+import type {
+  ExportTemplatesResponse as WireItem,
+  ImportTemplatesOptions,
+  ImportTemplatesRequest,
+  ImportTemplatesResponse,
+} from '../wire/harmonid/v1/admin.js';
 import { formatTemplate, parseExported } from '../wire/templates.js';
 import type { CallContext } from './calls.js';
-import { parseImportOptions } from './parse.js';
+import { answerItems } from './options-first.js';
+import { invalidArgument, parseImportOptions } from './parse.js';
 
-export async function* receiveTemplates(
+export function receiveTemplates(
   database: Database,
   requests: AsyncIterable<ImportTemplatesRequest>,
   call: CallContext,
 ): AsyncIterable<ImportTemplatesResponse> {
-  const stream = requests[Symbol.asyncIterator]();
-  try {
-    const first = await stream.next();
-    if (first.done) return;
-    const part = first.value.part;
-    const options = part?.$case === 'options' ? part.value : undefined;
-    const rest = { [Symbol.asyncIterator]: () => stream };
-    const items = new WireItems(options ? rest : after(first.value, rest));
-    for await (const result of database.importTemplates(items.parsed(), parseImportOptions(options, call))) {
-      const { index, identity, answer } = result;
-      const error = items.takeRefusal(index) ?? result.error;
-      yield answer
-        ? {
-            index,
-            identity,
-            result: { $case: 'answer', value: { ...answer, template: formatTemplate(answer.template) } },
-          }
-        : { index, identity, result: { $case: 'error', value: wireErrorOf(call.report(error)) } };
-    }
-  } finally {
-    await stream.return?.();
-  }
+  return answerItems<ImportTemplatesOptions, WireItem, ImportTemplatesResponse>(requests, (options, items) =>
+    importItems(database, options, new WireItems(items), call),
+  );
 }
 
-async function* after<T>(first: T, rest: AsyncIterable<T>): AsyncIterable<T> {
-  yield first;
-  yield* rest;
+async function* importItems(
+  database: Database,
+  options: ImportTemplatesOptions | undefined,
+  items: WireItems,
+  call: CallContext,
+): AsyncIterable<ImportTemplatesResponse> {
+  for await (const result of database.importTemplates(items.parsed(), parseImportOptions(options, call))) {
+    const { index, identity, answer } = result;
+    const error = items.takeRefusal(index) ?? result.error;
+    yield answer
+      ? {
+          index,
+          identity,
+          result: { $case: 'answer', value: { ...answer, template: formatTemplate(answer.template) } },
+        }
+      : { index, identity, result: { $case: 'error', value: wireErrorOf(call.report(error)) } };
+  }
 }
 
 /** What the database refuses by itself: no gallery is in a space without a name. */
@@ -58,18 +59,17 @@ const nobodys: ExportedTemplate = {
 
 /** Items as the database takes them. One that is incomplete goes as nobody's, and its own refusal is kept for its answer. */
 class WireItems {
-  readonly #requests: AsyncIterable<ImportTemplatesRequest>;
+  readonly #items: AsyncIterable<WireItem | undefined>;
   readonly #refusals = new Map<number, HarmonidError>();
 
-  constructor(requests: AsyncIterable<ImportTemplatesRequest>) {
-    this.#requests = requests;
+  constructor(items: AsyncIterable<WireItem | undefined>) {
+    this.#items = items;
   }
 
   async *parsed(): AsyncIterable<ExportedTemplate> {
     let index = 0;
-    for await (const { part } of this.#requests) {
-      if (part?.$case === 'options') throw invalidArgument('options came later than as the first message');
-      yield this.#parse(index, part?.value);
+    for await (const item of this.#items) {
+      yield this.#parse(index, item);
       index++;
     }
   }
@@ -81,17 +81,13 @@ class WireItems {
     return refusal;
   }
 
-  #parse(index: number, item: Parameters<typeof parseExported>[0] | undefined): ExportedTemplate {
+  #parse(index: number, item: WireItem | undefined): ExportedTemplate {
     try {
-      if (!item) throw invalidArgument('item is missing');
-      return parseExported(item, (what) => invalidArgument(`the item lacks ${what}`));
+      if (!item) throw invalidArgument('item is missing', 'item');
+      return parseExported(item, (what) => invalidArgument(`the item lacks ${what}`, 'item'));
     } catch (error) {
       this.#refusals.set(index, asHarmonidError(error));
       return { ...nobodys, identity: item?.identity ?? '' };
     }
   }
-}
-
-function invalidArgument(message: string): HarmonidError {
-  return new HarmonidError('INVALID_ARGUMENT', message);
 }

@@ -61,12 +61,13 @@ export function parseExported(exported: ExportTemplatesResponse, lacking: Lackin
   return { ...exported, template: parseTemplate(template, lacking), embedding: parseEmbedding(embedding) };
 }
 
-/** What is no number, or none that float32 holds, goes as NaN or infinity: the server refuses it as VECTOR_NOT_FINITE. */
 export function formatEmbedding({ space, vector }: ExportedTemplate['embedding']): WireEmbedding {
-  return {
-    space,
-    vector: Array.from(vector, (value: unknown) => (typeof value === 'number' ? Math.fround(value) : Number.NaN)),
-  };
+  return { space, vector: formatVector(vector) };
+}
+
+/** What is no number, or none that float32 holds, goes as NaN or infinity: the server refuses it as VECTOR_NOT_FINITE. */
+export function formatVector(vector: ArrayLike<number>): number[] {
+  return Array.from(vector, (value: unknown) => (typeof value === 'number' ? Math.fround(value) : Number.NaN));
 }
 
 /** Float32 again, as the library hands vectors out; the values were float32 on the wire. */

@@ -44,7 +44,10 @@ export async function withServer(options: ServedOptions, work: (served: Served) 
 /** `database` with some of its methods replaced. */
 export function overriding(database: Database, overrides: Partial<Database>): Database {
   return new Proxy(database, {
-    get: (target, key: keyof Database) => overrides[key] ?? target[key].bind(target),
+    get: (target, key: keyof Database) => {
+      const found = overrides[key] ?? target[key];
+      return typeof found === 'function' && found !== overrides[key] ? found.bind(target) : found;
+    },
   });
 }
 

@@ -21,6 +21,32 @@ import {
 } from "@grpc/grpc-js";
 import { Timestamp } from "../../google/protobuf/timestamp.js";
 import { DuplicatePolicy, Embedding, Error, QualityReason, QualityReasons, Template } from "./common.js";
+import {
+  ActivateRolloutRequest,
+  ActivateRolloutResponse,
+  AddRolloutPairsRequest,
+  AddRolloutPairsResponse,
+  BackfillRolloutRequest,
+  BackfillRolloutResponse,
+  CanaryRolloutRequest,
+  CanaryRolloutResponse,
+  CompleteRolloutRequest,
+  CompleteRolloutResponse,
+  FitRolloutRequest,
+  FitRolloutResponse,
+  GetRolloutReportRequest,
+  GetRolloutReportResponse,
+  GetRolloutRequest,
+  GetRolloutResponse,
+  ListBackfillCandidatesRequest,
+  ListBackfillCandidatesResponse,
+  RollbackRolloutRequest,
+  RollbackRolloutResponse,
+  ShadowRolloutRequest,
+  ShadowRolloutResponse,
+  StartRolloutRequest,
+  StartRolloutResponse,
+} from "./rollout.js";
 
 /** How a graph came to be at the last opening. */
 export const GraphSource = { UNSPECIFIED: 0, CHECKPOINT: 1, REBUILD: 2, NEW: 3 } as const;
@@ -3835,7 +3861,7 @@ export const CheckCounts: MessageFns<CheckCounts> = {
 };
 
 /**
- * Galleries, information, statistics, checkpoints, backup, export and import of templates, checks.
+ * Galleries, information, statistics, checkpoints, backup, export and import of templates, checks, rollouts.
  *
  * Every call may fail with INVALID_IDENTIFIER, INVALID_ARGUMENT, CANCELLED, DEADLINE_EXCEEDED, UNAVAILABLE and INTERNAL; the
  * comments below name what comes on top.
@@ -3995,6 +4021,168 @@ export const AdminServiceService = {
     responseSerialize: (value: CheckResponse): Buffer => Buffer.from(CheckResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CheckResponse => CheckResponse.decode(value),
   },
+  /**
+   * Begins to move a gallery to another space, one rollout a gallery at a time. Every step of a rollout is durable when it is answered,
+   * is in its journal, and holds whatever happens to the server; one that cannot be done from the present state is ROLLOUT_STATE and
+   * changes nothing. All calls on a rollout: GALLERY_NOT_FOUND, and ROLLOUT_NOT_FOUND when the gallery has none.
+   *
+   * Errors: ROLLOUT_STATE (one is under way), MODEL_NOT_FOUND, SPACE_MISMATCH (the gallery is there already).
+   */
+  startRollout: {
+    path: "/harmonid.v1.AdminService/StartRollout" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: StartRolloutRequest): Buffer => Buffer.from(StartRolloutRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): StartRolloutRequest => StartRolloutRequest.decode(value),
+    responseSerialize: (value: StartRolloutResponse): Buffer =>
+      Buffer.from(StartRolloutResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): StartRolloutResponse => StartRolloutResponse.decode(value),
+  },
+  /**
+   * Keeps faces through both models for the fit. A result for every sample is sent as soon as it is known; a sample that is refused
+   * never stops the others. The server reads no further while results are not taken, so read while you write.
+   *
+   * Errors: INVALID_ARGUMENT when options come later than first, ROLLOUT_STATE; everything else is the result of a sample: the codes
+   * of images, faces, vectors and names, EMBEDDER_MISSING.
+   */
+  addRolloutPairs: {
+    path: "/harmonid.v1.AdminService/AddRolloutPairs" as const,
+    requestStream: true as const,
+    responseStream: true as const,
+    requestSerialize: (value: AddRolloutPairsRequest): Buffer =>
+      Buffer.from(AddRolloutPairsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): AddRolloutPairsRequest => AddRolloutPairsRequest.decode(value),
+    responseSerialize: (value: AddRolloutPairsResponse): Buffer =>
+      Buffer.from(AddRolloutPairsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): AddRolloutPairsResponse => AddRolloutPairsResponse.decode(value),
+  },
+  /**
+   * Fits the whole ladder of estimators on the pairs and asks the gates. It takes minutes: sends how far it is, and last the rollout.
+   * It succeeds also when a gate refuses: the state is then FITTED, and `fit.gates` says why. Errors: ROLLOUT_STATE.
+   */
+  fitRollout: {
+    path: "/harmonid.v1.AdminService/FitRollout" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: FitRolloutRequest): Buffer => Buffer.from(FitRolloutRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): FitRolloutRequest => FitRolloutRequest.decode(value),
+    responseSerialize: (value: FitRolloutResponse): Buffer => Buffer.from(FitRolloutResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): FitRolloutResponse => FitRolloutResponse.decode(value),
+  },
+  /** What the newest fit measured, with curves. Errors: ROLLOUT_STATE (before a fit). */
+  getRolloutReport: {
+    path: "/harmonid.v1.AdminService/GetRolloutReport" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetRolloutReportRequest): Buffer =>
+      Buffer.from(GetRolloutReportRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetRolloutReportRequest => GetRolloutReportRequest.decode(value),
+    responseSerialize: (value: GetRolloutReportResponse): Buffer =>
+      Buffer.from(GetRolloutReportResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetRolloutReportResponse => GetRolloutReportResponse.decode(value),
+  },
+  /**
+   * Opens the new space beside the old one and maps the gallery into it; from then on writes go to both, and the old one serves. Sends
+   * how far it is, and last the rollout. Errors: GATE_REFUSED, ROLLOUT_STATE.
+   */
+  shadowRollout: {
+    path: "/harmonid.v1.AdminService/ShadowRollout" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: ShadowRolloutRequest): Buffer => Buffer.from(ShadowRolloutRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ShadowRolloutRequest => ShadowRolloutRequest.decode(value),
+    responseSerialize: (value: ShadowRolloutResponse): Buffer =>
+      Buffer.from(ShadowRolloutResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ShadowRolloutResponse => ShadowRolloutResponse.decode(value),
+  },
+  /** Lets the new space answer a share of the image probes, and all searches in some groups. Errors: ROLLOUT_STATE. */
+  canaryRollout: {
+    path: "/harmonid.v1.AdminService/CanaryRollout" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CanaryRolloutRequest): Buffer => Buffer.from(CanaryRolloutRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CanaryRolloutRequest => CanaryRolloutRequest.decode(value),
+    responseSerialize: (value: CanaryRolloutResponse): Buffer =>
+      Buffer.from(CanaryRolloutResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CanaryRolloutResponse => CanaryRolloutResponse.decode(value),
+  },
+  /** The new space serves from now on. Errors: ROLLOUT_STATE, GATE_REFUSED (the graph or the live probes speak against it). */
+  activateRollout: {
+    path: "/harmonid.v1.AdminService/ActivateRollout" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ActivateRolloutRequest): Buffer =>
+      Buffer.from(ActivateRolloutRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ActivateRolloutRequest => ActivateRolloutRequest.decode(value),
+    responseSerialize: (value: ActivateRolloutResponse): Buffer =>
+      Buffer.from(ActivateRolloutResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ActivateRolloutResponse => ActivateRolloutResponse.decode(value),
+  },
+  /**
+   * Photos that are at hand take the places of mapped templates. A result for every sample is sent as soon as it is known; a sample that
+   * is refused never stops the others. The server reads no further while results are not taken, so read while you write.
+   *
+   * Errors: INVALID_ARGUMENT when options come later than first, ROLLOUT_STATE; everything else is the result of a sample: the codes
+   * of images, faces and names, IDENTITY_NOT_FOUND, EMBEDDER_MISSING.
+   */
+  backfillRollout: {
+    path: "/harmonid.v1.AdminService/BackfillRollout" as const,
+    requestStream: true as const,
+    responseStream: true as const,
+    requestSerialize: (value: BackfillRolloutRequest): Buffer =>
+      Buffer.from(BackfillRolloutRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): BackfillRolloutRequest => BackfillRolloutRequest.decode(value),
+    responseSerialize: (value: BackfillRolloutResponse): Buffer =>
+      Buffer.from(BackfillRolloutResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): BackfillRolloutResponse => BackfillRolloutResponse.decode(value),
+  },
+  /** Whose photos to look for first. Errors: ROLLOUT_STATE. */
+  listBackfillCandidates: {
+    path: "/harmonid.v1.AdminService/ListBackfillCandidates" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListBackfillCandidatesRequest): Buffer =>
+      Buffer.from(ListBackfillCandidatesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListBackfillCandidatesRequest => ListBackfillCandidatesRequest.decode(value),
+    responseSerialize: (value: ListBackfillCandidatesResponse): Buffer =>
+      Buffer.from(ListBackfillCandidatesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListBackfillCandidatesResponse =>
+      ListBackfillCandidatesResponse.decode(value),
+  },
+  /** The newest rollout of the gallery, also when it has ended. */
+  getRollout: {
+    path: "/harmonid.v1.AdminService/GetRollout" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetRolloutRequest): Buffer => Buffer.from(GetRolloutRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetRolloutRequest => GetRolloutRequest.decode(value),
+    responseSerialize: (value: GetRolloutResponse): Buffer => Buffer.from(GetRolloutResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetRolloutResponse => GetRolloutResponse.decode(value),
+  },
+  /** The old space serves again, with everybody in it. Errors: ROLLOUT_STATE (once it is completing). */
+  rollbackRollout: {
+    path: "/harmonid.v1.AdminService/RollbackRollout" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RollbackRolloutRequest): Buffer =>
+      Buffer.from(RollbackRolloutRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RollbackRolloutRequest => RollbackRolloutRequest.decode(value),
+    responseSerialize: (value: RollbackRolloutResponse): Buffer =>
+      Buffer.from(RollbackRolloutResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RollbackRolloutResponse => RollbackRolloutResponse.decode(value),
+  },
+  /** The old vectors go; there is no way back. Errors: ROLLOUT_STATE (before the grace period is over). */
+  completeRollout: {
+    path: "/harmonid.v1.AdminService/CompleteRollout" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CompleteRolloutRequest): Buffer =>
+      Buffer.from(CompleteRolloutRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CompleteRolloutRequest => CompleteRolloutRequest.decode(value),
+    responseSerialize: (value: CompleteRolloutResponse): Buffer =>
+      Buffer.from(CompleteRolloutResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CompleteRolloutResponse => CompleteRolloutResponse.decode(value),
+  },
 } as const;
 
 export interface AdminServiceServer extends UntypedServiceImplementation {
@@ -4047,6 +4235,54 @@ export interface AdminServiceServer extends UntypedServiceImplementation {
    * (`harmonid check --repair`).
    */
   check: handleServerStreamingCall<CheckRequest, CheckResponse>;
+  /**
+   * Begins to move a gallery to another space, one rollout a gallery at a time. Every step of a rollout is durable when it is answered,
+   * is in its journal, and holds whatever happens to the server; one that cannot be done from the present state is ROLLOUT_STATE and
+   * changes nothing. All calls on a rollout: GALLERY_NOT_FOUND, and ROLLOUT_NOT_FOUND when the gallery has none.
+   *
+   * Errors: ROLLOUT_STATE (one is under way), MODEL_NOT_FOUND, SPACE_MISMATCH (the gallery is there already).
+   */
+  startRollout: handleUnaryCall<StartRolloutRequest, StartRolloutResponse>;
+  /**
+   * Keeps faces through both models for the fit. A result for every sample is sent as soon as it is known; a sample that is refused
+   * never stops the others. The server reads no further while results are not taken, so read while you write.
+   *
+   * Errors: INVALID_ARGUMENT when options come later than first, ROLLOUT_STATE; everything else is the result of a sample: the codes
+   * of images, faces, vectors and names, EMBEDDER_MISSING.
+   */
+  addRolloutPairs: handleBidiStreamingCall<AddRolloutPairsRequest, AddRolloutPairsResponse>;
+  /**
+   * Fits the whole ladder of estimators on the pairs and asks the gates. It takes minutes: sends how far it is, and last the rollout.
+   * It succeeds also when a gate refuses: the state is then FITTED, and `fit.gates` says why. Errors: ROLLOUT_STATE.
+   */
+  fitRollout: handleServerStreamingCall<FitRolloutRequest, FitRolloutResponse>;
+  /** What the newest fit measured, with curves. Errors: ROLLOUT_STATE (before a fit). */
+  getRolloutReport: handleUnaryCall<GetRolloutReportRequest, GetRolloutReportResponse>;
+  /**
+   * Opens the new space beside the old one and maps the gallery into it; from then on writes go to both, and the old one serves. Sends
+   * how far it is, and last the rollout. Errors: GATE_REFUSED, ROLLOUT_STATE.
+   */
+  shadowRollout: handleServerStreamingCall<ShadowRolloutRequest, ShadowRolloutResponse>;
+  /** Lets the new space answer a share of the image probes, and all searches in some groups. Errors: ROLLOUT_STATE. */
+  canaryRollout: handleUnaryCall<CanaryRolloutRequest, CanaryRolloutResponse>;
+  /** The new space serves from now on. Errors: ROLLOUT_STATE, GATE_REFUSED (the graph or the live probes speak against it). */
+  activateRollout: handleUnaryCall<ActivateRolloutRequest, ActivateRolloutResponse>;
+  /**
+   * Photos that are at hand take the places of mapped templates. A result for every sample is sent as soon as it is known; a sample that
+   * is refused never stops the others. The server reads no further while results are not taken, so read while you write.
+   *
+   * Errors: INVALID_ARGUMENT when options come later than first, ROLLOUT_STATE; everything else is the result of a sample: the codes
+   * of images, faces and names, IDENTITY_NOT_FOUND, EMBEDDER_MISSING.
+   */
+  backfillRollout: handleBidiStreamingCall<BackfillRolloutRequest, BackfillRolloutResponse>;
+  /** Whose photos to look for first. Errors: ROLLOUT_STATE. */
+  listBackfillCandidates: handleUnaryCall<ListBackfillCandidatesRequest, ListBackfillCandidatesResponse>;
+  /** The newest rollout of the gallery, also when it has ended. */
+  getRollout: handleUnaryCall<GetRolloutRequest, GetRolloutResponse>;
+  /** The old space serves again, with everybody in it. Errors: ROLLOUT_STATE (once it is completing). */
+  rollbackRollout: handleUnaryCall<RollbackRolloutRequest, RollbackRolloutResponse>;
+  /** The old vectors go; there is no way back. Errors: ROLLOUT_STATE (before the grace period is over). */
+  completeRollout: handleUnaryCall<CompleteRolloutRequest, CompleteRolloutResponse>;
 }
 
 export interface AdminServiceClient extends Client {
@@ -4234,6 +4470,189 @@ export interface AdminServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<CheckResponse>;
+  /**
+   * Begins to move a gallery to another space, one rollout a gallery at a time. Every step of a rollout is durable when it is answered,
+   * is in its journal, and holds whatever happens to the server; one that cannot be done from the present state is ROLLOUT_STATE and
+   * changes nothing. All calls on a rollout: GALLERY_NOT_FOUND, and ROLLOUT_NOT_FOUND when the gallery has none.
+   *
+   * Errors: ROLLOUT_STATE (one is under way), MODEL_NOT_FOUND, SPACE_MISMATCH (the gallery is there already).
+   */
+  startRollout(
+    request: StartRolloutRequest,
+    callback: (error: ServiceError | null, response: StartRolloutResponse) => void,
+  ): ClientUnaryCall;
+  startRollout(
+    request: StartRolloutRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: StartRolloutResponse) => void,
+  ): ClientUnaryCall;
+  startRollout(
+    request: StartRolloutRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: StartRolloutResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Keeps faces through both models for the fit. A result for every sample is sent as soon as it is known; a sample that is refused
+   * never stops the others. The server reads no further while results are not taken, so read while you write.
+   *
+   * Errors: INVALID_ARGUMENT when options come later than first, ROLLOUT_STATE; everything else is the result of a sample: the codes
+   * of images, faces, vectors and names, EMBEDDER_MISSING.
+   */
+  addRolloutPairs(): ClientDuplexStream<AddRolloutPairsRequest, AddRolloutPairsResponse>;
+  addRolloutPairs(options: Partial<CallOptions>): ClientDuplexStream<AddRolloutPairsRequest, AddRolloutPairsResponse>;
+  addRolloutPairs(
+    metadata: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientDuplexStream<AddRolloutPairsRequest, AddRolloutPairsResponse>;
+  /**
+   * Fits the whole ladder of estimators on the pairs and asks the gates. It takes minutes: sends how far it is, and last the rollout.
+   * It succeeds also when a gate refuses: the state is then FITTED, and `fit.gates` says why. Errors: ROLLOUT_STATE.
+   */
+  fitRollout(request: FitRolloutRequest, options?: Partial<CallOptions>): ClientReadableStream<FitRolloutResponse>;
+  fitRollout(
+    request: FitRolloutRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<FitRolloutResponse>;
+  /** What the newest fit measured, with curves. Errors: ROLLOUT_STATE (before a fit). */
+  getRolloutReport(
+    request: GetRolloutReportRequest,
+    callback: (error: ServiceError | null, response: GetRolloutReportResponse) => void,
+  ): ClientUnaryCall;
+  getRolloutReport(
+    request: GetRolloutReportRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetRolloutReportResponse) => void,
+  ): ClientUnaryCall;
+  getRolloutReport(
+    request: GetRolloutReportRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetRolloutReportResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Opens the new space beside the old one and maps the gallery into it; from then on writes go to both, and the old one serves. Sends
+   * how far it is, and last the rollout. Errors: GATE_REFUSED, ROLLOUT_STATE.
+   */
+  shadowRollout(
+    request: ShadowRolloutRequest,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<ShadowRolloutResponse>;
+  shadowRollout(
+    request: ShadowRolloutRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<ShadowRolloutResponse>;
+  /** Lets the new space answer a share of the image probes, and all searches in some groups. Errors: ROLLOUT_STATE. */
+  canaryRollout(
+    request: CanaryRolloutRequest,
+    callback: (error: ServiceError | null, response: CanaryRolloutResponse) => void,
+  ): ClientUnaryCall;
+  canaryRollout(
+    request: CanaryRolloutRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CanaryRolloutResponse) => void,
+  ): ClientUnaryCall;
+  canaryRollout(
+    request: CanaryRolloutRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CanaryRolloutResponse) => void,
+  ): ClientUnaryCall;
+  /** The new space serves from now on. Errors: ROLLOUT_STATE, GATE_REFUSED (the graph or the live probes speak against it). */
+  activateRollout(
+    request: ActivateRolloutRequest,
+    callback: (error: ServiceError | null, response: ActivateRolloutResponse) => void,
+  ): ClientUnaryCall;
+  activateRollout(
+    request: ActivateRolloutRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ActivateRolloutResponse) => void,
+  ): ClientUnaryCall;
+  activateRollout(
+    request: ActivateRolloutRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ActivateRolloutResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Photos that are at hand take the places of mapped templates. A result for every sample is sent as soon as it is known; a sample that
+   * is refused never stops the others. The server reads no further while results are not taken, so read while you write.
+   *
+   * Errors: INVALID_ARGUMENT when options come later than first, ROLLOUT_STATE; everything else is the result of a sample: the codes
+   * of images, faces and names, IDENTITY_NOT_FOUND, EMBEDDER_MISSING.
+   */
+  backfillRollout(): ClientDuplexStream<BackfillRolloutRequest, BackfillRolloutResponse>;
+  backfillRollout(options: Partial<CallOptions>): ClientDuplexStream<BackfillRolloutRequest, BackfillRolloutResponse>;
+  backfillRollout(
+    metadata: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientDuplexStream<BackfillRolloutRequest, BackfillRolloutResponse>;
+  /** Whose photos to look for first. Errors: ROLLOUT_STATE. */
+  listBackfillCandidates(
+    request: ListBackfillCandidatesRequest,
+    callback: (error: ServiceError | null, response: ListBackfillCandidatesResponse) => void,
+  ): ClientUnaryCall;
+  listBackfillCandidates(
+    request: ListBackfillCandidatesRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListBackfillCandidatesResponse) => void,
+  ): ClientUnaryCall;
+  listBackfillCandidates(
+    request: ListBackfillCandidatesRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListBackfillCandidatesResponse) => void,
+  ): ClientUnaryCall;
+  /** The newest rollout of the gallery, also when it has ended. */
+  getRollout(
+    request: GetRolloutRequest,
+    callback: (error: ServiceError | null, response: GetRolloutResponse) => void,
+  ): ClientUnaryCall;
+  getRollout(
+    request: GetRolloutRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetRolloutResponse) => void,
+  ): ClientUnaryCall;
+  getRollout(
+    request: GetRolloutRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetRolloutResponse) => void,
+  ): ClientUnaryCall;
+  /** The old space serves again, with everybody in it. Errors: ROLLOUT_STATE (once it is completing). */
+  rollbackRollout(
+    request: RollbackRolloutRequest,
+    callback: (error: ServiceError | null, response: RollbackRolloutResponse) => void,
+  ): ClientUnaryCall;
+  rollbackRollout(
+    request: RollbackRolloutRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RollbackRolloutResponse) => void,
+  ): ClientUnaryCall;
+  rollbackRollout(
+    request: RollbackRolloutRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RollbackRolloutResponse) => void,
+  ): ClientUnaryCall;
+  /** The old vectors go; there is no way back. Errors: ROLLOUT_STATE (before the grace period is over). */
+  completeRollout(
+    request: CompleteRolloutRequest,
+    callback: (error: ServiceError | null, response: CompleteRolloutResponse) => void,
+  ): ClientUnaryCall;
+  completeRollout(
+    request: CompleteRolloutRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CompleteRolloutResponse) => void,
+  ): ClientUnaryCall;
+  completeRollout(
+    request: CompleteRolloutRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CompleteRolloutResponse) => void,
+  ): ClientUnaryCall;
 }
 
 export const AdminServiceClient = makeGenericClientConstructor(

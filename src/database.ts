@@ -283,35 +283,47 @@ class EmbeddedDatabase implements Database {
     this.#check(request);
     const startedMs = performance.now();
     const search = parseSearch(request);
-    const gallery = this.#gallery(request.gallery);
     const sample = parseSample(request);
-    const space = this.#opened.door.spaceFor(gallery, search.groups);
-    const probe = await makeProbe(this.#embedders, gallery, sample, {
-      faces: parseFaceChoice(request.faces),
-      space,
-      signal: request.signal,
+    const faces = parseFaceChoice(request.faces);
+    return this.#inItsSpace(request.gallery, async (gallery) => {
+      const space = this.#opened.door.spaceFor(gallery, search.groups);
+      const probe = await makeProbe(this.#embedders, gallery, sample, { faces, space, signal: request.signal });
+      const answer = await this.#search(gallery, probe, search, request.signal, startedMs);
+      const identity = answer.decision === 'match' ? (answer.candidates[0]?.identity ?? null) : null;
+      this.#opened.door.compare(gallery, seen(probe, sample), identity);
+      return answer;
     });
-    const answer = await this.#search(gallery, probe, search, request.signal, startedMs);
-    const identity = answer.decision === 'match' ? (answer.candidates[0]?.identity ?? null) : null;
-    this.#opened.door.compare(gallery, seen(probe, sample), identity);
-    return answer;
+  }
+
+  /** A rollout may change the spaces of a gallery while a sample is embedded: then it is embedded again. */
+  async #inItsSpace<T>(name: string | undefined, work: (gallery: GalleryRecord) => Promise<T>): Promise<T> {
+    for (;;) {
+      const gallery = this.#gallery(name);
+      try {
+        return await work(gallery);
+      } catch (error) {
+        const { space, beside } = this.#gallery(name);
+        const hasMoved = space !== gallery.space || beside?.space !== gallery.beside?.space;
+        if (!hasMoved || !isHarmonidError(error) || error.code !== 'SPACE_MISMATCH') throw error;
+      }
+    }
   }
 
   async identifyFaces(request: IdentifyFacesRequest): Promise<readonly Identification[]> {
     this.#check(request);
     const startedMs = performance.now();
     const search = parseSearch(request);
-    const gallery = this.#gallery(request.gallery);
-    const space = this.#opened.door.spaceFor(gallery, search.groups);
-    const embedder = await embedderFor(this.#embedders, gallery, space);
-    const { faces, timings } = await embedder.embedImage(parseBytes(request.image, 'image'), {
-      signal: request.signal,
+    const image = parseBytes(request.image, 'image');
+    return this.#inItsSpace(request.gallery, async (gallery) => {
+      const space = this.#opened.door.spaceFor(gallery, search.groups);
+      const embedder = await embedderFor(this.#embedders, gallery, space);
+      const { faces, timings } = await embedder.embedImage(image, { signal: request.signal });
+      return Promise.all(
+        faces.map(({ face, vector }) =>
+          this.#search(gallery, { space, vector, face, timings }, search, request.signal, startedMs),
+        ),
+      );
     });
-    return Promise.all(
-      faces.map(({ face, vector }) =>
-        this.#search(gallery, { space, vector, face, timings }, search, request.signal, startedMs),
-      ),
-    );
   }
 
   async verify(request: VerifyRequest): Promise<Verification> {
@@ -319,30 +331,25 @@ class EmbeddedDatabase implements Database {
     const startedMs = performance.now();
     const identity = parseIdentityId(request.identity);
     const threshold = parseThreshold(request.threshold);
-    const gallery = this.#gallery(request.gallery);
-    // An unknown person is told before the image is worked on.
-    this.#index.getIdentity(gallery.gallery, identity);
-    const probe = await makeProbe(this.#embedders, gallery, parseSample(request), {
-      faces: parseFaceChoice(request.faces),
-      signal: request.signal,
+    const sample = parseSample(request);
+    const faces = parseFaceChoice(request.faces);
+    return this.#inItsSpace(request.gallery, async ({ gallery }) => {
+      // An unknown person is told before the image is worked on.
+      this.#index.getIdentity(gallery, identity);
+      const probe = await makeProbe(this.#embedders, this.#gallery(gallery), sample, { faces, signal: request.signal });
+      const searchedMs = performance.now();
+      const { space, vector } = probe;
+      const answer = this.#index.verify({ gallery, space, identity, probe: vector, threshold });
+      const endedMs = performance.now();
+      return {
+        gallery,
+        space,
+        identity,
+        ...answer,
+        face: probe.face,
+        timings: { ...probe.timings, searchMs: endedMs - searchedMs, totalMs: endedMs - startedMs },
+      };
     });
-    const searchedMs = performance.now();
-    const answer = this.#index.verify({
-      gallery: gallery.gallery,
-      space: probe.space,
-      identity,
-      probe: probe.vector,
-      threshold,
-    });
-    const endedMs = performance.now();
-    return {
-      gallery: gallery.gallery,
-      space: probe.space,
-      identity,
-      ...answer,
-      face: probe.face,
-      timings: { ...probe.timings, searchMs: endedMs - searchedMs, totalMs: endedMs - startedMs },
-    };
   }
 
   async embed(request: EmbedRequest): Promise<EmbedAnswer> {

@@ -4,7 +4,14 @@
 import { defaultGallery, type CallOptions } from './api.js';
 import { HarmonidError } from './errors.js';
 import type { RolloutService } from './migrate/rollout-service.js';
-import { gateNames, type Rollouts, type RolloutTarget, type StartRolloutRequest } from './migrate/rollout.js';
+import {
+  estimators,
+  gateNames,
+  type Estimator,
+  type Rollouts,
+  type RolloutTarget,
+  type StartRolloutRequest,
+} from './migrate/rollout.js';
 import { parseGalleryName, parseGroups, parseIdentityId, parseThreshold } from './requests.js';
 import { dimensionsMax } from './vector.js';
 
@@ -26,13 +33,14 @@ export function rolloutsOf(steps: RolloutService, check: (options: CallOptions) 
         {
           far: request.far === undefined ? null : parseWithin(request.far, 'far', 1e-6, 0.1),
           seed: parseWhole(request.seed ?? 1, 'seed', 0, 2 ** 31 - 1),
+          estimators: parseEstimators(request.estimators ?? estimators),
         },
         request.signal,
       ),
     report: async (request) => steps.report(galleryOf(request)),
     shadow: (request) => {
       const { collectPairs } = request;
-      if (collectPairs && collectPairs.consent !== true) {
+      if (collectPairs && !isConsent(collectPairs.consent)) {
         throw invalid('live probes are kept as pairs only with the consent of the people (consent: true)');
       }
       const overrule = request.overrule ?? [];
@@ -86,6 +94,12 @@ function parseTarget({
   };
 }
 
+function parseEstimators(given: readonly Estimator[]): readonly Estimator[] {
+  const unknown = given.find((estimator) => !estimators.includes(estimator));
+  if (unknown === undefined && given.length > 0) return given;
+  throw invalid(`estimators is "${given.join(', ')}", at least one of ${estimators.join(', ')} is wanted`);
+}
+
 async function* parsedPeople<T extends { readonly person?: string | undefined }>(
   samples: AsyncIterable<T> | Iterable<T>,
 ): AsyncIterable<T> {
@@ -112,4 +126,9 @@ function parseWhole(value: number, argument: string, from: number, to: number): 
 
 function invalid(message: string): HarmonidError {
   return new HarmonidError('INVALID_ARGUMENT', message);
+}
+
+/** The type allows nothing else; a caller in JavaScript does. */
+function isConsent(consent: unknown): boolean {
+  return consent === true;
 }

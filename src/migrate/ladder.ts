@@ -12,9 +12,6 @@ import { columnMeans, meanNorm, subtractFromRows } from './matrix.js';
 import type { PairSet } from './pair-set.js';
 import { fitResidual, type ResidualSettings } from './residual-fit.js';
 
-export const estimators = ['procrustes', 'ridge', 'kernel', 'residual', 'ensemble'] as const;
-export type Estimator = (typeof estimators)[number];
-
 /** One estimator with its settings: what is fitted, and told to people. */
 export type Rung =
   | { readonly estimator: 'procrustes' }

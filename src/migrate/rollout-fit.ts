@@ -20,7 +20,7 @@ import type { Algebra } from './dense-algebra.js';
 import { askGates, flipsOf } from './gates.js';
 import { ladder, rungName, RungFitter, type Rung } from './ladder.js';
 import { foldOf, pairsOf, pairSetDigest, reversed, type PairSet } from './pair-set.js';
-import type { AdapterManifest, FitCurve, FitReport, RolloutProgress, ThresholdCell } from './rollout.js';
+import type { AdapterManifest, Estimator, FitCurve, FitReport, RolloutProgress, ThresholdCell } from './rollout.js';
 import { mapThrough, selectRung } from './selection.js';
 
 export interface FitQuestion {
@@ -29,6 +29,8 @@ export interface FitQuestion {
   readonly far: number | null;
   readonly threshold: number;
   readonly seed: number;
+  /** At least one. */
+  readonly estimators: readonly Estimator[];
   /** Of people whose groups are known. */
   readonly groups: Readonly<Record<string, readonly string[]>>;
   /** See gates.ts. */
@@ -67,7 +69,7 @@ export async function fitRollout(
 ): Promise<FitOutcome> {
   const { pairs, seed } = question;
   if (pairs.people.length < peopleMin) throw tooFew(pairs, peopleMin);
-  const rungs = ladder(seed);
+  const rungs = ladder(seed).filter(({ estimator }) => question.estimators.includes(estimator));
   const far = question.far ?? (await farOf(algebra, pairs, question.threshold));
   const outerSteps = folds * selectionFolds * rungs.length;
   const total = outerSteps + selectionFolds * rungs.length;

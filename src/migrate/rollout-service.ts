@@ -214,14 +214,14 @@ export class RolloutService {
 
   fit(
     gallery: string,
-    { far, seed }: { readonly far: number | null; readonly seed: number },
+    settings: Pick<FitQuestion, 'far' | 'seed' | 'estimators'>,
     signal: AbortSignal | undefined,
   ): AsyncGenerator<RolloutProgress, Rollout, void> {
     return this.#long(gallery, 'fit', signal, async (onProgress, stop) => {
       const { store } = this.#context;
       const record = store.get(gallery);
       this.#refuseUnless(gallery, record, ['draft', 'fitted', 'gated']);
-      const { question, names } = this.#question(gallery, record, far, seed);
+      const { question, names } = this.#question(gallery, record, settings);
       const thread = startMigrateThread();
       let outcome: FitOutcome;
       try {
@@ -256,8 +256,7 @@ export class RolloutService {
   #question(
     gallery: string,
     { from, to }: RolloutRecord,
-    far: number | null,
-    seed: number,
+    settings: Pick<FitQuestion, 'far' | 'seed' | 'estimators'>,
   ): { readonly question: FitQuestion; readonly names: ReadonlyMap<string, string> } {
     const { index, clock } = this.#context;
     const pairs: { person: string; from: UnitVector; to: UnitVector }[] = [];
@@ -280,10 +279,9 @@ export class RolloutService {
     return {
       names,
       question: {
+        ...settings,
         pairs: makePairSet(from, to, pairs),
-        far,
         threshold: index.getGallery(gallery).threshold,
-        seed,
         groups,
         belonging: own === 0 ? null : matching / own,
         nowMs: clock(),

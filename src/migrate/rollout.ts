@@ -83,6 +83,10 @@ export interface Rollout {
   readonly journal: readonly JournalEntry[];
 }
 
+/** From the simplest to the richest. */
+export const estimators = ['procrustes', 'ridge', 'kernel', 'residual', 'ensemble'] as const;
+export type Estimator = (typeof estimators)[number];
+
 // ── Fit and gates ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 export const gateNames = [
@@ -232,6 +236,8 @@ export interface FitRolloutRequest extends RolloutCall {
   readonly far?: number | undefined;
   /** Default 1. */
   readonly seed?: number | undefined;
+  /** Which of the ladder are tried. Default: all; fewer are quicker. */
+  readonly estimators?: readonly Estimator[] | undefined;
 }
 
 export interface ShadowRolloutRequest extends RolloutCall {

@@ -80,6 +80,7 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   'cli-progress': ['cli/'],
   'cli-table3': ['cli/', 'evaluate/'],
   pino: ['cli/'],
+  vega: ['evaluate/plots.ts'],
 };
 
 interface Import {

@@ -110,8 +110,3 @@ function difference(value: number, unit: Unit): string {
 function unsigned(text: string): string {
   return text.replace(/^\+/, '');
 }
-
-/** Whether it keeps the new model from serving. */
-export function isRefusing({ verdict, overruled }: Gate): boolean {
-  return !overruled && (verdict === 'refused' || verdict === 'not-measurable');
-}

@@ -15,7 +15,8 @@ import type {
   RolloutTarget,
 } from '../migrate/rollout.js';
 import { gateNames } from '../migrate/rollout.js';
-import { amount, gateWords, isRefusing, missText, wantedText } from './gate-words.js';
+import { isRefusing } from '../migrate/gates.js';
+import { amount, gateWords, missText, wantedText } from './gate-words.js';
 import {
   badge,
   code,

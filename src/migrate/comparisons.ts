@@ -30,7 +30,7 @@ export interface Comparisons {
   readonly peopleCount: number;
 }
 
-export const histogramBins = 128;
+export const histogramBins = 1024;
 
 /** A one-to-many search for one image. */
 export interface Search {

@@ -59,6 +59,8 @@ const fpir = 1e-2;
 const calibrationFars = [1e-4, 1e-3, 1e-2] as const;
 /** Expected events behind a rate that is believed (Doddington's rule of 30). */
 const eventsMin = 30;
+/** Bars of a report's histogram. */
+const barsMax = 80;
 
 /** @throws INVALID_ARGUMENT when there are too few people to split, CANCELLED */
 export async function fitRollout(
@@ -215,11 +217,20 @@ function curveOf(row: Row, comparisons: Comparisons): FitCurve {
   const grid = (from: number, to: number, steps: number): readonly number[] =>
     Array.from({ length: steps + 1 }, (_, i) => 10 ** (from + ((to - from) * i) / steps));
   const { genuine, impostorHistogram, impostorCount } = comparisons;
-  const counts = new Float64Array(histogramBins);
+  const genuineHistogram = new Float64Array(histogramBins);
   for (const distance of genuine) {
     const bin = Math.min(histogramBins - 1, Math.floor((distance * histogramBins) / 4));
-    counts[bin] = (counts[bin] as number) + 1;
+    genuineHistogram[bin] = (genuineHistogram[bin] as number) + 1;
   }
+  // As far as there is anything: distances of one model may all lie below 1.
+  const last = impostorHistogram.findLastIndex((count) => count > impostorCount * 1e-4);
+  const each = Math.max(1, Math.ceil((last + 1) / barsMax));
+  const bars = Math.ceil((last + 1) / each);
+  const sharesOf = (counts: Float64Array, total: number): readonly number[] =>
+    Array.from({ length: bars }, (_, bar) => {
+      const slice = counts.subarray(bar * each, (bar + 1) * each);
+      return slice.reduce((sum, count) => sum + count, 0) / Math.max(1, total);
+    });
   return {
     row,
     name: rowNames[row],
@@ -229,9 +240,9 @@ function curveOf(row: Row, comparisons: Comparisons): FitCurve {
     det: grid(-3, -0.5, 25)
       .map((rate) => [rate, fnirAt(comparisons, rate)] as const)
       .filter(([rate, fnir]) => rate * comparisons.searches.length >= eventsMin && Number.isFinite(fnir)),
-    genuineHistogram: Array.from(counts, (count) => count / Math.max(1, genuine.length)),
-    impostorHistogram: Array.from(impostorHistogram, (count) => count / Math.max(1, impostorCount)),
-    binMax: 4,
+    genuineHistogram: sharesOf(genuineHistogram, genuine.length),
+    impostorHistogram: sharesOf(impostorHistogram, impostorCount),
+    binMax: (bars * each * 4) / histogramBins,
   };
 }
 

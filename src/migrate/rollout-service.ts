@@ -345,7 +345,8 @@ export class RolloutService {
     const overruled = gates.filter(({ gate, verdict }) => request.overrule.includes(gate) && verdict !== 'passed');
     const native = fit.cells.find(({ probe, template }) => probe === 'new' && template === 'native');
     const isMeasured = native?.support === 'measured';
-    const mapped = store.report(gallery)?.calibration ?? [];
+    const report = store.report(gallery);
+    const mapped = report?.calibration ?? [];
     await store.put(gallery, {
       record: {
         ...record,
@@ -358,7 +359,7 @@ export class RolloutService {
         overruled.length === 0
           ? 'shadow: the gallery is being mapped'
           : `shadow, overruling ${overruled.map(({ gate }) => gate).join(', ')}: the gallery is being mapped`,
-      documents: noCounts,
+      documents: { ...noCounts, ...(report && RolloutStore.reportDocument({ ...report, gates })) },
       lanes: [
         {
           kind: 'open',

@@ -26,6 +26,7 @@ export function pairsCommand(run: Run): Command {
     'pairs',
     `Embeds every photo (${photoExtensions.join(' ')}) of a folder that holds one folder a person with both models, and keeps the vectors for the fit. The people need not be enrolled.`,
   );
+  command.summary('adds faces in both spaces, from a folder that holds one folder a person');
   photosOptions(command);
   describe(
     command,
@@ -73,6 +74,7 @@ export function backfillCommand(run: Run): Command {
     'backfill',
     `Embeds every photo (${photoExtensions.join(' ')}) of a folder that holds one folder a person with the new model, in the places of mapped templates. \`harmonid rollout order\` lists whose photos help most.`,
   );
+  command.summary('puts photos in the places of mapped templates, from a folder that holds one folder a person');
   photosOptions(command);
   describe(
     command,

@@ -56,7 +56,7 @@ export function reportCommand(run: Run): Command {
     'report',
     'Shows what the newest fit measured: VAL at its FAR, gates, estimators, thresholds, people lost.',
   );
-  command.option('--html <file>', 'also write a page with the curves');
+  command.option('--html <file>', 'also write a page with the curves (readable by its owner only)');
   describe(
     command,
     ['harmonid rollout report lobby', 'harmonid rollout report lobby --html report.html'],
@@ -70,7 +70,8 @@ export function reportCommand(run: Run): Command {
         rollout: await rollouts.get(asked),
       }));
       if (options.html !== undefined) {
-        await writeFile(options.html, await pageOf(report, rollout));
+        // It names people.
+        await writeFile(options.html, await pageOf(report, rollout), { mode: 0o600 });
         note(terminal, `written: ${options.html}`);
       }
       if (options.json) printJson(terminal, report);

@@ -6,6 +6,7 @@
 import { inspect } from 'node:util';
 import { CommanderError } from 'commander';
 import { asHarmonidError, isHarmonidError, type ErrorCode, type HarmonidError } from '../errors.js';
+import { refusedGateLines } from './rollout-text.js';
 import { jsonValue, note, painter, type Terminal } from './terminal.js';
 
 /** What the process says when it ends; printed in every command's help. */
@@ -70,6 +71,7 @@ export function reportFailure(terminal: Terminal, error: unknown, options: Failu
     const paint = painter(terminal, 'stderr');
     const next = nextStep(known);
     note(terminal, `${paint('red', 'harmonid:')} ${known.message} ${paint('dim', `(${known.code})`)}`);
+    if (known.code === 'GATE_REFUSED') for (const line of refusedGateLines(known.details)) note(terminal, `  ${line}`);
     if (next) note(terminal, `  ${next}`);
     if (options.verbose) note(terminal, inspect(error, { depth: 6 }));
     else if (known.code === 'INTERNAL') note(terminal, '  --verbose shows where it comes from');
@@ -128,6 +130,10 @@ const nextSteps: Partial<Record<ErrorCode, string>> = {
   LIMIT_EXCEEDED:
     '`harmonid remove-template` makes room, `harmonid gallery set --templates-max` raises the limit of templates',
   MODEL_NOT_FOUND: '`harmonid models list` shows what there is, `harmonid models add FOLDER` adds one',
+  ROLLOUT_NOT_FOUND: '`harmonid rollout start GALLERY --to PACK` begins one',
+  ROLLOUT_STATE: '`harmonid rollout status GALLERY` shows the state, what was done, and what comes next',
+  GATE_REFUSED:
+    '`harmonid rollout report GALLERY` shows what was measured; `harmonid rollout shadow GALLERY --overrule GATE` goes on all the same',
   PROVIDER_UNAVAILABLE: '--provider auto takes the best that starts, --provider cpu always does',
   DATA_NOT_FOUND:
     'enroll somebody first (`harmonid enroll`, `harmonid import`), name another directory with --data, or a server with --server HOST:PORT',

@@ -23,6 +23,7 @@ import { listCommand } from './commands/list.js';
 import { modelsCommand } from './commands/models.js';
 import { removeTemplateCommand } from './commands/remove-template.js';
 import { restoreCommand } from './commands/restore.js';
+import { rolloutCommand } from './commands/rollout.js';
 import { serveCommand } from './commands/serve.js';
 import { showCommand } from './commands/show.js';
 import { statsCommand } from './commands/stats.js';
@@ -54,7 +55,7 @@ function assemble(run: Run): Command {
     program.addCommand(make(run));
   for (const make of [backupCommand, restoreCommand, checkCommand]) program.addCommand(make(run));
   program.commandsGroup('Models:');
-  for (const make of [embedCommand, modelsCommand, evaluateCommand]) program.addCommand(make(run));
+  for (const make of [embedCommand, modelsCommand, evaluateCommand, rolloutCommand]) program.addCommand(make(run));
   program.addHelpText(
     'after',
     `

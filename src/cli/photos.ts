@@ -8,7 +8,8 @@ import { readdir, readFile, stat } from 'node:fs/promises';
 import { basename, extname, join } from 'node:path';
 import { HarmonidError } from '../errors.js';
 import { usageError } from './failure.js';
-import type { Terminal } from './terminal.js';
+import { note, type Terminal } from './terminal.js';
+import { printable } from './wording.js';
 
 /** The bytes of a photo. @throws usage errors for names that cannot be read */
 export async function readPhoto(terminal: Terminal, path: string): Promise<Uint8Array> {
@@ -88,6 +89,16 @@ export async function listPeople(directory: string): Promise<PeopleFolder> {
     }
   }
   return { photos, people, ignored };
+}
+
+/** Names what was left out of a folder. */
+export function noteIgnored(terminal: Terminal, ignored: PeopleFolder['ignored']): void {
+  if (ignored.length === 0) return;
+  const shown = ignored.slice(0, 5).map(printable).join(', ');
+  note(
+    terminal,
+    `ignored, not photos of a person: ${shown}${ignored.length > 5 ? ` and ${ignored.length - 5} more` : ''}`,
+  );
 }
 
 interface Entry {

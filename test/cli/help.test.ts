@@ -33,6 +33,18 @@ const commands = [
   'models add',
   'models show',
   'evaluate verification',
+  'rollout start',
+  'rollout pairs',
+  'rollout fit',
+  'rollout report',
+  'rollout shadow',
+  'rollout canary',
+  'rollout activate',
+  'rollout backfill',
+  'rollout order',
+  'rollout status',
+  'rollout rollback',
+  'rollout complete',
 ];
 
 describe('help', function () {
@@ -89,6 +101,23 @@ describe('bad usage', function () {
     ['enroll alice x.jpg --attribute office', 2, /KEY=VALUE/],
     ['gallery set lobby --refuse UGLY', 2, /TOO_SMALL/],
     ['evaluate verification --images absent --pairs pairs.txt', 2, /no such directory: absent/],
+    ['rollout status', 2, /missing required argument 'gallery'/],
+    ['rollout status lobby', 1, /no data directory at \.\/data \(DATA_NOT_FOUND\)/],
+    ['rollout start lobby', 2, /--to PACK[^]*harmonid rollout start --help/],
+    ['rollout start lobby --to a --to-space b', 2, /--to PACK/],
+    ['rollout start lobby --to-space v3 --dimensions 8', 2, /--dimensions and --threshold/],
+    ['rollout start lobby --to a --threshold 1', 2, /go with --to-space/],
+    ['rollout pairs lobby', 2, /--images <dir>/],
+    ['rollout pairs lobby --images absent', 2, /no such directory: absent/],
+    ['rollout backfill lobby --images . --aligned chip', 2, /arcface112/],
+    ['rollout fit lobby --far 2', 2, /rate between 0 and 1/],
+    ['rollout shadow lobby --overrule luck', 2, /Known gates are enough-people,/],
+    ['rollout shadow lobby --collect-pairs --consent', 2, /--retention-days/],
+    ['rollout shadow lobby --collect-pairs --retention-days 30', 2, /--consent/],
+    ['rollout shadow lobby --consent', 2, /go with --collect-pairs/],
+    ['rollout canary lobby', 2, /--share or --group/],
+    ['rollout rollback lobby', 2, /--yes/],
+    ['rollout complete lobby --now', 2, /--yes/],
   ];
   for (const [args, code, says] of cases) {
     it(`\`harmonid ${args}\` exits ${code} and says what to do`, async () => {

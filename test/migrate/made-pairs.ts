@@ -2,6 +2,7 @@
  * Pairs with a known relation: people are points of a normal distribution, every image is its person with noise, and each model sees it through a map of
  * its own: a rotation, or one that bends.
  */
+import type { PairSample } from '../../src/api.js';
 import { makePairSet, type PairSet } from '../../src/migrate/pair-set.js';
 import { makeRandom } from '../../src/random.js';
 
@@ -44,6 +45,17 @@ export function madePairs(made: Partial<MadePairs> = {}): PairSet {
     });
   }).flat();
   return makePairSet({ space: 'old:1', dimensions }, { space: 'new:1', dimensions: dimensionsTo }, pairs);
+}
+
+/** As a rollout takes them, one a pair. */
+export function samplesOf({ people, personOf, from, to, vectorsFrom, vectorsTo }: PairSet): readonly PairSample[] {
+  return Array.from(personOf, (person, row) => ({
+    person: people[person],
+    vectors: {
+      from: vectorsFrom.data.subarray(row * from.dimensions, (row + 1) * from.dimensions),
+      to: vectorsTo.data.subarray(row * to.dimensions, (row + 1) * to.dimensions),
+    },
+  }));
 }
 
 export function unit(values: readonly number[]): number[] {

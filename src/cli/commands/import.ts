@@ -5,13 +5,13 @@
  * has (by the digest of the file) is not sent again: an import that is repeated or was interrupted adds nothing twice,
  * however much later.
  */
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { Command } from 'commander';
-import { defaultGallery, type Database, type EnrollRequest } from '../../api.js';
-import { asHarmonidError, HarmonidError, isHarmonidError } from '../../errors.js';
+import { defaultGallery, type Database, type EnrollAnswer, type EnrollRequest, type ImportResult } from '../../api.js';
+import { isHarmonidError } from '../../errors.js';
 import { sha256 } from '../../requests.js';
 import { withDatabase } from '../connection.js';
-import { exitCodes, failureJson, usageError, type ExitCode, type FailureJson } from '../failure.js';
+import { usageError, type ExitCode } from '../failure.js';
 import {
   describe,
   duplicatesOption,
@@ -24,12 +24,12 @@ import {
   wholeNumber,
   type FaceChoice,
 } from '../options.js';
-import { listPeople, photoExtensions, type PeopleFolder, type PersonPhoto } from '../photos.js';
-import { startProgress } from '../progress.js';
+import { endOfPhotos, sendPhotos, type RefusedPhoto } from '../photo-stream.js';
+import { listPeople, noteIgnored, photoExtensions, type PeopleFolder } from '../photos.js';
 import { refusalText } from '../refusals.js';
 import type { Run } from '../run.js';
 import { note, painter, printJson, printLine, type Terminal } from '../terminal.js';
-import { counted, printable } from '../wording.js';
+import { counted } from '../wording.js';
 import { importTemplates, type TemplateImportOptions } from './import-templates.js';
 
 interface ImportOptions extends TemplateImportOptions {
@@ -57,12 +57,6 @@ interface ImportReport {
   readonly seconds: number;
   /** False when it was interrupted or failed on the way. */
   readonly complete: boolean;
-}
-
-interface RefusedPhoto {
-  readonly photo: string;
-  readonly identity: string;
-  readonly error: FailureJson;
 }
 
 export function importCommand(run: Run): Command {
@@ -128,86 +122,66 @@ async function importFolder(
   // Only the default gallery makes itself; a typing error is told before the first photo.
   if (gallery !== defaultGallery) await database.getGallery({ gallery, signal: terminal.interrupt });
 
-  const startedMs = performance.now();
-  const tally = new Tally();
-  let failure: HarmonidError | undefined;
-  const progress = startProgress(terminal, folder.photos.length, 'photos');
-  try {
-    const requests = enrollmentsOf(database, folder.photos, tally, options);
-    for await (const result of database.importAll(requests, { signal: terminal.interrupt })) {
-      const photo = tally.takeSent(result.index);
-      // What was cancelled is not refused: the next import takes it.
-      if (result.error && isHarmonidError(result.error) && result.error.code === 'CANCELLED') continue;
-      if (result.error) tally.refuse(photo, result.error);
-      else tally.enroll(photo, result.answer.created);
-      progress.reach(tally.done);
-    }
-  } catch (error) {
-    failure = asHarmonidError(error);
-  } finally {
-    progress.stop();
-  }
+  const counts = { peopleCreated: 0, enrolled: 0, alreadyThere: 0 };
+  const enrolledPeople = new Set<string>();
+  let person: string | undefined;
+  let digests = new Set<string>();
+  const end = await sendPhotos<EnrollRequest, ImportResult & { readonly answer: EnrollAnswer }>(
+    terminal,
+    folder.photos,
+    {
+      sampleOf: async ({ identity }, image) => {
+        if (identity !== person) {
+          person = identity;
+          digests = await enrolledDigests(database, options.gallery, person);
+        }
+        const digest = sha256(image);
+        if (digests.has(digest)) {
+          counts.alreadyThere++;
+          return undefined;
+        }
+        digests.add(digest);
+        return enrollmentOf(identity, image, options);
+      },
+      send: (requests) => database.importAll(requests, { signal: terminal.interrupt }),
+      take: ({ answer }, { identity }) => {
+        counts.enrolled++;
+        enrolledPeople.add(identity);
+        if (answer.created) counts.peopleCreated++;
+      },
+    },
+  );
+  const { refused, seconds, complete } = end;
   const report: ImportReport = {
     gallery,
     people: folder.people,
     photos: folder.photos.length,
-    ...tally.counts(),
+    peopleCreated: counts.peopleCreated,
+    peopleEnrolled: enrolledPeople.size,
+    enrolled: counts.enrolled,
+    alreadyThere: counts.alreadyThere,
+    refused,
     ignored: folder.ignored,
-    seconds: Number(((performance.now() - startedMs) / 1000).toFixed(3)),
-    complete: !failure && !terminal.interrupt.aborted,
+    seconds,
+    complete,
   };
   if (options.report !== undefined) await writeFile(options.report, `${JSON.stringify(report, null, 2)}\n`);
   if (options.json) printJson(terminal, report);
   else printReport(terminal, report, options.show);
-  if (terminal.interrupt.aborted) {
-    note(terminal, 'interrupted: what was enrolled stays; repeat the import to go on');
-    return exitCodes.interrupted;
-  }
-  if (failure) {
-    note(terminal, 'stopped: what was enrolled stays; repeat the import to go on');
-    throw failure;
-  }
-  return report.refused.length > 0 && !options.allowRefused ? exitCodes.refused : exitCodes.done;
+  const kept = 'what was enrolled stays; repeat the import to go on';
+  return endOfPhotos(terminal, end, { kept, allowRefused: options.allowRefused ?? false });
 }
 
-/** The enrolments, read from disk as the import asks for them. */
-async function* enrollmentsOf(
-  database: Database,
-  photos: readonly PersonPhoto[],
-  tally: Tally,
-  options: ImportOptions,
-): AsyncGenerator<EnrollRequest> {
-  let person: string | undefined;
-  let digests = new Set<string>();
-  for (const photo of photos) {
-    if (photo.identity !== person) {
-      person = photo.identity;
-      digests = await enrolledDigests(database, options.gallery, person);
-    }
-    let image: Uint8Array;
-    try {
-      image = await readFile(photo.path);
-    } catch (cause) {
-      tally.refuse(photo, new HarmonidError('IMAGE_UNREADABLE', 'the file cannot be read', { cause }));
-      continue;
-    }
-    const digest = sha256(image);
-    if (digests.has(digest)) {
-      tally.alreadyThere++;
-      continue;
-    }
-    digests.add(digest);
-    tally.send(photo);
-    yield {
-      gallery: options.gallery,
-      identity: photo.identity,
-      images: [image],
-      groups: options.group,
-      faces: options.faces,
-      duplicates: options.duplicates,
-      refuseReasons: options.anyQuality ? [] : undefined,
-    };
-  }
+function enrollmentOf(identity: string, image: Uint8Array, options: ImportOptions): EnrollRequest {
+  return {
+    gallery: options.gallery,
+    identity,
+    images: [image],
+    groups: options.group,
+    faces: options.faces,
+    duplicates: options.duplicates,
+    refuseReasons: options.anyQuality ? [] : undefined,
+  };
 }
 
 /** The files that a person was enrolled from; none for somebody new. */
@@ -224,55 +198,6 @@ async function enrolledDigests(
     const expected = ['IDENTITY_NOT_FOUND', 'GALLERY_NOT_FOUND', 'INVALID_IDENTIFIER'];
     if (isHarmonidError(error) && expected.includes(error.code)) return new Set();
     throw error;
-  }
-}
-
-/** Counts results, and remembers which photo is behind an item of the stream while it is in work. */
-class Tally {
-  alreadyThere = 0;
-  readonly #sent = new Map<number, PersonPhoto>();
-  readonly #refused: RefusedPhoto[] = [];
-  readonly #people = new Set<string>();
-  #sentCount = 0;
-  #enrolled = 0;
-  #peopleCreated = 0;
-
-  send(photo: PersonPhoto): void {
-    this.#sent.set(this.#sentCount++, photo);
-  }
-
-  /** Photos that need no more work. */
-  get done(): number {
-    return this.#enrolled + this.alreadyThere + this.#refused.length;
-  }
-
-  /** The photo of the item with this index. */
-  takeSent(index: number): PersonPhoto {
-    const photo = this.#sent.get(index);
-    if (!photo) throw new HarmonidError('INTERNAL', `the import answered item ${index}, which was not sent`);
-    this.#sent.delete(index);
-    return photo;
-  }
-
-  enroll(photo: PersonPhoto, created: boolean): void {
-    this.#enrolled++;
-    this.#people.add(photo.identity);
-    if (created) this.#peopleCreated++;
-  }
-
-  refuse(photo: PersonPhoto, error: unknown): void {
-    this.#refused.push({ photo: photo.path, identity: photo.identity, error: failureJson(error) });
-  }
-
-  counts(): Pick<ImportReport, 'peopleCreated' | 'peopleEnrolled' | 'enrolled' | 'alreadyThere' | 'refused'> {
-    return {
-      peopleCreated: this.#peopleCreated,
-      peopleEnrolled: this.#people.size,
-      enrolled: this.#enrolled,
-      alreadyThere: this.alreadyThere,
-      // Several are in work at the same time; people read names in their order.
-      refused: this.#refused.toSorted((a, b) => (a.photo < b.photo ? -1 : 1)),
-    };
   }
 }
 
@@ -304,11 +229,5 @@ function printReport(terminal: Terminal, report: ImportReport, show: number): vo
         show,
       )}`,
     );
-  if (ignored.length > 0) {
-    const shown = ignored.slice(0, 5).map(printable).join(', ');
-    note(
-      terminal,
-      `ignored, not photos of a person: ${shown}${ignored.length > 5 ? ` and ${ignored.length - 5} more` : ''}`,
-    );
-  }
+  noteIgnored(terminal, ignored);
 }

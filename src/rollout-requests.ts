@@ -7,12 +7,14 @@ import type { RolloutService } from './migrate/rollout-service.js';
 import {
   estimators,
   gateNames,
+  type BackfillSample,
   type Estimator,
+  type PairSample,
   type Rollouts,
   type RolloutTarget,
   type StartRolloutRequest,
 } from './migrate/rollout.js';
-import { parseGalleryName, parseGroups, parseIdentityId, parseThreshold } from './requests.js';
+import { parseBytes, parseGalleryName, parseGroups, parseIdentityId, parseThreshold } from './requests.js';
 import { dimensionsMax } from './vector.js';
 
 const limitMax = 10_000;
@@ -26,9 +28,10 @@ export function rolloutsOf(steps: RolloutService, check: (options: CallOptions) 
   };
   return {
     start: async (request) => steps.start(galleryOf(request), parseTarget(request)),
-    addPairs: (request, samples) => steps.addPairs(galleryOf(request), parsedPeople(samples), request.signal),
-    fit: (request) =>
-      steps.fit(
+    addPairs: (request, samples) =>
+      steps.addPairs(galleryOf(request), samples, { parse: parsePair, signal: request.signal }),
+    fit: async function* (request) {
+      return yield* steps.fit(
         galleryOf(request),
         {
           far: request.far === undefined ? null : parseWithin(request.far, 'far', 1e-6, 0.1),
@@ -36,9 +39,10 @@ export function rolloutsOf(steps: RolloutService, check: (options: CallOptions) 
           estimators: parseEstimators(request.estimators ?? estimators),
         },
         request.signal,
-      ),
+      );
+    },
     report: async (request) => steps.report(galleryOf(request)),
-    shadow: (request) => {
+    shadow: async function* (request) {
       const { collectPairs } = request;
       if (collectPairs && !isConsent(collectPairs.consent)) {
         throw invalid('live probes are kept as pairs only with the consent of the people (consent: true)');
@@ -46,7 +50,7 @@ export function rolloutsOf(steps: RolloutService, check: (options: CallOptions) 
       const overrule = request.overrule ?? [];
       const unknown = overrule.find((gate) => !gateNames.includes(gate));
       if (unknown !== undefined) throw invalid(`there is no gate "${unknown}"; the gates are ${gateNames.join(', ')}`);
-      return steps.shadow(
+      return yield* steps.shadow(
         galleryOf(request),
         {
           overrule,
@@ -64,7 +68,8 @@ export function rolloutsOf(steps: RolloutService, check: (options: CallOptions) 
         groups: parseGroups(request.groups) ?? [],
       }),
     activate: async (request) => steps.activate(galleryOf(request)),
-    backfill: (request, samples) => steps.backfill(galleryOf(request), parsedIdentities(samples), request.signal),
+    backfill: (request, samples) =>
+      steps.backfill(galleryOf(request), samples, { parse: parseBackfill, signal: request.signal }),
     backfillOrder: async (request) =>
       steps.backfillOrder(galleryOf(request), parseWhole(request.limit ?? 100, 'limit', 1, limitMax)),
     get: async (request) => steps.get(galleryOf(request)),
@@ -100,18 +105,30 @@ function parseEstimators(given: readonly Estimator[]): readonly Estimator[] {
   throw invalid(`estimators is "${given.join(', ')}", at least one of ${estimators.join(', ')} is wanted`);
 }
 
-async function* parsedPeople<T extends { readonly person?: string | undefined }>(
-  samples: AsyncIterable<T> | Iterable<T>,
-): AsyncIterable<T> {
-  for await (const sample of samples) {
-    yield sample.person === undefined ? sample : { ...sample, person: parseIdentityId(sample.person) };
-  }
+/** @throws INVALID_ARGUMENT, INVALID_IDENTIFIER */
+function parsePair(sample: PairSample): PairSample {
+  const person = sample.person === undefined ? undefined : parseIdentityId(sample.person);
+  return { ...sample, ...parseFace(sample, sample.vectors), person };
 }
 
-async function* parsedIdentities<T extends { readonly identity: string }>(
-  samples: AsyncIterable<T> | Iterable<T>,
-): AsyncIterable<T> {
-  for await (const sample of samples) yield { ...sample, identity: parseIdentityId(sample.identity) };
+function parseBackfill(sample: BackfillSample): BackfillSample {
+  return { ...sample, ...parseFace(sample), identity: parseIdentityId(sample.identity) };
+}
+
+function parseFace(
+  { image, alignedCrop }: { readonly image?: Uint8Array | undefined; readonly alignedCrop?: Uint8Array | undefined },
+  vectors?: PairSample['vectors'],
+): { readonly image?: Uint8Array; readonly alignedCrop?: Uint8Array } {
+  const given = [image, alignedCrop, vectors].filter((one) => one !== undefined);
+  if (given.length !== 1) {
+    throw invalid(
+      `a sample is one face: ${given.length} of image, alignedCrop and vectors were given, exactly one is wanted`,
+    );
+  }
+  return {
+    ...(image !== undefined && { image: parseBytes(image, 'image') }),
+    ...(alignedCrop !== undefined && { alignedCrop: parseBytes(alignedCrop, 'alignedCrop') }),
+  };
 }
 
 function parseWithin(value: number, argument: string, from: number, to: number): number {

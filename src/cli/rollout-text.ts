@@ -1,4 +1,5 @@
 /** A rollout for people: where it stands, what its fit measured, which gates refuse and what would help. Pure. */
+import { isRefusing } from '../migrate/gates.js';
 import type { FitReport, Gate, Rollout, RolloutState, RolloutTarget } from '../migrate/rollout.js';
 import type { ErrorDetails } from '../errors.js';
 import type { Paint, Style } from './terminal.js';
@@ -65,7 +66,7 @@ export function gatesText(paint: Paint, gates: readonly Gate[]): string {
     printable(gate.message),
   ]);
   const advice = gates
-    .filter(refuses)
+    .filter(isRefusing)
     .filter(({ remedy }) => remedy !== '')
     .map(({ gate, remedy }) => `\n${paint('dim', `${gate}:`)} ${printable(remedy)}`);
   return `${table(paint, ['gate', 'verdict', 'value', '95 %', 'wanted', 'found'], rows)}${advice.join('')}`;
@@ -110,11 +111,6 @@ export function refusedGateLines({ gates }: ErrorDetails): readonly string[] {
     const figures = value === null || value === undefined ? '' : ` (value ${figure(value)}, wanted ${figure(wanted)})`;
     return [`${gate}: ${printable(message)}${figures}`, ...(remedy ? [`  ${printable(remedy)}`] : [])];
   });
-}
-
-/** Whether the gate, as far as its verdict tells, keeps an adapter from serving. */
-export function refuses({ verdict, overruled }: Gate): boolean {
-  return !overruled && (verdict === 'refused' || verdict === 'not-measurable');
 }
 
 type RefusedGate = Pick<Gate, 'gate' | 'message'> & Partial<Gate>;
@@ -180,7 +176,7 @@ function spaceText({ pack, space, dimensions }: RolloutTarget): string {
 }
 
 function verdictsText(gates: readonly Gate[]): string {
-  const refused = gates.filter(refuses).map(({ gate }) => gate);
+  const refused = gates.filter(isRefusing).map(({ gate }) => gate);
   const overruled = gates.filter((gate) => gate.overruled).map(({ gate }) => gate);
   const parts = [
     refused.length === 0 ? 'no gate refuses' : `refused by ${refused.join(', ')}`,

@@ -32,8 +32,8 @@ export function formatPairSample({ person, image, alignedCrop, vectors }: PairSa
   return { person, face: { $case: 'vectors', value } };
 }
 
-export function formatFit({ gallery, far, seed }: FitRolloutRequest): wire.FitRolloutRequest {
-  return { gallery, far, seed };
+export function formatFit({ gallery, far, seed, estimators = [] }: FitRolloutRequest): wire.FitRolloutRequest {
+  return { gallery, far, seed, estimators: [...estimators] };
 }
 
 export function formatShadow(request: ShadowRolloutRequest): wire.ShadowRolloutRequest {

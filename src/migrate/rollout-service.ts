@@ -41,6 +41,12 @@ const recallSamples = 200;
 const recallMin = 0.95;
 
 const ended: readonly RolloutState[] = ['complete', 'rolled-back'];
+/** How the items of a stream are taken: one that `parse` refuses is refused alone. */
+export interface ItemOptions<Sample> {
+  readonly parse: (sample: Sample) => Sample;
+  readonly signal: AbortSignal | undefined;
+}
+
 interface Running {
   readonly step: string;
   readonly abort: AbortController;
@@ -157,13 +163,14 @@ export class RolloutService {
   async *addPairs(
     gallery: string,
     samples: AsyncIterable<PairSample> | Iterable<PairSample>,
-    signal: AbortSignal | undefined,
+    { parse, signal }: ItemOptions<PairSample>,
   ): AsyncIterable<PairResult> {
     const { index, store } = this.#context;
     const record = store.get(gallery);
     this.#refuseUnless(gallery, record, ['draft', 'fitted', 'gated', 'shadow', 'canary', 'active']);
     const items = itemsOf(samples, ({ person }) => person ?? '');
-    const add = async ({ sample }: { readonly sample: PairSample }): Promise<boolean> => {
+    const add = async (item: { readonly sample: PairSample }): Promise<boolean> => {
+      const sample = parse(item.sample);
       const { from, to, imageDigest } = await this.#embedPair(gallery, record, sample, signal);
       const kept = await index.addPairs(gallery, [
         {
@@ -526,13 +533,14 @@ export class RolloutService {
   async *backfill(
     gallery: string,
     samples: AsyncIterable<BackfillSample> | Iterable<BackfillSample>,
-    signal: AbortSignal | undefined,
+    { parse, signal }: ItemOptions<BackfillSample>,
   ): AsyncIterable<BackfillResult> {
     const record = this.#context.store.get(gallery);
     this.#refuseUnless(gallery, record, ['shadow', 'canary', 'active']);
-    const embedders = await this.#bothEmbedders(gallery, record.from, record.to);
     const items = itemsOf(samples, ({ identity }) => identity);
-    const replace = async ({ sample }: { readonly sample: BackfillSample }): Promise<number> => {
+    const replace = async (item: { readonly sample: BackfillSample }): Promise<number> => {
+      const sample = parse(item.sample);
+      const embedders = await this.#bothEmbedders(gallery, record.from, record.to);
       const face = await embedTwice(...embedders, faceImage(sample.image, sample.alignedCrop), signal);
       return this.#replaceMapped(gallery, record, sample.identity, face);
     };

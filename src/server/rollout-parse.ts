@@ -6,6 +6,7 @@ import type { CallOptions } from '../api.js';
 import type {
   BackfillSample,
   CanaryRolloutRequest,
+  Estimator,
   FitRolloutRequest,
   PairSample,
   ShadowRolloutRequest,
@@ -26,8 +27,12 @@ export function parsePairSample(sample: wire.PairSample | undefined): PairSample
   return face?.$case === 'vectors' ? { person, vectors: parseVectors(face.value) } : { person, ...parseFace(face) };
 }
 
-export function parseFit({ gallery, far, seed }: wire.FitRolloutRequest, { signal }: CallOptions): FitRolloutRequest {
-  return { gallery, far, seed, signal };
+/** Names of estimators are checked by the library. */
+export function parseFit(
+  { gallery, far, seed, estimators }: wire.FitRolloutRequest,
+  { signal }: CallOptions,
+): FitRolloutRequest {
+  return { gallery, far, seed, ...(estimators.length > 0 && { estimators: estimators as Estimator[] }), signal };
 }
 
 /** @throws INVALID_ARGUMENT when pairs are to be collected without consent */

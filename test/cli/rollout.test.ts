@@ -58,7 +58,7 @@ describe('harmonid rollout', function () {
       assert.match(early.stderr, /\(ROLLOUT_STATE\)\n {2}`harmonid rollout status GALLERY`/);
 
       await addPairs(path);
-      const fitted = await rollout('fit', 'lobby', '--far', '1e-2');
+      const fitted = await rollout('fit', 'lobby', '--far', '1e-2', '--estimators', 'procrustes', 'ridge');
       assert.equal(fitted.code, 1);
       assert.match(fitted.stdout, /^enough-people +not-measurable +40 /m);
       assert.match(fitted.stdout, /^enough-people: \S/m);

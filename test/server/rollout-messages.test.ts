@@ -138,7 +138,7 @@ describe('requests about rollouts cross the wire whole', () => {
 
   it('fit', () => {
     for (const request of [
-      { gallery: 'lobby', far: 1e-4, seed: -3 },
+      { gallery: 'lobby', far: 1e-4, seed: -3, estimators: ['ridge', 'kernel'] as const },
       { gallery: undefined, far: undefined, seed: undefined },
     ]) {
       const message = sent(wire.FitRolloutRequest, formatFit(request));

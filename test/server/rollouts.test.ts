@@ -54,10 +54,13 @@ async function follow(
 async function fitAndShadow(database: Database): Promise<Rollout> {
   await database.rollouts.start({ gallery, target });
   await collect(database.rollouts.addPairs({ gallery }, samples));
-  const { rollout } = await follow(database.rollouts.fit({ gallery, far }));
+  const { rollout } = await follow(database.rollouts.fit({ gallery, far, estimators }));
   const overrule = rollout.fit?.gates.filter(({ verdict }) => verdict !== 'passed').map(({ gate }) => gate);
   return (await follow(database.rollouts.shadow({ gallery, overrule }))).rollout;
 }
+
+/** Those that take seconds. */
+const estimators = ['procrustes', 'ridge'] as const;
 
 describe('a rollout over the wire', function () {
   this.timeout(300_000);
@@ -86,7 +89,7 @@ describe('a rollout over the wire', function () {
       const { pairs: kept } = await rollouts.get({ gallery });
       assert.deepEqual(kept, { pairs: imagesEach * peopleCount, people: peopleCount });
 
-      const fitted = await follow(rollouts.fit({ gallery, far, seed: 5 }));
+      const fitted = await follow(rollouts.fit({ gallery, far, seed: 5, estimators }));
       assert.ok(['fitted', 'gated'].includes(fitted.rollout.state));
       assert.ok(fitted.progress.length > 0);
       for (const { done, total } of fitted.progress) assert.ok(done >= 0 && done <= total, `${done} of ${total}`);
@@ -213,7 +216,7 @@ describe('a rollout over the wire', function () {
         ['GALLERY_NOT_FOUND', ({ rollouts }) => rollouts.start({ gallery: never, target })],
         ['ROLLOUT_NOT_FOUND', ({ rollouts }) => rollouts.get({ gallery })],
         ['INVALID_ARGUMENT', ({ rollouts }) => rollouts.start({ gallery })],
-        ['MODEL_NOT_FOUND', ({ rollouts }) => rollouts.start({ gallery, pack: 'no-such-pack' })],
+        ['EMBEDDER_MISSING', ({ rollouts }) => rollouts.start({ gallery, pack: 'no-such-pack' })],
         ['SPACE_MISMATCH', ({ rollouts }) => rollouts.start({ gallery, target: { ...target, space: 'old:1' } })],
       ];
       const inDraft: typeof draftless = [
@@ -254,7 +257,7 @@ describe('a rollout over the wire', function () {
       await database.rollouts.start({ gallery, target });
       // Too few people for the gates: whatever the adapter is worth, it cannot be known.
       await collect(database.rollouts.addPairs({ gallery }, samples.slice(0, imagesEach * 40)));
-      const { rollout } = await follow(remote.rollouts.fit({ gallery, far }));
+      const { rollout } = await follow(remote.rollouts.fit({ gallery, far, estimators }));
       assert.equal(rollout.state, 'fitted');
       await assert.rejects(follow(remote.rollouts.shadow({ gallery })), { code: 'GATE_REFUSED' });
       assert.deepEqual(await remote.rollouts.get({ gallery }), rollout);
@@ -268,7 +271,8 @@ describe('a rollout over the wire', function () {
       const controller = new AbortController();
       await assert.rejects(
         async () => {
-          for await (const _ of remote.rollouts.fit({ gallery, far, signal: controller.signal })) controller.abort();
+          for await (const _ of remote.rollouts.fit({ gallery, far, estimators, signal: controller.signal }))
+            controller.abort();
         },
         { code: 'CANCELLED' },
       );

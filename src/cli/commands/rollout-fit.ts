@@ -1,14 +1,15 @@
 /** `harmonid rollout fit`, `report` and `shadow`: the adapter, what it is worth, and its use. */
 import { writeFile } from 'node:fs/promises';
-import { InvalidArgumentError, type Command } from 'commander';
-import type { Database, FitReport, GateName, Rollout, RolloutProgress, ShadowRolloutRequest } from '../../api.js';
+import { InvalidArgumentError, Option, type Command } from 'commander';
+import type { Database, GateName, Rollout, RolloutProgress, ShadowRolloutRequest } from '../../api.js';
 import { HarmonidError, isHarmonidError } from '../../errors.js';
-import { gateNames } from '../../migrate/rollout.js';
+import { isRefusing } from '../../migrate/gates.js';
+import { estimators, gateNames, type Estimator } from '../../migrate/rollout.js';
 import { withDatabase } from '../connection.js';
 import { exitCodes, usageError } from '../failure.js';
 import { decimalNumber, describe, rate, wholeNumber, type TargetOptions } from '../options.js';
 import { startProgress, type Progress } from '../progress.js';
-import { gatesText, refuses, reportText } from '../rollout-text.js';
+import { gatesText, reportText } from '../rollout-text.js';
 import type { Run } from '../run.js';
 import { note, painter, printJson, printLine, type Terminal } from '../terminal.js';
 import { printRollout, rolloutJson, stepCommand } from './rollout-step.js';
@@ -18,6 +19,7 @@ const nothingEmbedded = { images: false, create: false };
 interface FitOptions extends TargetOptions {
   readonly far?: number;
   readonly seed?: number;
+  readonly estimators?: readonly Estimator[];
 }
 
 export function fitCommand(run: Run): Command {
@@ -26,8 +28,17 @@ export function fitCommand(run: Run): Command {
     'Fits the whole ladder of adapters on the pairs, and asks the gates whether the best may serve, on people outside its fit. It takes minutes.',
   );
   command
-    .option('--far <rate>', 'the FAR at which it will operate (default: 1e-3)', rate)
-    .option('--seed <n>', 'of everything random (default: 1)', wholeNumber);
+    .option(
+      '--far <rate>',
+      'the FAR at which it will operate (default: that of the present threshold if the pairs can tell it, else 1e-3)',
+      rate,
+    )
+    .option('--seed <n>', 'of everything random (default: 1)', wholeNumber)
+    .addOption(
+      new Option('--estimators <names...>', 'the rungs of the ladder that are tried (default: all)').choices(
+        estimators,
+      ),
+    );
   describe(
     command,
     ['harmonid rollout fit lobby', 'harmonid rollout fit lobby --far 1e-4 --json'],
@@ -35,9 +46,9 @@ export function fitCommand(run: Run): Command {
   );
   return command.action((gallery: string, options: FitOptions) =>
     run(command, async (terminal) => {
-      const { far, seed } = options;
+      const { far, seed, estimators: tried } = options;
       const rollout = await withDatabase(options, nothingEmbedded, ({ rollouts }) =>
-        follow(terminal, rollouts.fit({ gallery, far, seed, signal: terminal.interrupt })),
+        follow(terminal, rollouts.fit({ gallery, far, seed, estimators: tried, signal: terminal.interrupt })),
       );
       if (!options.json && rollout.fit)
         printLine(terminal, `${gatesText(painter(terminal, 'stdout'), rollout.fit.gates)}\n`);
@@ -71,7 +82,8 @@ export function reportCommand(run: Run): Command {
       }));
       if (options.html !== undefined) {
         // It names people.
-        await writeFile(options.html, await pageOf(report, rollout), { mode: 0o600 });
+        const { renderRolloutPage } = await import('../../evaluate/rollout-page.js');
+        await writeFile(options.html, await renderRolloutPage(report, rollout), { mode: 0o600 });
         note(terminal, `written: ${options.html}`);
       }
       if (options.json) printJson(terminal, report);
@@ -79,11 +91,6 @@ export function reportCommand(run: Run): Command {
       return exitCodes.done;
     }),
   );
-}
-
-/** Calls `renderRolloutPage` as soon as src/evaluate/rollout-page.ts is there. */
-async function pageOf(_report: FitReport, _rollout: Rollout): Promise<string> {
-  throw usageError('--html is not there yet');
 }
 
 interface ShadowOptions extends TargetOptions {
@@ -141,7 +148,7 @@ async function shadow(terminal: Terminal, { rollouts }: Database, request: Shado
   } catch (error) {
     if (!isHarmonidError(error) || error.code !== 'GATE_REFUSED' || error.details['gates'] !== undefined) throw error;
     const { fit } = await rollouts.get({ gallery: request.gallery });
-    const gates = fit?.gates.filter(refuses);
+    const gates = fit?.gates.filter(isRefusing);
     throw new HarmonidError(error.code, error.message, { details: { ...error.details, gates }, cause: error });
   }
 }

@@ -472,7 +472,11 @@ export interface FitRolloutRequest {
     | number
     | undefined;
   /** Of everything random. Default 1. */
-  seed?: number | undefined;
+  seed?:
+    | number
+    | undefined;
+  /** Which rungs of the ladder are tried: procrustes, ridge, kernel, residual, ensemble. Default: all; fewer are quicker. */
+  estimators: string[];
 }
 
 export interface FitRolloutResponse {
@@ -3409,7 +3413,7 @@ export const AddRolloutPairsResponse: MessageFns<AddRolloutPairsResponse> = {
 };
 
 function createBaseFitRolloutRequest(): FitRolloutRequest {
-  return { gallery: undefined, far: undefined, seed: undefined };
+  return { gallery: undefined, far: undefined, seed: undefined, estimators: [] };
 }
 
 export const FitRolloutRequest: MessageFns<FitRolloutRequest> = {
@@ -3422,6 +3426,9 @@ export const FitRolloutRequest: MessageFns<FitRolloutRequest> = {
     }
     if (message.seed !== undefined) {
       writer.uint32(24).int64(message.seed);
+    }
+    for (const v of message.estimators) {
+      writer.uint32(34).string(v!);
     }
     return writer;
   },
@@ -3463,6 +3470,14 @@ export const FitRolloutRequest: MessageFns<FitRolloutRequest> = {
             message.seed = longToNumber(reader.int64());
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.estimators.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3483,6 +3498,7 @@ export const FitRolloutRequest: MessageFns<FitRolloutRequest> = {
     message.gallery = object.gallery ?? undefined;
     message.far = object.far ?? undefined;
     message.seed = object.seed ?? undefined;
+    message.estimators = object.estimators?.map((e) => e) || [];
     return message;
   },
 };

@@ -40,7 +40,7 @@ const concurrency = 16;
 const recallSamples = 200;
 const recallMin = 0.95;
 
-const ended: readonly RolloutState[] = ['complete', 'rolled-back'];
+const ended: ReadonlySet<RolloutState> = new Set(['complete', 'rolled-back']);
 /** How the items of a stream are taken: one that `parse` refuses is refused alone. */
 export interface ItemOptions<Sample> {
   readonly parse: (sample: Sample) => Sample;
@@ -126,7 +126,7 @@ export class RolloutService {
     return this.#alone(gallery, 'start', async () => {
       const view = index.getGallery(gallery);
       const former = store.find(gallery);
-      if (former && !ended.includes(former.state)) {
+      if (former && !ended.has(former.state)) {
         throw this.#refusal(gallery, `has a rollout to "${former.to.space}" in state ${former.state}`);
       }
       const to = 'pack' in wanted ? await this.#targetOf(wanted.pack) : { pack: null, ...wanted.target };

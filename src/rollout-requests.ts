@@ -27,7 +27,8 @@ export function rolloutsOf(steps: RolloutService, check: (options: CallOptions) 
     return request.gallery === undefined ? defaultGallery : parseGalleryName(request.gallery);
   };
   return {
-    start: async (request) => steps.start(galleryOf(request), parseTarget(request)),
+    start: async (request) =>
+      steps.start(galleryOf(request), parseTarget(request), { mapMapped: request.mapMapped ?? false }),
     addPairs: (request, samples) =>
       steps.addPairs(galleryOf(request), samples, { parse: parsePair, signal: request.signal }),
     fit: async function* (request) {

@@ -18,10 +18,15 @@ import { gateNumbers } from '../wire/rollout-enums.js';
 import { formatVector } from '../wire/templates.js';
 
 /** @throws INVALID_ARGUMENT for a pack and a space of one's own */
-export function formatStart({ gallery, pack, target }: StartRolloutRequest): wire.StartRolloutRequest {
+export function formatStart({
+  gallery,
+  pack,
+  target,
+  mapMapped = false,
+}: StartRolloutRequest): wire.StartRolloutRequest {
   refuseSeveral({ pack, target });
-  if (pack !== undefined) return { gallery, to: { $case: 'pack', value: pack } };
-  return { gallery, to: target && { $case: 'target', value: target } };
+  if (pack !== undefined) return { gallery, to: { $case: 'pack', value: pack }, mapMapped };
+  return { gallery, to: target && { $case: 'target', value: target }, mapMapped };
 }
 
 /** @throws INVALID_ARGUMENT for several of image, crop and vectors */

@@ -41,6 +41,9 @@ const recallSamples = 200;
 const recallMin = 0.95;
 
 const ended: ReadonlySet<RolloutState> = new Set(['complete', 'rolled-back']);
+/** Mapping that a process that died had left undone. */
+const resumedStep = 'mapping';
+
 /** How the items of a stream are taken: one that `parse` refuses is refused alone. */
 export interface ItemOptions<Sample> {
   readonly parse: (sample: Sample) => Sample;
@@ -121,6 +124,7 @@ export class RolloutService {
   async start(
     gallery: string,
     wanted: { readonly pack: string } | { readonly target: Omit<RolloutTarget, 'pack'> },
+    { mapMapped }: { readonly mapMapped: boolean },
   ): Promise<Rollout> {
     const { index, store, embedders, clock } = this.#context;
     return this.#alone(gallery, 'start', async () => {
@@ -134,6 +138,14 @@ export class RolloutService {
         throw new HarmonidError('SPACE_MISMATCH', `gallery "${gallery}" is in space "${to.space}" already`, {
           details: { gallery, gallerySpace: view.space, targetSpace: to.space },
         });
+      }
+      const { mapped } = this.#counts(gallery, view.space);
+      if (mapped > 0 && !mapMapped) {
+        throw this.#refusal(
+          gallery,
+          `cannot begin: ${mapped} templates were mapped from a former model, and a map of a map is worse; enrol the photos of these people again, or allow it`,
+          { mapped },
+        );
       }
       const old = await embedders.inSpace(view.space);
       const { space, dimensions, threshold } = view;
@@ -149,7 +161,8 @@ export class RolloutService {
         pairRetentionDays: null,
         alarm: null,
       };
-      const event = `started: from "${space}" to "${to.space}"`;
+      const chained = mapped > 0 ? `, mapping ${mapped} templates that were mapped before` : '';
+      const event = `started: from "${space}" to "${to.space}"${chained}`;
       await store.put(gallery, { record, event, documents: noDocuments });
       return this.get(gallery);
     });
@@ -521,9 +534,15 @@ export class RolloutService {
   async #finish(gallery: string): Promise<void> {
     const { index, store } = this.#context;
     await index.removePairs(gallery, {});
+    const record = store.get(gallery);
+    const { mapped } = this.#counts(gallery, record.to.space);
+    const rest =
+      mapped > 0
+        ? `; ${mapped} templates stay mapped: before the next rollout their photos are to be enrolled again`
+        : '';
     await store.put(gallery, {
-      record: { ...store.get(gallery), state: 'complete' },
-      event: 'complete: the old vectors, the pairs and the adapters are gone',
+      record: { ...record, state: 'complete' },
+      event: `complete: the old vectors, the pairs and the adapters are gone${rest}`,
       documents: { [adapterNames.forward]: null, [adapterNames.backward]: null },
     });
   }
@@ -644,9 +663,10 @@ export class RolloutService {
         .then(async () => {
           if (isCleared) await this.#finish(gallery);
           else
-            await this.#drain(this.#long(gallery, 'mapping', undefined, (on, stop) => this.#fill(gallery, on, stop)));
+            await this.#drain(this.#long(gallery, resumedStep, undefined, (on, stop) => this.#fill(gallery, on, stop)));
         })
         .catch((error: unknown) => {
+          if (isHarmonidError(error) && (error.code === 'CANCELLED' || error.code === 'CLOSED')) return;
           onWarning('what a rollout had left undone could not be done; its next step tries again', { gallery, error });
         });
     }
@@ -678,6 +698,7 @@ export class RolloutService {
   }
 
   async #alone<T>(gallery: string, step: string, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    await this.#endMapping(gallery);
     const other = this.#running.get(gallery);
     if (other) throw this.#refusal(gallery, `is busy: ${other.step} is under way`, { step: other.step });
     const abort = new AbortController();
@@ -692,6 +713,14 @@ export class RolloutService {
     } finally {
       this.#running.delete(gallery);
     }
+  }
+
+  /** What a former process had left undone gives way to a step, which does it, or says that it is to be done. */
+  async #endMapping(gallery: string): Promise<void> {
+    const running = this.#running.get(gallery);
+    if (running?.step !== resumedStep) return;
+    running.abort.abort(new HarmonidError('CANCELLED', 'another step began'));
+    await running.done;
   }
 
   #long<T>(

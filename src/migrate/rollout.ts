@@ -215,6 +215,8 @@ export interface StartRolloutRequest extends RolloutCall {
   readonly pack?: string | undefined;
   /** Or a space whose vectors are made elsewhere. */
   readonly target?: { readonly space: string; readonly dimensions: number; readonly threshold: number } | undefined;
+  /** Map also templates that were mapped from a former model. Default: refuse (ROLLOUT_STATE), since a map of a map is worse. */
+  readonly mapMapped?: boolean | undefined;
 }
 
 /** One face for fitting: an image, which both models embed, or its vectors in both spaces. */

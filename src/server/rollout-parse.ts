@@ -17,9 +17,13 @@ import type * as wire from '../wire/harmonid/v1/rollout.js';
 import { gateNumbers } from '../wire/rollout-enums.js';
 import { invalidArgument, outsideTable } from './parse.js';
 
-export function parseStart({ gallery, to }: wire.StartRolloutRequest, { signal }: CallOptions): StartRolloutRequest {
-  if (to === undefined) return { gallery, signal };
-  return to.$case === 'pack' ? { gallery, pack: to.value, signal } : { gallery, target: to.value, signal };
+export function parseStart(
+  { gallery, to, mapMapped }: wire.StartRolloutRequest,
+  { signal }: CallOptions,
+): StartRolloutRequest {
+  const shared = { gallery, ...(mapMapped && { mapMapped }), signal };
+  if (to === undefined) return shared;
+  return to.$case === 'pack' ? { ...shared, pack: to.value } : { ...shared, target: to.value };
 }
 
 export function parsePairSample(sample: wire.PairSample | undefined): PairSample {

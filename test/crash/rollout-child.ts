@@ -23,14 +23,12 @@ async function last<T>(steps: AsyncGenerator<unknown, T, void>): Promise<T> {
 async function step(db: Database): Promise<Rollout> {
   const { rollouts } = db;
   const request = { gallery };
-  const { space } = await db.getGallery(request);
   const now = await rollouts.get(request).catch(() => null);
-  const [from, to] = space === spaces[0].space ? spaces : ([spaces[1], spaces[0]] as const);
+  const [from, to] = spaces;
   switch (now?.state ?? 'none') {
     case 'none':
-    case 'complete':
     case 'rolled-back':
-      return rollouts.start({ ...request, target: { ...to, threshold: 0.3 } });
+      return rollouts.start({ ...request, target: { ...to, threshold: 0.3 }, mapMapped: true });
     case 'draft': {
       const vectorIn = (person: number, wanted: string): Float32Array => faces(person, wanted);
       const pairs = Array.from({ length: peopleOfPairs * 2 }, (_, i) => ({
@@ -51,9 +49,12 @@ async function step(db: Database): Promise<Rollout> {
     case 'canary':
       return random.uniform() < 0.3 ? rollouts.rollback(request) : rollouts.activate(request);
     case 'active':
-      return random.uniform() < 0.5 ? rollouts.rollback(request) : rollouts.complete({ ...request, now: true });
+      return random.uniform() < 0.7 ? rollouts.rollback(request) : rollouts.complete({ ...request, now: true });
     case 'completing':
       return rollouts.complete(request);
+    case 'complete':
+      // The end of this gallery; nothing is left but to be killed.
+      return new Promise<never>(() => setInterval(() => undefined, 1_000));
   }
   throw new Error(`no step from ${now?.state}`);
 }

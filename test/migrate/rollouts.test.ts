@@ -241,7 +241,13 @@ describe('rollouts', function () {
   });
 
   it('are completed after a grace period, and then hold nothing of the old space', async () => {
-    await db.rollouts.start({ gallery, target });
+    // Of the one who came while the new space served.
+    await refuses(
+      db.rollouts.start({ gallery, target }),
+      'ROLLOUT_STATE',
+      /1 templates were mapped from a former model/,
+    );
+    await db.rollouts.start({ gallery, target, mapMapped: true });
     await addPairs(db, pairSamples());
     await last(db.rollouts.fit({ gallery, far: 0.01, estimators }));
     await last(db.rollouts.shadow({ gallery, overrule }));

@@ -125,7 +125,7 @@ describe('requests about rollouts cross the wire whole', () => {
 
   it('start', () => {
     const requests: readonly StartRolloutRequest[] = [
-      { gallery: 'lobby', pack: 'arcface-r50' },
+      { gallery: 'lobby', pack: 'arcface-r50', mapMapped: true },
       { gallery: undefined, target: { space: 'new', dimensions: 512, threshold: 1.5 } },
       // Neither is for the database to refuse.
       { gallery: 'lobby' },

@@ -50,6 +50,7 @@ interface StartOptions extends TargetOptions, EmbedderOptions {
   readonly toSpace?: string;
   readonly dimensions?: number;
   readonly threshold?: number;
+  readonly mapMapped?: boolean;
 }
 
 function startCommand(run: Run): Command {
@@ -61,7 +62,8 @@ function startCommand(run: Run): Command {
     .option('--to <pack>', 'the model pack to move to (`harmonid models list`)')
     .option('--to-space <name>', 'or a space of your own (with --dimensions and --threshold)')
     .option('--dimensions <n>', 'length of its vectors', wholeNumber)
-    .option('--threshold <distance>', 'a match is within this there, squared L2', decimalNumber);
+    .option('--threshold <distance>', 'a match is within this there, squared L2', decimalNumber)
+    .option('--map-mapped', 'map also what was mapped from a former model (a map of a map is worse)');
   describe(
     command,
     [
@@ -73,7 +75,8 @@ function startCommand(run: Run): Command {
   embedderOptions(command);
   return command.action((gallery: string, options: StartOptions) =>
     run(command, async (terminal) => {
-      const request = { gallery, ...destinationOf(options), signal: terminal.interrupt };
+      const { mapMapped } = options;
+      const request = { gallery, ...destinationOf(options), mapMapped, signal: terminal.interrupt };
       const need = { images: options.to !== undefined, create: false };
       const rollout = await withDatabase(options, need, ({ rollouts }) => rollouts.start(request));
       printRollout(terminal, rollout, options.json);

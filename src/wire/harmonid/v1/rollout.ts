@@ -395,6 +395,8 @@ export interface StartRolloutRequest {
     /** A space whose vectors are made elsewhere. */
     { $case: "target"; value: OwnSpace }
     | undefined;
+  /** Map also templates that were mapped from a former model. Default: refuse (ROLLOUT_STATE), since a map of a map is worse. */
+  mapMapped: boolean;
 }
 
 export interface OwnSpace {
@@ -2750,7 +2752,7 @@ export const RolloutProgress: MessageFns<RolloutProgress> = {
 };
 
 function createBaseStartRolloutRequest(): StartRolloutRequest {
-  return { gallery: undefined, to: undefined };
+  return { gallery: undefined, to: undefined, mapMapped: false };
 }
 
 export const StartRolloutRequest: MessageFns<StartRolloutRequest> = {
@@ -2765,6 +2767,9 @@ export const StartRolloutRequest: MessageFns<StartRolloutRequest> = {
       case "target":
         OwnSpace.encode(message.to.value, writer.uint32(26).fork()).join();
         break;
+    }
+    if (message.mapMapped !== false) {
+      writer.uint32(32).bool(message.mapMapped);
     }
     return writer;
   },
@@ -2806,6 +2811,14 @@ export const StartRolloutRequest: MessageFns<StartRolloutRequest> = {
             message.to = { $case: "target", value: OwnSpace.decode(reader, reader.uint32()) };
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.mapMapped = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2838,6 +2851,7 @@ export const StartRolloutRequest: MessageFns<StartRolloutRequest> = {
         break;
       }
     }
+    message.mapMapped = object.mapMapped ?? false;
     return message;
   },
 };

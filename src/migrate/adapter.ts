@@ -15,7 +15,7 @@ export interface Adapter {
 }
 
 /** Rows of one run: the features of more would not stay in the processor's cache. */
-const batchRows = 1024;
+export const batchRows = 1024;
 
 /** @throws MODEL_INVALID when ONNX Runtime does not take the graph, or it gives something else than rows */
 export async function openAdapter(network: Uint8Array, dimensionsTo: number): Promise<Adapter> {

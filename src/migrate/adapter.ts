@@ -31,11 +31,17 @@ export async function openAdapter(network: Uint8Array, dimensionsTo: number): Pr
             'MODEL_INVALID',
             `an adapter gave [${output?.dims.join(', ') ?? 'nothing'}], ${rows} x ${dimensionsTo} is wanted`,
           );
-        assertInvariant(output.data.every(Number.isFinite), 'a mapped vector is finite');
+        assertInvariant(allFinite(output.data), 'a mapped vector is finite');
         mapped.data.set(output.data, from * dimensionsTo);
       }
       return mapped;
     },
     close: () => session.close(),
   };
+}
+
+/** A loop: `every(Number.isFinite)` takes ten times as long, as long as all of a linear map. */
+function allFinite(values: Float32Array): boolean {
+  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return false;
+  return true;
 }

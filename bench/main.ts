@@ -4,6 +4,7 @@ import { HarmonidError, isHarmonidError } from '../src/errors.js';
 import { benchEmbed } from './embed.js';
 import { benchEnroll } from './enroll.js';
 import { describeMachine, peakMemoryBytes } from './machine.js';
+import { benchMap } from './map.js';
 import { parseCommand, usage, type Bench, type BenchCommand, type BenchOptions } from './options.js';
 import { installPeers } from './peers.js';
 import type { Progress } from './progress.js';
@@ -18,6 +19,7 @@ const workloads: Readonly<Record<Bench, (options: BenchOptions, progress: Progre
   embed: benchEmbed,
   server: benchServer,
   reopen: benchReopen,
+  map: benchMap,
 };
 
 const progress: Progress = (message) => void process.stderr.write(`${message}\n`);

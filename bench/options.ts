@@ -3,11 +3,14 @@ import { parseArgs } from 'node:util';
 import { executionProviders, type ExecutionProvider } from '../src/embedder/embedder.js';
 import { HarmonidError } from '../src/errors.js';
 
-export const benches = ['search', 'enroll', 'embed', 'server', 'reopen'] as const;
+export const benches = ['search', 'enroll', 'embed', 'server', 'reopen', 'map'] as const;
 export type Bench = (typeof benches)[number];
 
+/** Where a size is asked for: a `map` has nothing to build. */
+const defaultSizes: Readonly<Partial<Record<Bench, string>>> = { map: '100000' };
+
 export interface BenchOptions {
-  /** Templates in the gallery; each size is a run of its own. */
+  /** Templates in the gallery, or vectors to map; each size is a run of its own. */
   readonly sizes: readonly number[];
   readonly templatesPerIdentity: number;
   /** Searches, enrolments or calls a measurement; images are a tenth of it. */
@@ -31,9 +34,11 @@ export const usage = `npm run bench -- <bench> [options]
   embed             images a second beside a bare onnxruntime loop and face-api on WASM
   server            Identify over gRPC beside a bare grpc-js echo, and the server's event-loop delay
   reopen            seconds until a closed or killed directory answers, beside a rebuild; memory, disk, longest stalls
+  map               vectors a second through fitted adapters beside bare matrix products, in the same batches
   peers install     installs face-api's WASM back end into bench/peers (for embed; optional)
 
-  --size N[,N...]   templates in the gallery (search, reopen: default 10000; also 100000,200000: minutes to build)
+  --size N[,N...]   templates in the gallery (search, reopen: default 10000; also 100000,200000: minutes to build);
+                    vectors to map (map: default 100000)
   --templates N     templates an identity (default 2)
   --calls N         searches, enrolments or calls a measurement (default 500)
   --rounds N        rounds in which all peers take their turn (default 3)
@@ -57,7 +62,7 @@ export function parseCommand(words: readonly string[]): BenchCommand {
     bench,
     json: values.json,
     options: {
-      sizes: values.size.split(',').map((size) => parseCount('--size', size)),
+      sizes: (values.size ?? defaultSizes[bench] ?? '10000').split(',').map((size) => parseCount('--size', size)),
       templatesPerIdentity: parseCount('--templates', values.templates),
       calls: parseCount('--calls', values.calls),
       rounds: parseCount('--rounds', values.rounds),
@@ -73,7 +78,7 @@ function parseWords(words: readonly string[]) {
       args: [...words],
       allowPositionals: true,
       options: {
-        size: { type: 'string', default: '10000' },
+        size: { type: 'string' },
         templates: { type: 'string', default: '2' },
         calls: { type: 'string', default: '500' },
         rounds: { type: 'string', default: '3' },

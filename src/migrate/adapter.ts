@@ -15,7 +15,7 @@ export interface Adapter {
 }
 
 /** Rows of one run: the features of more would not stay in the processor's cache. */
-const batchRows = 1024;
+export const batchRows = 1024;
 
 /** @throws MODEL_INVALID when ONNX Runtime does not take the graph, or it gives something else than rows */
 export async function openAdapter(network: Uint8Array, dimensionsTo: number): Promise<Adapter> {
@@ -31,11 +31,17 @@ export async function openAdapter(network: Uint8Array, dimensionsTo: number): Pr
             'MODEL_INVALID',
             `an adapter gave [${output?.dims.join(', ') ?? 'nothing'}], ${rows} x ${dimensionsTo} is wanted`,
           );
-        assertInvariant(output.data.every(Number.isFinite), 'a mapped vector is finite');
+        assertInvariant(allFinite(output.data), 'a mapped vector is finite');
         mapped.data.set(output.data, from * dimensionsTo);
       }
       return mapped;
     },
     close: () => session.close(),
   };
+}
+
+/** A loop: `every(Number.isFinite)` takes ten times as long, as long as all of a linear map. */
+function allFinite(values: Float32Array): boolean {
+  for (let i = 0; i < values.length; i++) if (!Number.isFinite(values[i])) return false;
+  return true;
 }

@@ -88,6 +88,24 @@ describe('bench', () => {
       for (const name of ['searchLongestMs', 'writeLongestMs']) assertFigure(row, name);
   });
 
+  it('map prints vectors a second of adapters that map, beside bare products', async () => {
+    // More than a batch, and not a whole number of them.
+    const report = await runBench('map', '--size', '1500', '--rounds', '1');
+    const rows = rowsOf(report, 'map, 1500 vectors');
+    assert.deepEqual(
+      rows.map((row) => /^(bare: 128|adapter: (ridge|kernel))/.exec(String(row['what']))?.[0]),
+      ['bare: 128', 'adapter: ridge', 'bare: 128', 'adapter: kernel'],
+    );
+    for (const row of rows)
+      for (const name of ['seconds', 'vectorsPerSecond', 'cpuUsPerVector', 'gigaflopsOfProducts'])
+        assertFigure(row, name);
+    for (const row of rows.filter(({ what }) => String(what).startsWith('adapter'))) {
+      for (const name of ['ratioTo128x128', 'ratioToOwnShapes']) assert.match(String(row[name]), /^\d+\.\d+ \(/);
+      // Noise of a fifth of a vector's length allows 1 / hypot(1, 0.2) = 0.981; vectors that are not mapped are nowhere near.
+      assert.ok(Number(row['cosine']) > 0.95 && Number(row['cosine']) < 0.981, JSON.stringify(row));
+    }
+  });
+
   it('refuses what it does not know with exit code 2', async () => {
     for (const words of [['sprint'], ['search', '--size', 'many'], ['search', '--speed', '9']]) {
       await assert.rejects(runBench(...words), (error: unknown) => {

@@ -10,6 +10,7 @@ import { installPeers } from './peers.js';
 import type { Progress } from './progress.js';
 import { formatReport, rounded, type BenchReport, type Workload } from './report.js';
 import { benchReopen } from './reopen.js';
+import { benchRollout } from './rollout.js';
 import { benchSearch } from './search.js';
 import { benchServer } from './server.js';
 
@@ -20,6 +21,7 @@ const workloads: Readonly<Record<Bench, (options: BenchOptions, progress: Progre
   server: benchServer,
   reopen: benchReopen,
   map: benchMap,
+  rollout: benchRollout,
 };
 
 const progress: Progress = (message) => void process.stderr.write(`${message}\n`);

@@ -5,8 +5,6 @@
  * client for the echo. On a machine with few cores the client takes its share of them, in both cases. Then 16 clients enroll and
  * identify, by image and by vector, while the server records the delay of its event loop, and so does the idle echo beside it.
  */
-import { fork, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -14,7 +12,6 @@ import { Client, credentials } from '@grpc/grpc-js';
 import type { Database, IdentifyRequest } from '../src/api.js';
 import { connectDatabase } from '../src/client/remote-database.js';
 import { formatIdentify } from '../src/client/format.js';
-import { HarmonidError } from '../src/errors.js';
 import { openOnnxEmbedder } from '../src/embedder/onnx-embedder.js';
 import { IdentityServiceService } from '../src/wire/harmonid/v1/identity.js';
 import { drawGallery, modelDimensions, type ModelGallery } from './gallery-model.js';
@@ -23,13 +20,8 @@ import type { BenchOptions } from './options.js';
 import { cutPortraits, modelsPath, readSamplePhotos } from './photos.js';
 import type { Progress } from './progress.js';
 import { rounded, type Row, type Workload } from './report.js';
-import {
-  echoPath,
-  type LoopReport,
-  type ServerCommand,
-  type ServerReply,
-  type ServerSettings,
-} from './server-messages.js';
+import { startProcess, type ServerProcess } from './server-child.js';
+import { echoPath } from './server-messages.js';
 
 const concurrencies = [1, 16, 64] as const;
 const space = 'gallery-model';
@@ -258,54 +250,4 @@ function figures(loads: readonly Load[]): Row {
     p50Ms: rounded(percentile(callMs, 0.5), 2),
     p99Ms: rounded(percentile(callMs, 0.99), 2),
   };
-}
-
-interface ServerProcess extends AsyncDisposable {
-  readonly address: string;
-  watch(): Promise<void>;
-  report(): Promise<LoopReport>;
-}
-
-async function startProcess(settings: ServerSettings): Promise<ServerProcess> {
-  const child = fork(new URL('./server-process.js', import.meta.url), [JSON.stringify(settings)]);
-  const first = await nextReply(child);
-  if (first.kind !== 'listening')
-    throw new HarmonidError('INTERNAL', 'the server process did not say where it listens');
-  return {
-    address: first.address,
-    watch: () => send(child, { kind: 'watch' }),
-    report: async () => {
-      const reply = nextReply(child);
-      await send(child, { kind: 'report' });
-      const report = await reply;
-      if (report.kind !== 'report') throw new HarmonidError('INTERNAL', 'the server process did not report');
-      return report;
-    },
-    [Symbol.asyncDispose]: async () => {
-      if (child.exitCode !== null) return;
-      const exited = once(child, 'exit');
-      await send(child, { kind: 'stop' });
-      await exited;
-    },
-  };
-}
-
-/** @throws INTERNAL when the process ends before it says anything. */
-async function nextReply(child: ChildProcess): Promise<ServerReply> {
-  return new Promise((resolve, reject) => {
-    const died = (code: number | null): void =>
-      reject(new HarmonidError('INTERNAL', `the server process ended with exit code ${code}`));
-    child.once('exit', died);
-    child.once('message', (reply) => {
-      child.off('exit', died);
-      // Both ends are compiled together, and nobody else has this channel.
-      resolve(reply as ServerReply);
-    });
-  });
-}
-
-function send(child: ChildProcess, command: ServerCommand): Promise<void> {
-  return new Promise((resolve, reject) => {
-    child.send(command, (error) => (error ? reject(error) : resolve()));
-  });
 }

@@ -422,6 +422,11 @@ export const templateCodec = {
     return Uint8Array.from(bytes.subarray(start, start + dimensions * 4));
   },
 
+  /** As the record tells it, its checksum unread. */
+  originOf(bytes: Buffer): TemplateOrigin | undefined {
+    return origins[bytes[headerBytes] ?? origins.length];
+  },
+
   /** The vector alone, which is all that a graph wants. */
   decodeVector(key: Uint8Array, bytes: Buffer, dimensions: number): UnitVector {
     return vectorIn(key, unframe('template', key, bytes), dimensions);

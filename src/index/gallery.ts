@@ -58,10 +58,18 @@ import { calibrated, keyOfLane, laneIn, lanesOf, servingLane } from './lanes.js'
 import { documentNames, putDocuments, readDocument } from './gallery-documents.js';
 import { changeLanes, fillLane, laneToOpen, replaceTemplate } from './lane-changes.js';
 import { LaneGraphs } from './lane-graphs.js';
-import { lanePage, twofoldTemplates } from './lane-reads.js';
-import { addPairs, pairsIn, removePairs } from './pair-changes.js';
+import { lanePage, originCounts, twofoldTemplates } from './lane-reads.js';
+import { addPairs, pairCounts, pairsIn, removePairs, type RemovedPairs } from './pair-changes.js';
 import { findAside } from './quarantine.js';
-import type { Candidate, EraseAnswer, Gallery as GalleryView, GalleryStats, Identity, Template } from './records.js';
+import type {
+  Candidate,
+  EraseAnswer,
+  Gallery as GalleryView,
+  GalleryStats,
+  Identity,
+  Template,
+  TemplateOrigin,
+} from './records.js';
 import type { Store } from './store.js';
 import type { Scrubber } from './scrubber.js';
 import { batchOperationsMax, openWriteQueue, type WriteQueue } from './write-queue.js';
@@ -472,8 +480,26 @@ export class Gallery {
     }
   }
 
-  removePairs(filter: PairFilter): Promise<number> {
-    return this.#queue.run({ apply: (edit) => removePairs(edit, filter) });
+  async removePairs(filter: PairFilter): Promise<number> {
+    let removed = 0;
+    for (let from: Uint8Array | null = null, isLast = false; !isLast;) {
+      const start: Uint8Array | null = from;
+      const { removed: count, next }: RemovedPairs = await this.#queue.run({
+        apply: (edit) => removePairs(edit, filter, start),
+      });
+      removed += count;
+      from = next;
+      isLast = next === null;
+    }
+    return removed;
+  }
+
+  pairCounts(): { readonly pairs: number; readonly people: number } {
+    return pairCounts(this.#store, this.number);
+  }
+
+  originCounts(space: string): Promise<Readonly<Record<TemplateOrigin, number>>> {
+    return originCounts(this.#store, this.number, this.#laneIn(space).lane);
   }
 
   identityOf(owner: number): string | undefined {

@@ -413,6 +413,8 @@ function makeIndex(parts: Parts): IdentityIndex {
     documentNames: (name, beginning) => gallery(name).documentNames(beginning),
     addPairs: async (name, pairs) => writable(name).addPairs(pairs),
     pairs: (name, from, to) => gallery(name).pairs(from, to),
+    pairCounts: (name) => gallery(name).pairCounts(),
+    originCounts: async (name, space) => gallery(name).originCounts(space),
     removePairs: async (name, filter) => writable(name).removePairs(filter),
 
     backup({ product, signal }) {

@@ -310,7 +310,11 @@ export interface IdentityIndex {
   addPairs(gallery: string, pairs: readonly PairDraft[]): Promise<number>;
   /** Those between two spaces, one person's together; a consistent snapshot. */
   pairs(gallery: string, from: string, to: string): Iterable<Pair>;
-  /** Removes those that `filter` describes. @returns how many */
+  /** Of all spaces. */
+  pairCounts(gallery: string): { readonly pairs: number; readonly people: number };
+  /** How many templates there are in a space, by how they came there. @throws SPACE_MISMATCH */
+  originCounts(gallery: string, space: string): Promise<Readonly<Record<TemplateOrigin, number>>>;
+  /** Removes those that `filter` describes, some at a time. @returns how many */
   removePairs(gallery: string, filter: PairFilter): Promise<number>;
 
   /** Everything, as it is when the first byte is asked for. @throws DATA_CORRUPT, CLOSED */

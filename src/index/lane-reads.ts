@@ -1,9 +1,11 @@
 /**
  * Templates of both lanes side by side, and what is left of a lane that was dropped.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { checkpointCodec, keyParts, keys, ranges, templateCodec, type GalleryRecord } from './codec.js';
 import type { LanePage, TwofoldTemplate } from './index-api.js';
 import { servingLane } from './lanes.js';
+import type { TemplateOrigin } from './records.js';
 import type { Store, StoreEntry, StoreReader } from './store.js';
 
 /** Records that one transaction removes. */
@@ -63,6 +65,32 @@ function* twofoldIn(
   }
   yield* finished();
 }
+
+/** How many templates of a lane there are of each origin; gives others their turns. */
+export async function originCounts(
+  reader: StoreReader,
+  gallery: number,
+  lane: number,
+): Promise<Readonly<Record<TemplateOrigin, number>>> {
+  const counts: Record<TemplateOrigin, number> = { native: 0, mapped: 0, 're-embedded': 0 };
+  const [first, end] = ranges.gallery(gallery);
+  for (let from: Uint8Array | null = first; from;) {
+    let read = 0;
+    let last: Buffer | null = null;
+    for (const { key, value } of reader.range('templates', from, end)) {
+      last = key;
+      const origin = keyParts.template(key).lane === lane ? templateCodec.originOf(value) : undefined;
+      if (origin) counts[origin]++;
+      if (++read === countedPerTurn) break;
+    }
+    from = read === countedPerTurn && last ? Buffer.concat([last, Buffer.alloc(1)]) : null;
+    await nextTurn();
+  }
+  return counts;
+}
+
+/** Records that are counted in one turn: some milliseconds. */
+const countedPerTurn = 512;
 
 /** The records of one template. */
 interface Found {

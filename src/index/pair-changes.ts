@@ -9,7 +9,7 @@ import { digestOfIdentity } from './erasure-receipt.js';
 import type { GalleryEdit } from './gallery-changes.js';
 import { findIdentity } from './identity-reads.js';
 import type { Pair, PairDraft, PairFilter } from './index-api.js';
-import type { StoreReader } from './store.js';
+import type { StoreEntry, StoreReader } from './store.js';
 
 /** Pairs of one person: more of the same face teach nothing. */
 const pairsPerPersonMax = 50;
@@ -100,14 +100,47 @@ export function removePairsOf({ writer, record: { number } }: GalleryEdit, owner
   return found.length;
 }
 
-/** @returns how many were removed */
-export function removePairs({ writer, record: { number } }: GalleryEdit, { source, before }: PairFilter): number {
-  const found = Array.from(writer.range('pairs', ...ranges.gallery(number))).filter(({ key, value }) => {
+/** Looks at so many in one transaction, from a key on. */
+const removedPerWrite = 128;
+
+export interface RemovedPairs {
+  readonly removed: number;
+  /** The key to go on with; null when all were looked at. */
+  readonly next: Uint8Array | null;
+}
+
+export function removePairs(
+  { writer, record: { number } }: GalleryEdit,
+  { source, before }: PairFilter,
+  from: Uint8Array | null,
+): RemovedPairs {
+  const [first, end] = ranges.gallery(number);
+  const seen: StoreEntry[] = [];
+  for (const entry of writer.range('pairs', from ?? first, end)) {
+    seen.push(entry);
+    if (seen.length === removedPerWrite) break;
+  }
+  const found = seen.filter(({ key, value }) => {
+    if (source === undefined && before === undefined) return true;
     const pair = pairCodec.decode(key, value);
     return (source === undefined || pair.source === source) && (before === undefined || pair.at < before);
   });
   for (const { key } of found) writer.remove('pairs', key);
-  return found.length;
+  const last = seen.at(-1);
+  const isLast = seen.length < removedPerWrite || !last;
+  return { removed: found.length, next: isLast ? null : Buffer.concat([last.key, Buffer.alloc(1)]) };
+}
+
+/** Of all spaces. */
+export function pairCounts(reader: StoreReader, gallery: number): { readonly pairs: number; readonly people: number } {
+  let [pairs, people, lastOwner] = [0, 0, -1];
+  for (const key of reader.keys('pairs', ...ranges.gallery(gallery))) {
+    const { owner } = keyParts.owned(key);
+    pairs++;
+    if (owner !== lastOwner) people++;
+    lastOwner = owner;
+  }
+  return { pairs, people };
 }
 
 export function* pairsIn(reader: StoreReader, gallery: number, fromSpace: string, toSpace: string): Iterable<Pair> {

@@ -1,0 +1,246 @@
+/**
+ * A rollout under load: clients identify and enroll over a socket, paced, while a gallery is moved to another space, back, and for good.
+ *
+ * Vectors are drawn from the gallery model; the other space is a fixed rotation of it with noise. Every phase has its own row: what its calls took
+ * beside those of a quiet server, and how many failed. The fits are of the linear and kernel rungs, on a thousand people.
+ */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { Database, PairSample } from '../src/api.js';
+import { connectDatabase } from '../src/client/remote-database.js';
+import type { GateName } from '../src/migrate/rollout.js';
+import { makeRandom } from '../src/random.js';
+import { drawGallery, modelDimensions, type ModelGallery } from './gallery-model.js';
+import { percentile, runLoad } from './measure.js';
+import type { BenchOptions } from './options.js';
+import { modelsPath } from './photos.js';
+import type { Progress } from './progress.js';
+import { rounded, type Row, type Workload } from './report.js';
+import { startProcess } from './server-child.js';
+
+const gallery = 'bench';
+const [old, fresh] = ['gallery-model', 'gallery-model-turned'];
+const idleMs = 10_000;
+const lanes = 4;
+/** Between two calls of a lane: doors, not a flood. */
+const pauseMs = 10;
+const pairPeopleMax = 1_000;
+/** Synthetic vectors say nothing of these. */
+const overrule: readonly GateName[] = ['compatibility', 'calibration', 'identification', 'negative-flips', 'collapse'];
+const p99RatioMax = 2;
+
+export async function benchRollout(options: BenchOptions, progress: Progress): Promise<Workload> {
+  const [templateCount = 0] = options.sizes;
+  const { seed, templatesPerIdentity, provider } = options;
+  const path = await mkdtemp(join(tmpdir(), 'harmonid-bench-'));
+  const model = drawGallery({ seed, templateCount, templatesPerIdentity, probeCount: options.calls });
+  const turn = makeTurn(seed);
+  try {
+    await using server = await startProcess({ kind: 'harmonid', path, modelsPath, provider });
+    const database = connectDatabase({ address: server.address });
+    try {
+      progress(`enrolling ${templateCount} templates`);
+      await fill(database, model);
+      const rows = await measure(database, model, turn, progress);
+      const [idle, ...busy] = rows;
+      const worst = Math.max(...busy.map((row) => Number(row['p99Ms']))) / Number(idle?.['p99Ms']);
+      const failed = rows.reduce((sum, row) => sum + Number(row['failed']), 0);
+      return {
+        dataset: `${templateCount} synthetic templates (bench/gallery-model), moved to a rotation of them with noise; ${lanes} lanes of Identify and one of Enroll, ${pauseMs} ms apart; seed ${seed}`,
+        tables: { 'calls while a gallery is moved': rows },
+        notes: [
+          `target: p99 at most ${p99RatioMax} times that of the quiet server: ${worst <= p99RatioMax ? 'met' : 'missed'} (${worst.toFixed(2)})`,
+          `target: no call fails in any transition: ${failed === 0 ? 'met' : 'missed'} (${failed} failed)`,
+        ],
+      };
+    } finally {
+      await database.close();
+    }
+  } finally {
+    await rm(path, { recursive: true, force: true });
+  }
+}
+
+type Turn = (vector: Float32Array) => Float32Array;
+
+/** A rotation, and noise of its own for each vector. */
+function makeTurn(seed: number): Turn {
+  const random = makeRandom(seed + 1);
+  const columns: Float64Array[] = [];
+  while (columns.length < modelDimensions) {
+    const column = Float64Array.from({ length: modelDimensions }, () => random.normal());
+    for (const other of columns) {
+      const along = column.reduce((sum, value, i) => sum + value * (other[i] as number), 0);
+      for (let i = 0; i < column.length; i++) column[i] = (column[i] as number) - along * (other[i] as number);
+    }
+    const norm = Math.hypot(...column);
+    columns.push(column.map((value) => value / norm));
+  }
+  return (vector) => {
+    const turned = columns.map(
+      (column) => column.reduce((sum, value, i) => sum + value * (vector[i] as number), 0) + 0.01 * random.normal(),
+    );
+    const norm = Math.hypot(...turned);
+    return Float32Array.from(turned, (value) => value / norm);
+  };
+}
+
+async function fill(database: Database, { templates, templatesPerIdentity }: ModelGallery): Promise<void> {
+  await database.createGallery({
+    gallery,
+    space: old,
+    dimensions: modelDimensions,
+    threshold: 0.19,
+    duplicates: 'ignore',
+    templatesPerIdentityMax: 1000,
+  });
+  await runLoad(Math.ceil(templates.length / templatesPerIdentity), 64, (identity) =>
+    database.enroll({
+      gallery,
+      identity: `person-${identity}`,
+      embeddings: templates
+        .slice(identity * templatesPerIdentity, (identity + 1) * templatesPerIdentity)
+        .map((vector) => ({ space: old, vector })),
+    }),
+  );
+}
+
+async function measure(
+  database: Database,
+  model: ModelGallery,
+  turn: Turn,
+  progress: Progress,
+): Promise<readonly Row[]> {
+  const { rollouts } = database;
+  const load = new Load(database, model);
+  const rows: Row[] = [];
+  const during = async (phase: string, work: () => Promise<unknown>): Promise<void> => {
+    progress(phase);
+    rows.push(await load.during(phase, work));
+  };
+  const request = { gallery };
+  const begin = async (): Promise<void> => {
+    await rollouts.start({
+      ...request,
+      target: { space: fresh, dimensions: modelDimensions, threshold: 0.19 },
+      mapMapped: true,
+    });
+  };
+  const addPairs = async (): Promise<void> => {
+    for await (const { error } of rollouts.addPairs(request, pairsOf(model, turn))) if (error) throw error;
+  };
+  await during('quiet', () => pause(idleMs));
+  await during('start', begin);
+  await during('pairs', addPairs);
+  await during('fit', () =>
+    last(rollouts.fit({ ...request, far: 0.001, estimators: ['procrustes', 'ridge', 'kernel'] })),
+  );
+  await during('shadow: mapping', () => last(rollouts.shadow({ ...request, overrule })));
+  await during('shadow', () => pause(idleMs / 2));
+  await during('activate', () => rollouts.activate(request));
+  await during('active', () => pause(idleMs / 2));
+  await during('rollback', () => rollouts.rollback(request));
+  await during('start, pairs and fit again', async () => {
+    await begin();
+    await addPairs();
+    await last(rollouts.fit({ ...request, far: 0.001, estimators: ['ridge'] }));
+  });
+  await during('shadow and activate again', async () => {
+    await last(rollouts.shadow({ ...request, overrule }));
+    await rollouts.activate(request);
+  });
+  // Whoever sends vectors of the old space cannot be answered any more.
+  load.useSpace(fresh, turn);
+  await during('complete', () => rollouts.complete({ ...request, now: true }));
+  await during('afterwards', () => pause(idleMs / 2));
+  return rows;
+}
+
+function pairsOf({ templates, templatesPerIdentity }: ModelGallery, turn: Turn): readonly PairSample[] {
+  return templates.slice(0, pairPeopleMax * templatesPerIdentity).map((from, i) => ({
+    person: `person-${Math.floor(i / templatesPerIdentity)}`,
+    vectors: { from, to: turn(from) },
+  }));
+}
+
+async function last(steps: AsyncGenerator<unknown, unknown, void>): Promise<void> {
+  for (let next = await steps.next(); !next.done; next = await steps.next());
+}
+
+/** A class because it counts. */
+class Load {
+  readonly #database: Database;
+  readonly #model: ModelGallery;
+  #space = old;
+  #turn: Turn = (vector) => vector;
+  #searches = 0;
+  #enrolled = 0;
+
+  constructor(database: Database, model: ModelGallery) {
+    this.#database = database;
+    this.#model = model;
+  }
+
+  useSpace(space: string, turn: Turn): void {
+    this.#space = space;
+    this.#turn = turn;
+  }
+
+  /** Calls until `work` is done. */
+  async during(phase: string, work: () => Promise<unknown>): Promise<Row> {
+    let [isDone, failed] = [false, 0];
+    let failure: string | null = null;
+    const searchMs: number[] = [];
+    const enrollMs: number[] = [];
+    const lane = async (call: () => Promise<unknown>, callMs: number[]): Promise<void> => {
+      do {
+        const startedMs = performance.now();
+        try {
+          await call();
+        } catch (error) {
+          failed++;
+          failure ??= error instanceof Error ? error.message : 'something that is no error';
+        }
+        callMs.push(performance.now() - startedMs);
+        await pause(pauseMs);
+      } while (!isDone);
+    };
+    const startedMs = performance.now();
+    const worked = work().finally(() => (isDone = true));
+    await Promise.all([
+      worked,
+      ...Array.from({ length: lanes }, () => lane(() => this.#search(), searchMs)),
+      lane(() => this.#enroll(), enrollMs),
+    ]);
+    return {
+      phase,
+      seconds: rounded((performance.now() - startedMs) / 1000),
+      identified: searchMs.length,
+      p50Ms: rounded(percentile(searchMs, 0.5)),
+      p99Ms: rounded(percentile(searchMs, 0.99)),
+      longestMs: rounded(percentile(searchMs, 1)),
+      enrolled: enrollMs.length,
+      enrollP99Ms: rounded(percentile(enrollMs, 0.99)),
+      failed,
+      failure,
+    };
+  }
+
+  #search(): Promise<unknown> {
+    const probe = this.#model.probes[this.#searches++ % this.#model.probes.length]?.vector ?? new Float32Array(0);
+    const vector = this.#turn(probe);
+    return this.#database.identify({ gallery, embedding: { space: this.#space, vector } });
+  }
+
+  #enroll(): Promise<unknown> {
+    const count = this.#enrolled++;
+    const probe = this.#model.probes[count % this.#model.probes.length]?.vector ?? new Float32Array(0);
+    return this.#database.enroll({
+      gallery,
+      identity: `new-${count}`,
+      embeddings: [{ space: this.#space, vector: this.#turn(probe) }],
+    });
+  }
+}

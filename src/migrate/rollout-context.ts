@@ -1,9 +1,9 @@
 /** What the parts of rollouts share: the index, the embedders, what is kept, and the adapters that run. */
 import type { EmbedderSet } from '../embedder/embedder-set.js';
 import type { IdentityIndex } from '../index/index-api.js';
-import { HarmonidError } from '../errors.js';
 import type { UnitVector } from '../vector.js';
 import type { Adapters } from './adapters.js';
+import { refusal } from './rollout-refusal.js';
 import type { RolloutRecord, RolloutStore } from './rollout-store.js';
 
 export interface RolloutContext {
@@ -23,10 +23,6 @@ export async function mapVectors(
   direction: 'forward' | 'backward',
   vectors: readonly UnitVector[],
 ): Promise<readonly UnitVector[]> {
-  if (!fit) {
-    throw new HarmonidError('ROLLOUT_STATE', `the rollout of gallery "${gallery}" has no adapter yet`, {
-      details: { gallery },
-    });
-  }
+  if (!fit) throw refusal(gallery, 'has no adapter yet');
   return adapters.map(fit[direction], () => store.adapter(gallery, direction), vectors);
 }

@@ -14,13 +14,20 @@ export interface FaceImage {
   readonly crop?: { readonly bytes: Uint8Array; readonly alignment: 'chip' | 'arcface112' } | undefined;
 }
 
+export interface TwiceEmbedded {
+  readonly from: UnitVector;
+  readonly to: UnitVector;
+  /** SHA-256 of the encoded image, hex. */
+  readonly imageDigest: string;
+}
+
 /** The face that the largest of the first model is, in both. @throws NO_FACE, and the codes of images */
 export async function embedTwice(
   from: Embedder,
   to: Embedder,
   face: FaceImage,
   signal?: AbortSignal,
-): Promise<{ readonly from: UnitVector; readonly to: UnitVector; readonly imageDigest: string }> {
+): Promise<TwiceEmbedded> {
   const bytes = face.image ?? face.crop?.bytes ?? new Uint8Array(0);
   const [before, after] = await Promise.all([embed(from, face, signal), embed(to, face, signal)]);
   const [largest] = before.faces;

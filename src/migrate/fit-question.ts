@@ -1,0 +1,70 @@
+/**
+ * What a fit is asked: every pair between the two spaces of a rollout, and what the index knows of their people. Changes nothing.
+ *
+ * People stand as their ordinals in what is fitted, so that neither the thread nor an adapter learns an id.
+ */
+import { isHarmonidError } from '../errors.js';
+import type { UnitVector } from '../vector.js';
+import { makePairSet } from './pair-set.js';
+import type { RolloutContext } from './rollout-context.js';
+import type { FitQuestion } from './rollout-fit.js';
+import type { RolloutRecord } from './rollout-store.js';
+
+export type FitSettings = Pick<FitQuestion, 'far' | 'seed' | 'estimators'>;
+
+/** Pairs whose people are looked up. */
+const belongingSamples = 500;
+
+/** @returns also `names`: the ids of those who are enrolled, by ordinal */
+export function makeFitQuestion(
+  context: RolloutContext,
+  gallery: string,
+  { from, to }: RolloutRecord,
+  settings: FitSettings,
+): { readonly question: FitQuestion; readonly names: ReadonlyMap<string, string> } {
+  const { index, clock } = context;
+  const pairs: { person: string; from: UnitVector; to: UnitVector }[] = [];
+  const names = new Map<string, string>();
+  const groups: Record<string, readonly string[]> = {};
+  let [own, matching] = [0, 0];
+  for (const pair of index.pairs(gallery, from.space, to.space)) {
+    const person = String(pair.owner);
+    pairs.push({ person, from: pair.from, to: pair.to });
+    const identity = names.get(person) ?? index.identityOf(gallery, pair.owner);
+    if (identity === undefined) continue;
+    names.set(person, identity);
+    groups[person] ??= index.getIdentity(gallery, identity).groups;
+    if (own >= belongingSamples) continue;
+    const verdict = isOwn(context, gallery, from.space, identity, pair.from);
+    if (verdict === null) continue;
+    own++;
+    if (verdict) matching++;
+  }
+  return {
+    names,
+    question: {
+      ...settings,
+      pairs: makePairSet(from, to, pairs),
+      threshold: index.getGallery(gallery).threshold,
+      groups,
+      belonging: own === 0 ? null : matching / own,
+      nowMs: clock(),
+    },
+  };
+}
+
+/** Whether somebody's templates match the vector; null of somebody without templates. */
+function isOwn(
+  { index }: RolloutContext,
+  gallery: string,
+  space: string,
+  identity: string,
+  probe: UnitVector,
+): boolean | null {
+  try {
+    return index.verify({ gallery, space, identity, probe }).decision === 'match';
+  } catch (error) {
+    if (isHarmonidError(error) && error.code === 'TEMPLATE_NOT_FOUND') return null;
+    throw error;
+  }
+}

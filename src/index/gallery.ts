@@ -484,9 +484,8 @@ export class Gallery {
     let removed = 0;
     for (let from: Uint8Array | null = null, isLast = false; !isLast;) {
       const start: Uint8Array | null = from;
-      const { removed: count, next }: RemovedPairs = await this.#queue.run({
-        apply: (edit) => removePairs(edit, filter, start),
-      });
+      const remove = (edit: GalleryEdit): RemovedPairs => removePairs(edit, filter, start);
+      const { removed: count, next } = await this.#queue.run({ apply: remove });
       removed += count;
       from = next;
       isLast = next === null;

@@ -3,6 +3,7 @@
  *
  * People stand as their ordinals in what is fitted, so that neither the thread nor an adapter learns an id.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { isHarmonidError } from '../errors.js';
 import type { UnitVector } from '../vector.js';
 import { makePairSet } from './pair-set.js';
@@ -14,20 +15,23 @@ export type FitSettings = Pick<FitQuestion, 'far' | 'seed' | 'estimators'>;
 
 /** Pairs whose people are looked up. */
 const belongingSamples = 500;
+/** Pairs that are read in one turn of the event loop. */
+const pairsPerTurn = 64;
 
 /** @returns also `names`: the ids of those who are enrolled, by ordinal */
-export function makeFitQuestion(
+export async function makeFitQuestion(
   context: RolloutContext,
   gallery: string,
   { from, to }: RolloutRecord,
   settings: FitSettings,
-): { readonly question: FitQuestion; readonly names: ReadonlyMap<string, string> } {
+): Promise<{ readonly question: FitQuestion; readonly names: ReadonlyMap<string, string> }> {
   const { index, clock } = context;
   const pairs: { person: string; from: UnitVector; to: UnitVector }[] = [];
   const names = new Map<string, string>();
   const groups: Record<string, readonly string[]> = {};
   let [own, matching] = [0, 0];
   for (const pair of index.pairs(gallery, from.space, to.space)) {
+    if (pairs.length % pairsPerTurn === 0) await nextTurn();
     const person = String(pair.owner);
     pairs.push({ person, from: pair.from, to: pair.to });
     const identity = names.get(person) ?? index.identityOf(gallery, pair.owner);

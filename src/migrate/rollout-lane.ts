@@ -1,4 +1,5 @@
 /** The lane beside of a rollout: mapped until it is whole, and what must hold of it before it serves. */
+import { setTimeout as pause } from 'node:timers/promises';
 import type { UnitVector } from '../vector.js';
 import { fillBeside } from './lane-fill.js';
 import { mapVectors, type RolloutContext } from './rollout-context.js';
@@ -6,7 +7,9 @@ import { refusal } from './rollout-refusal.js';
 import type { RolloutProgress } from './rollout.js';
 
 /** Vectors that its graph is tried with before it serves. */
-const recallSamples = 200;
+const recallSamples = 64;
+/** Between two of them: comparing with everything holds up the searches of others. */
+const recallPauseMs = 10;
 
 /** Maps whatever has no vector beside, into the new space or back. @throws ROLLOUT_STATE when it does not become whole, CANCELLED */
 export async function mapMissing(
@@ -54,6 +57,7 @@ export async function recallBeside({ index }: RolloutContext, gallery: string): 
       ),
     );
     asked++;
+    await pause(recallPauseMs);
     // Two of the same distance are as good as one another.
     if (graph?.candidates[0]?.distance === exact?.candidates[0]?.distance) agreed++;
   }

@@ -65,7 +65,7 @@ export class RolloutService {
   // ── Looking ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** @throws ROLLOUT_NOT_FOUND */
-  get(gallery: string): Rollout {
+  get(gallery: string): Promise<Rollout> {
     return viewRollout(this.#context, gallery, this.#countsOf);
   }
 
@@ -98,7 +98,7 @@ export class RolloutService {
           details: { gallery, gallerySpace: view.space, targetSpace: to.space },
         });
       }
-      const { mapped } = countTemplates(this.#context, gallery, view.space);
+      const { mapped } = await countTemplates(this.#context, gallery, view.space);
       if (mapped > 0 && !mapMapped) {
         throw refusal(
           gallery,
@@ -106,6 +106,8 @@ export class RolloutService {
           { mapped },
         );
       }
+      // Those of another target are of no use.
+      if (former && former.to.space !== to.space) await index.removePairs(gallery, {});
       const old = await embedders.inSpace(view.space);
       const { space, dimensions, threshold } = view;
       const record: RolloutRecord = {
@@ -151,7 +153,7 @@ export class RolloutService {
       const { store } = this.#context;
       const record = store.get(gallery);
       refuseUnless(gallery, record, ['draft', 'fitted', 'gated']);
-      const { question, names } = makeFitQuestion(this.#context, gallery, record, settings);
+      const { question, names } = await makeFitQuestion(this.#context, gallery, record, settings);
       const thread = startMigrateThread();
       let outcome: FitOutcome;
       try {
@@ -289,7 +291,7 @@ export class RolloutService {
     const { index, store } = this.#context;
     await index.removePairs(gallery, {});
     const record = store.get(gallery);
-    const { mapped } = countTemplates(this.#context, gallery, record.to.space);
+    const { mapped } = await countTemplates(this.#context, gallery, record.to.space);
     const rest =
       mapped > 0
         ? `; ${mapped} templates stay mapped: before the next rollout their photos are to be enrolled again`

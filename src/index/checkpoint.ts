@@ -49,9 +49,9 @@ export async function placeGraphFile(
   sealing: GraphSealing | null,
 ): Promise<GraphFile | null> {
   const folder = graphsFolder(path);
-  await mkdir(folder, { recursive: true });
   const temporary = join(folder, `${temporaryMark}${randomUUID()}`);
   try {
+    await mkdir(folder, { recursive: true });
     const facts = sealing
       ? await withMemoryFile(sealing.directory, sealing.bytesExpected, (clear) =>
           writeSealed(clear, temporary, write, cleaning, sealing.key),

@@ -33,6 +33,9 @@ export function diskError(error: unknown, path: string): unknown {
   if (is('EIO', /Input\/output error/i)) {
     return new HarmonidError('UNAVAILABLE', `the disk of ${path} failed (${text}); nothing was written`, options);
   }
+  if (code === 'ENOTDIR' || code === 'EEXIST') {
+    return new HarmonidError('UNAVAILABLE', `something else stands where ${path} keeps its files (${text})`, options);
+  }
   if (/MDB_(INVALID|CORRUPTED|PAGE_NOTFOUND|VERSION_MISMATCH)|not an LMDB file/.test(text)) {
     return new HarmonidError('DATA_CORRUPT', `the data file in ${path} is damaged (${text})`, options);
   }

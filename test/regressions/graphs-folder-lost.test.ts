@@ -25,6 +25,8 @@ describe('regression: a gallery deleted without the folder of its graph file', (
       assert.equal(readdirSync(folder).length, 1);
       rmSync(folder, { recursive: true });
       writeFileSync(folder, '');
+      await index.enroll(enrollDraft('lobby', 'one more', [faces.face(20)]));
+      await assert.rejects(index.checkpoint('lobby'), { code: 'UNAVAILABLE', message: /something else stands where/ });
       assert.equal(await index.deleteGallery('lobby'), true);
       await index.close();
       rmSync(folder);

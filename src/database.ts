@@ -119,7 +119,10 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     const embedders = new EmbedderSet(await openEmbedder(options), packOpener(options));
     const { clock = Date.now, onWarning = () => undefined, readOnly = false } = options;
     const rollouts = openRollouts({ index, embedders, clock, onWarning });
-    if (!readOnly) rollouts.steps.resume();
+    if (!readOnly) {
+      rollouts.steps.resume();
+      await rollouts.steps.prunePairs();
+    }
     return new EmbeddedDatabase(index, embedders, rollouts, options.importConcurrency ?? 16);
   } catch (error) {
     await index.close();
@@ -288,7 +291,7 @@ class EmbeddedDatabase implements Database {
     return this.#inItsSpace(request.gallery, async (gallery) => {
       const space = this.#opened.door.spaceFor(gallery, search.groups);
       const probe = await makeProbe(this.#embedders, gallery, sample, { faces, space, signal: request.signal });
-      const answer = await this.#search(gallery, probe, search, request.signal, startedMs);
+      const answer = await this.#search(gallery, probe, search, request.signal, startedMs, seen(probe, sample));
       const identity = answer.decision === 'match' ? (answer.candidates[0]?.identity ?? null) : null;
       this.#opened.door.compare(gallery, seen(probe, sample), identity);
       return answer;
@@ -466,7 +469,7 @@ class EmbeddedDatabase implements Database {
 
   async close(): Promise<void> {
     this.#closing ??= (async () => {
-      await this.#opened.steps.close();
+      await this.#opened.close();
       await this.#embedders.close();
       await this.#index.close();
     })();
@@ -517,16 +520,13 @@ class EmbeddedDatabase implements Database {
     search: ParsedSearch,
     signal: AbortSignal | undefined,
     startedMs: number,
+    sample: SeenSample | null = null,
   ): Promise<Identification> {
     throwIfAborted(signal);
     const searchedMs = performance.now();
-    const answer = await this.#index.search({
-      gallery: gallery.gallery,
-      space: probe.space,
-      probe: probe.vector,
-      ...search,
-      signal,
-    });
+    const wanted = { gallery: gallery.gallery, ...search, signal };
+    const fused = sample && (await this.#opened.door.searchFused(gallery, sample, wanted));
+    const answer = fused ?? (await this.#index.search({ ...wanted, space: probe.space, probe: probe.vector }));
     const endedMs = performance.now();
     return {
       gallery: gallery.gallery,

@@ -1,6 +1,7 @@
 /** Rollouts behind a gRPC server: the same semantics and error codes as the embedded ones. */
 import type { CallOptions } from '../api.js';
 import type {
+  ActivateRolloutRequest,
   BackfillCandidate,
   BackfillResult,
   BackfillSample,
@@ -81,9 +82,9 @@ export class RemoteRollouts implements Rollouts {
     return parseRollout((await this.#connection.unary(admin.canaryRollout, formatCanary(request), request)).rollout);
   }
 
-  async activate(request: RolloutCall): Promise<Rollout> {
-    const { gallery } = request;
-    return parseRollout((await this.#connection.patient(admin.activateRollout, { gallery }, request)).rollout);
+  async activate(request: ActivateRolloutRequest): Promise<Rollout> {
+    const { gallery, fuse = false } = request;
+    return parseRollout((await this.#connection.patient(admin.activateRollout, { gallery, fuse }, request)).rollout);
   }
 
   async *backfill(

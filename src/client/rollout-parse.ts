@@ -87,6 +87,7 @@ function parseFit(fit: wire.FitSummary): FitSummary {
     backward: parseManifest(fit.backward),
     val: present(fit.val, 'val'),
     updateGain: fit.updateGain ?? null,
+    fusion: present(fit.fusion, 'fusion'),
     cells: fit.cells.map(parseCell),
     gates: fit.gates.map(parseGate),
   };

@@ -121,7 +121,7 @@ export async function evaluateRollout(algebra: Algebra, options: RolloutEvaluati
     selections.push(selection);
     const fitted = await new RungFitter(algebra, fit).fit(selection.chosen.rung);
     const channels: [RolloutRow, readonly Channel[]][] = [];
-    const ways = await channelsOf(algebra, fit, test, fitted);
+    const { ways } = await channelsOf(algebra, fit, test, fitted);
     for (const row of rows) channels.push([row, ways[row]]);
     if (options.probeMap) {
       const back = reversed(fit);

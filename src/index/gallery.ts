@@ -59,7 +59,7 @@ import { documentNames, putDocuments, readDocument } from './gallery-documents.j
 import { changeLanes, fillLane, laneToOpen, replaceTemplate } from './lane-changes.js';
 import { LaneGraphs } from './lane-graphs.js';
 import { lanePage, originCounts, twofoldTemplates } from './lane-reads.js';
-import { addPairs, pairCounts, pairsIn, removePairs, type RemovedPairs } from './pair-changes.js';
+import { addPairs, pairCounts, pairOwners, pairsIn, removePairs, type RemovedPairs } from './pair-changes.js';
 import { findAside } from './quarantine.js';
 import type {
   Candidate,
@@ -495,6 +495,10 @@ export class Gallery {
 
   pairCounts(): { readonly pairs: number; readonly people: number } {
     return pairCounts(this.#store, this.number);
+  }
+
+  pairOwners(): readonly number[] {
+    return pairOwners(this.#store, this.number);
   }
 
   originCounts(space: string): Promise<Readonly<Record<TemplateOrigin, number>>> {

@@ -414,6 +414,7 @@ function makeIndex(parts: Parts): IdentityIndex {
     addPairs: async (name, pairs) => writable(name).addPairs(pairs),
     pairs: (name, from, to) => gallery(name).pairs(from, to),
     pairCounts: (name) => gallery(name).pairCounts(),
+    pairOwners: (name) => gallery(name).pairOwners(),
     originCounts: async (name, space) => gallery(name).originCounts(space),
     removePairs: async (name, filter) => writable(name).removePairs(filter),
 

@@ -312,6 +312,8 @@ export interface IdentityIndex {
   pairs(gallery: string, from: string, to: string): Iterable<Pair>;
   /** Of all spaces. */
   pairCounts(gallery: string): { readonly pairs: number; readonly people: number };
+  /** Ordinals of those who have pairs, ascending. */
+  pairOwners(gallery: string): readonly number[];
   /** How many templates there are in a space, by how they came there. @throws SPACE_MISMATCH */
   originCounts(gallery: string, space: string): Promise<Readonly<Record<TemplateOrigin, number>>>;
   /** Removes those that `filter` describes, some at a time. @returns how many */

@@ -143,6 +143,13 @@ export function pairCounts(reader: StoreReader, gallery: number): { readonly pai
   return { pairs, people };
 }
 
+/** Ascending, each once. */
+export function pairOwners(reader: StoreReader, gallery: number): readonly number[] {
+  const owners = new Set<number>();
+  for (const key of reader.keys('pairs', ...ranges.gallery(gallery))) owners.add(keyParts.owned(key).owner);
+  return [...owners];
+}
+
 export function* pairsIn(reader: StoreReader, gallery: number, fromSpace: string, toSpace: string): Iterable<Pair> {
   for (const { key, value } of reader.range('pairs', ...ranges.gallery(gallery))) {
     const { source, at, from, to } = pairCodec.decode(key, value);

@@ -25,7 +25,7 @@ export async function channelsOf(
   fit: PairSet,
   test: PairSet,
   model: AdapterModel,
-): Promise<Readonly<Record<Row, readonly Channel[]>>> {
+): Promise<{ readonly ways: Readonly<Record<Row, readonly Channel[]>>; readonly oldShare: number }> {
   const old: Channel = { gallery: test.vectorsFrom, probes: test.vectorsFrom, weight: 1 };
   const gallery = await mapThrough(model, test.vectorsFrom, test.to.dimensions);
   const mapped: Channel = { gallery, probes: test.vectorsTo, weight: 1 };
@@ -35,15 +35,18 @@ export async function channelsOf(
     spreadOf(await algebra.product(fit.vectorsTo, fitted, 'b')),
   ] as const;
   // Equal weights of standardised distances.
-  const share = spreads[1] / (spreads[0] + spreads[1]);
+  const oldShare = spreads[1] / (spreads[0] + spreads[1]);
   return {
-    old: [old],
-    mapped: [mapped],
-    fused: [
-      { ...old, weight: share },
-      { ...mapped, weight: 1 - share },
-    ],
-    new: [{ gallery: test.vectorsTo, probes: test.vectorsTo, weight: 1 }],
+    oldShare,
+    ways: {
+      old: [old],
+      mapped: [mapped],
+      fused: [
+        { ...old, weight: oldShare },
+        { ...mapped, weight: 1 - oldShare },
+      ],
+      new: [{ gallery: test.vectorsTo, probes: test.vectorsTo, weight: 1 }],
+    },
   };
 }
 

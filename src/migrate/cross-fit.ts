@@ -31,6 +31,8 @@ export interface CrossFit {
   readonly people: readonly string[];
   /** Mean over the folds of the participation ratio of mapped vectors over that of the new model's own. */
   readonly participation: number;
+  /** Of the old model's distance in a fused one; mean over the folds. */
+  readonly oldShare: number;
 }
 
 /** @throws INVALID_ARGUMENT when there are too few people to split, CANCELLED */
@@ -39,6 +41,7 @@ export async function crossFit(algebra: Algebra, pairs: PairSet, options: CrossF
   const compared: Record<Row, Comparisons[]> = { old: [], mapped: [], fused: [], new: [] };
   const people: string[] = [];
   let participation = 0;
+  let shares = 0;
   const total = folds * rungs.length * selectionFolds;
   for (let fold = 0; fold < folds; fold++) {
     throwIfAborted(signal);
@@ -51,14 +54,15 @@ export async function crossFit(algebra: Algebra, pairs: PairSet, options: CrossF
       onProgress: (done) => onProgress?.(fold * rungs.length * selectionFolds + done, total),
     });
     const model = await new RungFitter(algebra, fit).fit(chosen.rung);
-    const ways = await channelsOf(algebra, fit, test, model);
+    const { ways, oldShare } = await channelsOf(algebra, fit, test, model);
+    shares += oldShare / folds;
     for (const row of rows) compared[row].push(await compareAll(algebra, ways[row], test));
     const [mapped, own] = [ways.mapped[0]?.gallery, test.vectorsTo];
     if (mapped) participation += participationRatio(mapped) / participationRatio(own) / folds;
     people.push(...test.people);
   }
   const pooled = rows.map((row) => [row, poolComparisons(compared[row])] as const);
-  return { compared: Object.fromEntries(pooled) as Record<Row, Comparisons>, people, participation };
+  return { compared: Object.fromEntries(pooled) as Record<Row, Comparisons>, people, participation, oldShare: shares };
 }
 
 export function tooFew({ people }: PairSet, wanted: number): HarmonidError {

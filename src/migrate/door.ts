@@ -5,10 +5,12 @@
  * Comparing is done after the answer and beside it: it never makes a caller wait, and is left out when too much of it is in work.
  */
 import type { Embedder } from '../embedder/embedder.js';
-import type { LaneVector } from '../index/index-api.js';
+import type { LaneVector, SearchAnswer, SearchRequest } from '../index/index-api.js';
 import type { Gallery } from '../index/records.js';
 import type { Random } from '../random.js';
+import { alarmOf } from './alarm.js';
 import type { UnitVector } from '../vector.js';
+import { searchFused } from './fused-search.js';
 import { mapVectors, type RolloutContext } from './rollout-context.js';
 import type { RolloutRecord } from './rollout-store.js';
 import type { ShadowCounts } from './rollout.js';
@@ -34,9 +36,6 @@ export interface DoorOptions {
 const comparisonsMax = 4;
 /** Comparisons after which what was counted is written down. */
 const putEvery = 50;
-/** What makes a rollout go back by itself, once so many have been compared. */
-const alarms = { comparedMin: 200, negativeFlips: 0.05 } as const;
-
 export class Door {
   readonly #context: RolloutContext;
   readonly #options: DoorOptions;
@@ -88,6 +87,23 @@ export class Door {
     return gallery.beside?.space === space && gallery.beside.templateCount === gallery.templateCount;
   }
 
+  /** The answer of both models together to an image probe of a gallery where an operator wants that; null where not, or where one cannot see it. */
+  async searchFused(
+    gallery: Gallery,
+    sample: SeenSample,
+    search: Omit<SearchRequest, 'space' | 'probe'>,
+  ): Promise<SearchAnswer | null> {
+    const record = gallery.beside && this.#context.store.find(gallery.gallery);
+    const fusion = record?.fused ? record.fit?.fusion : undefined;
+    if (!record || !fusion || !gallery.beside || !sample.image) return null;
+    const space = sample.space === gallery.space ? gallery.beside.space : gallery.space;
+    const other = await this.#embedIn(space, sample.image, sample.box);
+    if (!other) return null;
+    const isOld = sample.space === record.from.space;
+    const probe = isOld ? { old: sample.vector, fresh: other } : { old: other, fresh: sample.vector };
+    return searchFused(this.#context, record, fusion, probe, search);
+  }
+
   /** Compares what both spaces say of a live probe. Returns at once. */
   compare(gallery: Gallery, sample: SeenSample, identity: string | null): void {
     const record = gallery.beside && this.#context.store.find(gallery.gallery);
@@ -129,10 +145,6 @@ export class Door {
     if (!before || !after) return;
     await this.#count(name, before, after);
     if (record.pairRetentionDays !== null && identity !== null) {
-      await index.removePairs(name, {
-        source: 'probe',
-        before: this.#context.clock() - record.pairRetentionDays * 24 * 60 * 60 * 1000,
-      });
       await index.addPairs(name, [
         {
           person: identity,
@@ -143,16 +155,9 @@ export class Door {
         },
       ]);
     }
-    const counts = this.countsOf(name);
-    const mated = counts.bothFound + counts.negativeFlips;
-    const share = counts.negativeFlips / Math.max(1, mated);
     const state = store.find(name)?.state;
-    if ((state === 'canary' || state === 'active') && mated >= alarms.comparedMin && share > alarms.negativeFlips) {
-      this.#options.onAlarm(
-        name,
-        `${counts.negativeFlips} of ${mated} live probes that the old space finds are not found by the new one`,
-      );
-    }
+    const alarm = state === 'canary' || state === 'active' ? alarmOf(this.countsOf(name)) : null;
+    if (alarm !== null) this.#options.onAlarm(name, alarm);
   }
 
   async #count(

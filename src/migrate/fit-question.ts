@@ -18,26 +18,28 @@ const belongingSamples = 500;
 /** Pairs that are read in one turn of the event loop. */
 const pairsPerTurn = 64;
 
-/** @returns also `names`: the ids of those who are enrolled, by ordinal */
 export async function makeFitQuestion(
   context: RolloutContext,
   gallery: string,
   { from, to }: RolloutRecord,
   settings: FitSettings,
-): Promise<{ readonly question: FitQuestion; readonly names: ReadonlyMap<string, string> }> {
+): Promise<FitQuestion> {
   const { index, clock } = context;
   const pairs: { person: string; from: UnitVector; to: UnitVector }[] = [];
-  const names = new Map<string, string>();
+  const names = new Map<string, string | undefined>();
   const groups: Record<string, readonly string[]> = {};
   let [own, matching] = [0, 0];
   for (const pair of index.pairs(gallery, from.space, to.space)) {
     if (pairs.length % pairsPerTurn === 0) await nextTurn();
     const person = String(pair.owner);
     pairs.push({ person, from: pair.from, to: pair.to });
-    const identity = names.get(person) ?? index.identityOf(gallery, pair.owner);
+    if (!names.has(person)) {
+      const found = index.identityOf(gallery, pair.owner);
+      names.set(person, found);
+      if (found !== undefined) groups[person] = index.getIdentity(gallery, found).groups;
+    }
+    const identity = names.get(person);
     if (identity === undefined) continue;
-    names.set(person, identity);
-    groups[person] ??= index.getIdentity(gallery, identity).groups;
     if (own >= belongingSamples) continue;
     const verdict = isOwn(context, gallery, from.space, identity, pair.from);
     if (verdict === null) continue;
@@ -45,15 +47,12 @@ export async function makeFitQuestion(
     if (verdict) matching++;
   }
   return {
-    names,
-    question: {
-      ...settings,
-      pairs: makePairSet(from, to, pairs),
-      threshold: index.getGallery(gallery).threshold,
-      groups,
-      belonging: own === 0 ? null : matching / own,
-      nowMs: clock(),
-    },
+    ...settings,
+    pairs: makePairSet(from, to, pairs),
+    threshold: index.getGallery(gallery).threshold,
+    groups,
+    belonging: own === 0 ? null : matching / own,
+    nowMs: clock(),
   };
 }
 
@@ -68,7 +67,8 @@ function isOwn(
   try {
     return index.verify({ gallery, space, identity, probe }).decision === 'match';
   } catch (error) {
-    if (isHarmonidError(error) && error.code === 'TEMPLATE_NOT_FOUND') return null;
+    // Others go on meanwhile: somebody may just have been erased.
+    if (isHarmonidError(error) && ['TEMPLATE_NOT_FOUND', 'IDENTITY_NOT_FOUND'].includes(error.code)) return null;
     throw error;
   }
 }

@@ -1,6 +1,6 @@
 /** The migrating thread, seen from the main thread. A thread that dies makes every waiting call reject with INTERNAL. */
 import { Worker } from 'node:worker_threads';
-import { HarmonidError } from '../errors.js';
+import { asHarmonidError, HarmonidError } from '../errors.js';
 import type { MigrateCalls, MigrateReply } from './migrate-messages.js';
 import type { RolloutProgress } from './rollout.js';
 
@@ -50,6 +50,7 @@ export function startMigrateThread(): MigrateThread {
   return {
     call(kind, request, { onProgress, signal } = {}) {
       if (death) return Promise.reject(death);
+      if (signal?.aborted) return Promise.reject(asHarmonidError(signal.reason));
       return new Promise((resolve, reject) => {
         const id = ++lastId;
         const abort = (): void => worker.postMessage({ id, kind: 'abort' });

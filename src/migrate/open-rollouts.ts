@@ -11,7 +11,10 @@ import { RolloutStore } from './rollout-store.js';
 export interface OpenRollouts {
   readonly steps: RolloutService;
   readonly door: Door;
+  close(): Promise<void>;
 }
+
+const pruneEveryMs = 60 * 60 * 1000;
 
 export interface RolloutParts {
   readonly index: IdentityIndex;
@@ -34,5 +37,16 @@ export function openRollouts({ index, embedders, clock, onWarning }: RolloutPart
       });
     },
   });
-  return { steps, door };
+  const pruning = setInterval(() => {
+    steps.prunePairs().catch((error: unknown) => onWarning('live probes could not be removed in time', { error }));
+  }, pruneEveryMs);
+  pruning.unref();
+  return {
+    steps,
+    door,
+    async close() {
+      clearInterval(pruning);
+      await steps.close();
+    },
+  };
 }

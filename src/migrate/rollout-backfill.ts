@@ -35,12 +35,14 @@ export async function* backfill(
 
 /** The template of that very photo, or the nearest mapped one. @returns how many were replaced @throws FACE_REFUSED */
 async function replaceMapped(
-  { index }: RolloutContext,
+  context: RolloutContext,
   gallery: string,
-  { from, to }: RolloutRecord,
+  record: RolloutRecord,
   identity: string,
   face: TwiceEmbedded,
 ): Promise<number> {
+  const { index } = context;
+  const { from, to } = record;
   const isNew = index.getGallery(gallery).space === to.space;
   const vectorsOf = (template: TwofoldTemplate) => {
     const serving = { vector: template.vector, origin: template.origin };
@@ -73,7 +75,8 @@ async function replaceMapped(
     imageDigest,
     enrolledAt,
   });
-  return number === null ? 0 : 1;
+  // Another photo of the same person came first: the next nearest.
+  return number === null ? replaceMapped(context, gallery, record, identity, face) : 1;
 }
 
 /**

@@ -120,6 +120,10 @@ export async function fitRollout(
       far,
       val: vals,
       updateGain: vals.new === vals.old ? null : (vals.mapped - vals.old) / (vals.new - vals.old),
+      fusion: {
+        oldShare: crossed.oldShare,
+        threshold: isMeasurable(compared.fused, far) ? thresholdAt(compared.fused, far) : 0,
+      },
       cells: cellsOf(compared, back, far),
       gates,
       curves: rows.map((row) => curveOf(row, compared[row])),

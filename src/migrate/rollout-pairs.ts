@@ -56,3 +56,10 @@ function parseVectors(
     to: parseVector(vectors.to, to.dimensions, `space "${to.space}"`),
   };
 }
+
+/** Removes live probes that were kept longer than was agreed to. */
+export async function pruneProbes({ index, store, clock }: RolloutContext, gallery: string): Promise<void> {
+  const days = store.find(gallery)?.pairRetentionDays ?? null;
+  if (days === null) return;
+  await index.removePairs(gallery, { source: 'probe', before: clock() - days * 24 * 60 * 60 * 1000 });
+}

@@ -15,10 +15,13 @@ import type { RolloutContext } from './rollout-context.js';
 import type { FitOutcome } from './rollout-fit.js';
 import { mapMissing, recallBeside, refusePartial } from './rollout-lane.js';
 import { addPairs } from './rollout-pairs.js';
+import { bothEmbedders } from './sample-embedding.js';
 import { refusal, refuseUnless } from './rollout-refusal.js';
-import { openShadow, type ShadowSettings } from './rollout-shadow.js';
+import { changeShadow, openShadow, type ShadowSettings } from './rollout-shadow.js';
 import { adapterNames, noDocuments, RolloutStore, type RolloutRecord } from './rollout-store.js';
-import { countTemplates, viewRollout } from './rollout-view.js';
+import { pruneProbes } from './rollout-pairs.js';
+import { alarmOf } from './alarm.js';
+import { countTemplates, namedLost, viewRollout } from './rollout-view.js';
 import type {
   BackfillCandidate,
   BackfillResult,
@@ -55,6 +58,7 @@ export class RolloutService {
   /** By gallery. */
   readonly #running = new Map<string, Running>();
   #resuming: Promise<void> = Promise.resolve();
+  #isClosing = false;
 
   /** @param countsOf what live probes have shown, to the last one */
   constructor(context: RolloutContext, countsOf: (gallery: string) => ShadowCounts) {
@@ -75,7 +79,7 @@ export class RolloutService {
     store.get(gallery);
     const report = store.report(gallery);
     if (!report) throw refusal(gallery, 'has no fit to report on; `rollout fit` makes one');
-    return report;
+    return { ...report, lost: namedLost(this.#context, gallery, report.lost) };
   }
 
   // ── Beginning ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -121,6 +125,7 @@ export class RolloutService {
         shadowShare: 1,
         pairRetentionDays: null,
         alarm: null,
+        fused: false,
       };
       const chained = mapped > 0 ? `, mapping ${mapped} templates that were mapped before` : '';
       const event = `started: from "${space}" to "${to.space}"${chained}`;
@@ -153,7 +158,7 @@ export class RolloutService {
       const { store } = this.#context;
       const record = store.get(gallery);
       refuseUnless(gallery, record, ['draft', 'fitted', 'gated']);
-      const { question, names } = await makeFitQuestion(this.#context, gallery, record, settings);
+      const question = await makeFitQuestion(this.#context, gallery, record, settings);
       const thread = startMigrateThread();
       let outcome: FitOutcome;
       try {
@@ -163,8 +168,7 @@ export class RolloutService {
       }
       throwIfAborted(stop);
       const { forward, backward } = outcome;
-      const lost = outcome.report.lost.map((each) => ({ ...each, person: names.get(each.person) ?? each.person }));
-      const report: FitReport = { gallery, ...outcome.report, lost };
+      const report: FitReport = { gallery, ...outcome.report };
       const { curves: _curves, lost: _lost, calibration: _calibration, gallery: _gallery, ...fit } = report;
       const refusing = report.gates.filter(isRefusing);
       await store.put(gallery, {
@@ -196,6 +200,7 @@ export class RolloutService {
       const record = store.get(gallery);
       refuseUnless(gallery, record, ['fitted', 'gated', 'shadow']);
       if (record.state !== 'shadow') await openShadow(this.#context, gallery, record, settings);
+      else await changeShadow(this.#context, gallery, record, settings);
       await mapMissing(this.#context, gallery, onProgress, stop);
       return this.get(gallery);
     });
@@ -216,12 +221,15 @@ export class RolloutService {
     });
   }
 
-  async activate(gallery: string): Promise<Rollout> {
+  async activate(gallery: string, { fuse }: { readonly fuse: boolean }): Promise<Rollout> {
     return this.#alone(gallery, 'activate', async () => {
       const { store, clock } = this.#context;
       const record = store.get(gallery);
       refuseUnless(gallery, record, ['shadow', 'canary']);
+      if (fuse) await this.#refuseUnfusable(gallery, record);
       refusePartial(this.#context, gallery);
+      const alarm = alarmOf(this.#countsOf(gallery));
+      if (alarm !== null) throw new HarmonidError('GATE_REFUSED', alarm, { details: { gallery } });
       const recall = await recallBeside(this.#context, gallery);
       if (recall < recallMin) {
         throw new HarmonidError(
@@ -231,12 +239,19 @@ export class RolloutService {
         );
       }
       await store.put(gallery, {
-        record: { ...record, state: 'active', canary: null, activatedAt: clock() },
-        event: `active: "${record.to.space}" serves (recall of its graph ${recall.toFixed(3)})`,
+        record: { ...record, state: 'active', canary: null, activatedAt: clock(), fused: fuse },
+        event: `active: "${record.to.space}" serves${fuse ? ', both models judging together' : ''} (recall of its graph ${recall.toFixed(3)})`,
         lanes: [{ kind: 'switch', space: record.to.space }],
       });
       return this.get(gallery);
     });
+  }
+
+  /** @throws EMBEDDER_MISSING, ROLLOUT_STATE unless both models are at hand and the fit knows a threshold of both together */
+  async #refuseUnfusable(gallery: string, record: RolloutRecord): Promise<void> {
+    await bothEmbedders(this.#context, gallery, record);
+    if (record.fit && record.fit.fusion.threshold > 0) return;
+    throw refusal(gallery, 'has no threshold for both models together: the pairs are of too few people');
   }
 
   /** @param alarm why the machine does it by itself */
@@ -254,7 +269,7 @@ export class RolloutService {
       const drop = { kind: 'drop', space: record.to.space } as const;
       const back = { kind: 'switch', space: record.from.space } as const;
       await store.put(gallery, {
-        record: { ...record, state: 'rolled-back', canary: null, alarm },
+        record: { ...record, state: 'rolled-back', canary: null, fused: false, alarm },
         event: alarm === null ? `rolled back: "${record.from.space}" serves` : `rolled back by itself: ${alarm}`,
         lanes: isActive ? [back, drop] : [drop],
       });
@@ -266,7 +281,8 @@ export class RolloutService {
     return this.#alone(gallery, 'complete', async () => {
       const { store, clock } = this.#context;
       const record = store.get(gallery);
-      refuseUnless(gallery, record, ['active', 'completing']);
+      refuseUnless(gallery, record, ['active', 'completing', 'complete']);
+      if (record.state === 'complete') return this.get(gallery);
       const readyAt = (record.activatedAt ?? 0) + graceMs;
       if (!now && record.state === 'active' && clock() < readyAt) {
         throw refusal(
@@ -276,7 +292,7 @@ export class RolloutService {
       }
       if (record.state === 'active') {
         await store.put(gallery, {
-          record: { ...record, state: 'completing' },
+          record: { ...record, state: 'completing', fused: false },
           event: 'completing: the old vectors are being removed',
           lanes: [{ kind: 'drop', space: record.from.space }],
         });
@@ -331,11 +347,13 @@ export class RolloutService {
       if (!isPartial && !isCleared) continue;
       this.#resuming = this.#resuming
         .then(async () => {
-          if (isCleared) await this.#finish(gallery);
-          else
-            await this.#drain(
-              this.#long(gallery, resumedStep, undefined, (on, stop) => mapMissing(this.#context, gallery, on, stop)),
-            );
+          if (this.#isClosing) return;
+          await this.#drain(
+            this.#long(gallery, resumedStep, undefined, async (onProgress, stop) => {
+              if (isCleared) await this.#finish(gallery);
+              else await mapMissing(this.#context, gallery, onProgress, stop);
+            }),
+          );
         })
         .catch((error: unknown) => {
           if (isHarmonidError(error) && (error.code === 'CANCELLED' || error.code === 'CLOSED')) return;
@@ -348,7 +366,14 @@ export class RolloutService {
     for (let next = await steps.next(); !next.done;) next = await steps.next();
   }
 
+  /** Live probes that were kept longer than was agreed to. */
+  async prunePairs(): Promise<void> {
+    const { index } = this.#context;
+    for (const { gallery } of index.listGalleries()) await pruneProbes(this.#context, gallery);
+  }
+
   async close(): Promise<void> {
+    this.#isClosing = true;
     const running = [...this.#running.values()];
     for (const { abort } of running) abort.abort(new HarmonidError('CLOSED', 'the database is closed'));
     await Promise.all(running.map(({ done }) => done));

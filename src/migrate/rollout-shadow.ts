@@ -18,6 +18,21 @@ export interface ShadowSettings {
   readonly pairRetentionDays: number | null;
 }
 
+/** Asked again in shadow: other shares, or the end or beginning of collecting. */
+export async function changeShadow(
+  { store }: RolloutContext,
+  gallery: string,
+  record: RolloutRecord,
+  { share, pairRetentionDays }: ShadowSettings,
+): Promise<void> {
+  if (record.shadowShare === share && record.pairRetentionDays === pairRetentionDays) return;
+  const collecting = pairRetentionDays === null ? 'none is kept' : `they are kept for ${pairRetentionDays} days`;
+  await store.put(gallery, {
+    record: { ...record, shadowShare: share, pairRetentionDays },
+    event: `shadow: ${(100 * share).toFixed(1)} % of the image probes go through both models; ${collecting}`,
+  });
+}
+
 /** @throws GATE_REFUSED, ROLLOUT_STATE before a fit */
 export async function openShadow(
   { store }: RolloutContext,

@@ -30,6 +30,8 @@ export interface RolloutRecord {
   /** Null when live probes are not kept. */
   readonly pairRetentionDays: number | null;
   readonly alarm: string | null;
+  /** In active: image probes are judged by both models together. */
+  readonly fused: boolean;
 }
 
 export const adapterNames = { forward: 'adapter-forward', backward: 'adapter-backward' } as const;

@@ -1,6 +1,6 @@
 /** A rollout as `get` shows it: what is kept of it, and pairs and templates counted anew each time. Changes nothing. */
 import type { RolloutContext } from './rollout-context.js';
-import type { Rollout, RolloutProgressCounts, ShadowCounts } from './rollout.js';
+import type { FitReport, Rollout, RolloutProgressCounts, ShadowCounts } from './rollout.js';
 
 /** @param countsOf what live probes have shown @throws ROLLOUT_NOT_FOUND */
 export async function viewRollout(
@@ -21,6 +21,16 @@ export async function viewRollout(
     templates,
     journal: store.journal(gallery, record.startedAt),
   };
+}
+
+/** The report names people by their ordinals; whoever was erased since is left out. */
+export function namedLost({ index }: RolloutContext, gallery: string, lost: FitReport['lost']): FitReport['lost'] {
+  const owners = new Set(index.pairOwners(gallery));
+  return lost.flatMap((each) => {
+    const person = index.identityOf(gallery, Number(each.person));
+    if (person !== undefined) return [{ ...each, person }];
+    return owners.has(Number(each.person)) ? [{ ...each, person: `not enrolled (${each.person})` }] : [];
+  });
 }
 
 /** How the templates of a gallery came into a space. */

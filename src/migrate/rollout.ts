@@ -78,6 +78,8 @@ export interface Rollout {
   /** In canary: share of the image probes that the new space answers, and groups of which it answers all searches. */
   readonly canary: { readonly share: number; readonly groups: readonly string[] } | null;
   readonly shadow: ShadowCounts;
+  /** In active: whether image probes are judged by both models together. */
+  readonly fused: boolean;
   /** Why the machine rolled back by itself; null when it did not. */
   readonly alarm: string | null;
   readonly journal: readonly JournalEntry[];
@@ -157,9 +159,18 @@ export interface FitSummary {
   readonly val: { readonly old: number; readonly mapped: number; readonly new: number; readonly fused: number };
   /** (mapped - old) / (new - old). */
   readonly updateGain: number | null;
+  readonly fusion: Fusion;
   /** Threshold of every cell of probe and template origin at `far`. */
   readonly cells: readonly ThresholdCell[];
   readonly gates: readonly Gate[];
+}
+
+/** How the distances of both models make one: `oldShare` of the old one's, the rest of the new one's. */
+export interface Fusion {
+  /** Equal weights of standardised distances. */
+  readonly oldShare: number;
+  /** At the fit's FAR; 0 when it cannot be measured. */
+  readonly threshold: number;
 }
 
 /** Where a probe and a template come from, and from which distance on they match. */
@@ -258,6 +269,11 @@ export interface CanaryRolloutRequest extends RolloutCall {
   readonly groups?: readonly string[] | undefined;
 }
 
+export interface ActivateRolloutRequest extends RolloutCall {
+  /** Until it is complete, judge image probes by both models together: better than either, at twice the cost. Default false. */
+  readonly fuse?: boolean | undefined;
+}
+
 export interface CompleteRolloutRequest extends RolloutCall {
   /** Do not wait for the grace period (7 days) after the activation. */
   readonly now?: boolean | undefined;
@@ -298,7 +314,7 @@ export interface Rollouts {
   /** @throws ROLLOUT_STATE */
   canary(request: CanaryRolloutRequest): Promise<Rollout>;
   /** The new space serves from now on. @throws ROLLOUT_STATE, GATE_REFUSED when the graph or the live probes speak against it */
-  activate(request: RolloutCall): Promise<Rollout>;
+  activate(request: ActivateRolloutRequest): Promise<Rollout>;
   /** Photos that are at hand take the places of mapped templates. Yields a result a sample. */
   backfill(
     request: RolloutCall,

@@ -63,7 +63,7 @@ function formatJournalEntry(entry: JournalEntry): wire.JournalEntry {
 }
 
 function formatFit(fit: FitSummary): wire.FitSummary {
-  const { forward, backward, scores, chosen, far, val, updateGain, cells, gates } = fit;
+  const { forward, backward, scores, chosen, far, val, updateGain, fusion, cells, gates } = fit;
   return {
     forward: formatManifest(forward),
     backward: formatManifest(backward),
@@ -72,6 +72,7 @@ function formatFit(fit: FitSummary): wire.FitSummary {
     far,
     val,
     updateGain: updateGain ?? undefined,
+    fusion,
     cells: cells.map(formatCell),
     gates: gates.map(formatGate),
   };

@@ -92,6 +92,7 @@ const report: FitReport = {
   far: 1e-3,
   val: { old: 0.8943, mapped: 0.9157, fused: 0.9532, new: 0.9871 },
   updateGain: 0.2306,
+  fusion: { oldShare: 0.4, threshold: 0.9 },
   cells: [
     { probe: 'old', template: 'old', threshold: 0.4321, comparisons: 98_612, support: 'measured' },
     { probe: 'new', template: 'mapped', threshold: 1.3725, comparisons: 98_613, support: 'measured' },
@@ -120,6 +121,7 @@ const rollout: Rollout = {
   templates: { templates: 4_120, mapped: 3_100, native: 37, reEmbedded: 11 },
   canary: { share: 0.125, groups: ['night & day'] },
   shadow: { compared: 1_600, negativeFlips: 4, positiveFlips: 20, bothFound: 1_500, meanOld: 0.412, meanNew: null },
+  fused: false,
   alarm: null,
   journal: [
     { number: 1, at: Date.UTC(2027, 2, 4, 4, 3, 2), state: 'draft', event: 'started' },

@@ -78,6 +78,7 @@ export const fit: FitSummary = {
   far: 1e-3,
   val: { old: 0.8, mapped: 0.85, new: 0.9, fused: 0.87 },
   updateGain: 0.5,
+  fusion: { oldShare: 0.4, threshold: 0.7 },
   cells: (['old', 'new', 'mapped-back'] as const).flatMap((probe) =>
     (['old', 'native', 'mapped'] as const).map((template, i) => ({
       probe,
@@ -101,6 +102,7 @@ export const draft: Rollout = {
   templates: { templates: 12, mapped: 0, native: 0, reEmbedded: 0 },
   canary: null,
   shadow: { compared: 0, negativeFlips: 0, positiveFlips: 0, bothFound: 0, meanOld: null, meanNew: null },
+  fused: false,
   alarm: null,
   journal: [],
 };
@@ -113,6 +115,7 @@ export const grown: Rollout = {
   templates: { templates: 12, mapped: 7, native: 2, reEmbedded: 3 },
   canary: { share: 0, groups: ['staff', 'night'] },
   shadow: { compared: 90, negativeFlips: 1, positiveFlips: 2, bothFound: 80, meanOld: 0, meanNew: 0.7 },
+  fused: true,
   alarm: 'too many flips',
   journal: rolloutStates.map((state, i) => ({ number: i + 1, at: at + i, state, event: `now ${state}` })),
 };

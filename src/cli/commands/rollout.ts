@@ -134,16 +134,21 @@ function activateCommand(run: Run): Command {
     'activate',
     'The new space serves from now on; the old one is kept up to date, so that the way back stays open.',
   );
-  describe(command, ['harmonid rollout activate lobby'], rolloutJson);
-  return command.action((gallery: string, options: TargetOptions) =>
+  command.option('--fuse', 'judge photos by both models together until it is complete, at twice the cost');
+  describe(command, ['harmonid rollout activate lobby', 'harmonid rollout activate lobby --fuse'], rolloutJson);
+  return command.action((gallery: string, options: ActivateOptions) =>
     run(command, async (terminal) => {
       const rollout = await onRollout(options, ({ rollouts }) =>
-        rollouts.activate({ gallery, signal: terminal.interrupt }),
+        rollouts.activate({ gallery, fuse: options.fuse, signal: terminal.interrupt }),
       );
       printRollout(terminal, rollout, options.json);
       return exitCodes.done;
     }),
   );
+}
+
+interface ActivateOptions extends TargetOptions {
+  readonly fuse?: boolean;
 }
 
 interface OrderOptions extends TargetOptions {

@@ -197,6 +197,8 @@ export interface Rollout {
   /** Why the machine rolled back by itself; absent when it did not. */
   alarm?: string | undefined;
   journal: JournalEntry[];
+  /** In active: whether image probes are judged by both models together. */
+  fused: boolean;
 }
 
 /** Faces that are kept in both spaces for the fit. */
@@ -315,6 +317,15 @@ export interface FitSummary {
   /** Threshold of every cell of probe and template origin at `far`. */
   cells: ThresholdCell[];
   gates: Gate[];
+  fusion: Fusion | undefined;
+}
+
+/** How the distances of both models make one. */
+export interface Fusion {
+  /** Weight of the old model's distance; the rest is that of the new one's. */
+  oldShare: number;
+  /** At the fit's FAR; 0 when it cannot be measured. */
+  threshold: number;
 }
 
 /** VAL at the fit's FAR on people outside the fit. */
@@ -543,7 +554,11 @@ export interface CanaryRolloutResponse {
 
 export interface ActivateRolloutRequest {
   /** Default: "default". */
-  gallery?: string | undefined;
+  gallery?:
+    | string
+    | undefined;
+  /** Until it is complete, judge image probes by both models together: better than either, at twice the cost. */
+  fuse: boolean;
 }
 
 export interface ActivateRolloutResponse {
@@ -747,6 +762,7 @@ function createBaseRollout(): Rollout {
     shadow: undefined,
     alarm: undefined,
     journal: [],
+    fused: false,
   };
 }
 
@@ -787,6 +803,9 @@ export const Rollout: MessageFns<Rollout> = {
     }
     for (const v of message.journal) {
       JournalEntry.encode(v!, writer.uint32(98).fork()).join();
+    }
+    if (message.fused !== false) {
+      writer.uint32(104).bool(message.fused);
     }
     return writer;
   },
@@ -900,6 +919,14 @@ export const Rollout: MessageFns<Rollout> = {
             message.journal.push(JournalEntry.decode(reader, reader.uint32()));
             continue;
           }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.fused = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -939,6 +966,7 @@ export const Rollout: MessageFns<Rollout> = {
       : undefined;
     message.alarm = object.alarm ?? undefined;
     message.journal = object.journal?.map((e) => JournalEntry.fromPartial(e)) || [];
+    message.fused = object.fused ?? false;
     return message;
   },
 };
@@ -1918,6 +1946,7 @@ function createBaseFitSummary(): FitSummary {
     updateGain: undefined,
     cells: [],
     gates: [],
+    fusion: undefined,
   };
 }
 
@@ -1949,6 +1978,9 @@ export const FitSummary: MessageFns<FitSummary> = {
     }
     for (const v of message.gates) {
       Gate.encode(v!, writer.uint32(74).fork()).join();
+    }
+    if (message.fusion !== undefined) {
+      Fusion.encode(message.fusion, writer.uint32(82).fork()).join();
     }
     return writer;
   },
@@ -2038,6 +2070,14 @@ export const FitSummary: MessageFns<FitSummary> = {
             message.gates.push(Gate.decode(reader, reader.uint32()));
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.fusion = Fusion.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2068,6 +2108,76 @@ export const FitSummary: MessageFns<FitSummary> = {
     message.updateGain = object.updateGain ?? undefined;
     message.cells = object.cells?.map((e) => ThresholdCell.fromPartial(e)) || [];
     message.gates = object.gates?.map((e) => Gate.fromPartial(e)) || [];
+    message.fusion = (object.fusion !== undefined && object.fusion !== null)
+      ? Fusion.fromPartial(object.fusion)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseFusion(): Fusion {
+  return { oldShare: 0, threshold: 0 };
+}
+
+export const Fusion: MessageFns<Fusion> = {
+  encode(message: Fusion, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.oldShare !== 0) {
+      writer.uint32(9).double(message.oldShare);
+    }
+    if (message.threshold !== 0) {
+      writer.uint32(17).double(message.threshold);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Fusion {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFusion();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 9) {
+              break;
+            }
+
+            message.oldShare = reader.double();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.threshold = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Fusion>): Fusion {
+    return Fusion.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Fusion>): Fusion {
+    const message = createBaseFusion();
+    message.oldShare = object.oldShare ?? 0;
+    message.threshold = object.threshold ?? 0;
     return message;
   },
 };
@@ -4104,13 +4214,16 @@ export const CanaryRolloutResponse: MessageFns<CanaryRolloutResponse> = {
 };
 
 function createBaseActivateRolloutRequest(): ActivateRolloutRequest {
-  return { gallery: undefined };
+  return { gallery: undefined, fuse: false };
 }
 
 export const ActivateRolloutRequest: MessageFns<ActivateRolloutRequest> = {
   encode(message: ActivateRolloutRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.gallery !== undefined) {
       writer.uint32(10).string(message.gallery);
+    }
+    if (message.fuse !== false) {
+      writer.uint32(16).bool(message.fuse);
     }
     return writer;
   },
@@ -4136,6 +4249,14 @@ export const ActivateRolloutRequest: MessageFns<ActivateRolloutRequest> = {
             message.gallery = reader.string();
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.fuse = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4154,6 +4275,7 @@ export const ActivateRolloutRequest: MessageFns<ActivateRolloutRequest> = {
   fromPartial(object: DeepPartial<ActivateRolloutRequest>): ActivateRolloutRequest {
     const message = createBaseActivateRolloutRequest();
     message.gallery = object.gallery ?? undefined;
+    message.fuse = object.fuse ?? false;
     return message;
   },
 };

@@ -35,7 +35,7 @@ export function rolloutsOf(steps: RolloutService, check: (options: CallOptions) 
       return yield* steps.fit(
         galleryOf(request),
         {
-          far: request.far === undefined ? null : parseWithin(request.far, 'far', 1e-6, 0.1),
+          far: request.far === undefined ? null : parseWithin(request.far, 'far', 1e-6, 0.02),
           seed: parseWhole(request.seed ?? 1, 'seed', 0, 2 ** 31 - 1),
           estimators: parseEstimators(request.estimators ?? estimators),
         },

@@ -245,7 +245,7 @@ export type PairResult =
   | { readonly index: number; readonly error: Error; readonly added?: undefined };
 
 export interface FitRolloutRequest extends RolloutCall {
-  /** Operating FAR, [1e-6, 0.1]. Default: that of the gallery's threshold, where the pairs can tell it, else 1e-3. */
+  /** Operating FAR, [1e-6, 0.02]. Default: that of the gallery's threshold, where the pairs can tell it, else 1e-3. */
   readonly far?: number | undefined;
   /** Default 1. */
   readonly seed?: number | undefined;

@@ -480,7 +480,7 @@ export interface FitRolloutRequest {
   gallery?:
     | string
     | undefined;
-  /** Operating FAR, (0, 0.1]. Default 1e-3. */
+  /** Operating FAR, [1e-6, 0.02]. Default: that of the gallery's threshold, where the pairs can tell it, else 1e-3. */
   far?:
     | number
     | undefined;

@@ -61,7 +61,7 @@ export function isRefusing({ verdict, overruled }: Gate): boolean {
 
 function enoughPeople({ people, compared, far }: GateQuestion): Answer {
   const impostors = compared.mapped.impostorCount;
-  const wanted = eventsMin / far;
+  const wanted = Math.ceil(eventsMin / far);
   const isEnough = people.length >= limits.people && impostors >= wanted;
   return {
     verdict: isEnough ? 'passed' : 'not-measurable',

@@ -42,7 +42,7 @@ export async function openShadow(
 ): Promise<void> {
   const { fit, to } = record;
   if (!fit) throw refusal(gallery, 'has no adapter yet');
-  const gates = fit.gates.map((gate) => ({ ...gate, overruled: overrule.includes(gate.gate) }));
+  const gates = fit.gates.map((gate) => ({ ...gate, overruled: isRefusing(gate) && overrule.includes(gate.gate) }));
   const refusing = gates.filter(isRefusing);
   if (refusing.length > 0) {
     const [first] = refusing;
@@ -52,7 +52,7 @@ export async function openShadow(
       { details: { gallery, gates: refusing } },
     );
   }
-  const overruled = gates.filter(({ gate, verdict }) => overrule.includes(gate) && verdict !== 'passed');
+  const overruled = gates.filter((gate) => gate.overruled);
   const native = fit.cells.find(({ probe, template }) => probe === 'new' && template === 'native');
   const isMeasured = native?.support === 'measured';
   const report = store.report(gallery);

@@ -8,6 +8,7 @@ import { describe, it } from 'mocha';
 import type { Database, PairResult, PairSample, Rollout, RolloutProgress } from '../../src/api.js';
 import { isHarmonidError } from '../../src/errors.js';
 import { gateNames } from '../../src/migrate/rollout.js';
+import { isRefusing } from '../../src/migrate/gates.js';
 import { madePairs, samplesOf } from '../migrate/made-pairs.js';
 import { withServer } from './served.js';
 
@@ -104,7 +105,7 @@ describe('a rollout over the wire', function () {
       assert.deepEqual(report.gates, fit.gates);
       assert.ok(report.curves.length > 0);
 
-      const overrule = fit.gates.filter(({ verdict }) => verdict !== 'passed').map(({ gate }) => gate);
+      const overrule = fit.gates.filter(isRefusing).map(({ gate }) => gate);
       const shadowed = await follow(rollouts.shadow({ gallery, overrule, share: 0.5 }));
       assert.equal(shadowed.rollout.state, 'shadow');
       assert.equal(shadowed.rollout.templates.mapped, enrolledCount);

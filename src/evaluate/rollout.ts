@@ -19,7 +19,9 @@ import {
 } from '../migrate/comparisons.js';
 import { channelsOf, rowNames, rows } from '../migrate/channels.js';
 import type { Algebra } from '../migrate/dense-algebra.js';
-import { ladder, RungFitter } from '../migrate/ladder.js';
+import { byUncertainty, cycleErrors } from '../migrate/cycle-error.js';
+import { ladder, RungFitter, type Rung } from '../migrate/ladder.js';
+import { rowOf } from '../migrate/matrix.js';
 import { foldOf, pairsOf, pairSetDigest, reversed, type PairSet } from '../migrate/pair-set.js';
 import { mapThrough, selectRung, type Selection } from '../migrate/selection.js';
 import { makeRandom } from '../random.js';
@@ -37,6 +39,8 @@ export interface RolloutEvaluationOptions {
   readonly selectionFolds: number;
   /** Whether a map of new probes into the old space is selected, fitted and compared, too. Twice the time. */
   readonly probeMap: boolean;
+  /** Whether galleries are compared in which photos have taken the places of some mapped templates, by either order. */
+  readonly backfill: boolean;
   readonly seed: number;
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -50,7 +54,12 @@ interface RolloutSplit {
 
 /** How gallery and probe come to be comparable. */
 export const rolloutRows = { ...rowNames, probeMapped: 'old gallery, mapped new probe' } as const;
-export type RolloutRow = keyof typeof rolloutRows;
+export type RolloutRow = keyof typeof rolloutRows | `${BackfillOrder}-${number}`;
+
+/** Whose photos come first: of whom the adapter is least certain, or of anybody. */
+export const backfillOrders = { uncertain: 'the most uncertain first', random: 'at random' } as const;
+export type BackfillOrder = keyof typeof backfillOrders;
+const backfillShares = [0.1, 0.3, 0.5] as const;
 
 export interface ValFigure {
   readonly far: number;
@@ -129,6 +138,8 @@ export async function evaluateRollout(algebra: Algebra, options: RolloutEvaluati
       const probes = await mapThrough(model, test.vectorsTo, test.from.dimensions);
       channels.push(['probeMapped', [{ gallery: test.vectorsFrom, probes, weight: 1 }]]);
     }
+    if (options.backfill)
+      channels.push(...(await backfilled(algebra, fit, test, selection.chosen.rung, ways.mapped, seed)));
     for (const [row, ways] of channels)
       compared.set(row, [...(compared.get(row) ?? []), await compareAll(algebra, ways, test)]);
   }
@@ -138,7 +149,7 @@ export async function evaluateRollout(algebra: Algebra, options: RolloutEvaluati
   const draws = Array.from({ length: replicates }, () => drawPeople(one.peopleCount, random));
   const reports = [...pooled].map(([row, comparisons]): RolloutRowReport => ({
     row,
-    name: rolloutRows[row],
+    name: nameOf(row),
     vals: fars.map((far) => figure(comparisons, far, draws)),
     fnirs: fpirs.map((fpir) => ({ fpir, fnir: fnirAt(comparisons, fpir) })),
   }));
@@ -157,6 +168,39 @@ export async function evaluateRollout(algebra: Algebra, options: RolloutEvaluati
     selections,
     seed,
   };
+}
+
+function nameOf(row: RolloutRow): string {
+  if (row in rolloutRows) return rolloutRows[row as keyof typeof rolloutRows];
+  const [order, share] = row.split('-') as [BackfillOrder, string];
+  return `${Math.round(100 * Number(share))} % from photos, ${backfillOrders[order]}`;
+}
+
+/** Galleries in which a share of the mapped templates is the new model's own. */
+async function backfilled(
+  algebra: Algebra,
+  fit: PairSet,
+  test: PairSet,
+  rung: Rung,
+  mapped: readonly Channel[],
+  seed: number,
+): Promise<readonly [RolloutRow, readonly Channel[]][]> {
+  const [{ gallery } = { gallery: test.vectorsTo }] = mapped;
+  const back = await mapThrough(await new RungFitter(algebra, reversed(fit)).fit(rung), gallery, test.from.dimensions);
+  const random = makeRandom(seed);
+  const drawn = Float64Array.from({ length: gallery.rows }, () => random.uniform());
+  const orders: Readonly<Record<BackfillOrder, readonly number[]>> = {
+    uncertain: byUncertainty(cycleErrors(test.vectorsFrom, back)),
+    random: byUncertainty(drawn),
+  };
+  return (Object.keys(orders) as BackfillOrder[]).flatMap((order) =>
+    backfillShares.map((share): [RolloutRow, readonly Channel[]] => {
+      const data = Float32Array.from(gallery.data);
+      for (const row of orders[order].slice(0, Math.round(share * gallery.rows)))
+        data.set(rowOf(test.vectorsTo, row), row * gallery.columns);
+      return [`${order}-${share}`, [{ gallery: { ...gallery, data }, probes: test.vectorsTo, weight: 1 }]];
+    }),
+  );
 }
 
 function splitsOf(split: RolloutEvaluationOptions['split']): readonly { fit: PairSet; test: PairSet }[] {

@@ -16,11 +16,11 @@ import { madePairs } from './made-pairs.js';
 
 const gallery = 'lobby';
 const [old, fresh] = ['old:1', 'new:1'];
-const target = { space: fresh, dimensions: 24, threshold: 0.2 };
+const target = { space: fresh, dimensions: 512, threshold: 0.2 };
 const estimators = ['procrustes', 'ridge'] as const;
 /** What a few hundred made people cannot show. */
 const overrule: readonly GateName[] = ['identification', 'negative-flips', 'collapse'];
-const made: PairSet = madePairs({ people: 320, imagesEach: 2, dimensionsTo: 24, noise: 0.1, bend: 0 });
+const made: PairSet = madePairs({ people: 320, imagesEach: 2, dimensionsTo: 512, noise: 0.1, bend: 0 });
 /** Beyond these are people who are in no pair. */
 const pairPeople = 260;
 

@@ -100,11 +100,11 @@ describe('evaluation of a rollout', function () {
   this.timeout(300_000);
   let algebra: Algebra;
   let report: RolloutReport;
-  const base = { far: 0.01, fpir: 0.1, selectionFolds: 2, probeMap: false, seed: 1 };
+  const base = { far: 0.01, fpir: 0.1, selectionFolds: 2, probeMap: false, backfill: false, seed: 1 };
   before(async () => {
     algebra = await openAlgebra();
     const pairs = madePairs({ people: 60, imagesEach: 3 });
-    report = await evaluateRollout(algebra, { ...base, split: { kind: 'folds', pairs, folds: 2 } });
+    report = await evaluateRollout(algebra, { ...base, backfill: true, split: { kind: 'folds', pairs, folds: 2 } });
   });
   after(() => algebra.close());
 
@@ -118,7 +118,13 @@ describe('evaluation of a rollout', function () {
     );
     assert.deepEqual(
       report.rows.map(({ row }) => row),
-      ['old', 'mapped', 'fused', 'new'],
+      [
+        'old',
+        'mapped',
+        'fused',
+        'new',
+        ...['uncertain', 'random'].flatMap((order) => [0.1, 0.3, 0.5].map((share) => `${order}-${share}`)),
+      ],
     );
     assert.equal(report.selections.length, 2);
   });

@@ -111,6 +111,7 @@ interface RolloutOptions extends OutputOptions, Omit<EmbedderOptions, 'pack'> {
   readonly face: 'central' | 'largest';
   readonly people?: number;
   readonly probeMap?: boolean;
+  readonly backfill?: boolean;
   readonly far: number;
   readonly seed: number;
   readonly cache?: string;
@@ -144,6 +145,10 @@ function rolloutCommand(run: Run): Command {
     )
     .option('--people <n>', 'fit on at most so many people: a learning curve', wholeNumber)
     .option('--probe-map', 'also a map of new probes into the old space; twice the time')
+    .option(
+      '--backfill',
+      'also galleries in which photos have replaced some mapped templates, the least certain first or at random',
+    )
     .addOption(new Option('--far <rate>', 'the FAR at which adapters are compared').argParser(rate).default(1e-3))
     .addOption(new Option('--seed <n>', 'of everything random').argParser(wholeNumber).default(1))
     .option('--cache <file>', 'keep the vectors in this file, so that a second run resumes')
@@ -163,7 +168,7 @@ function rolloutCommand(run: Run): Command {
 }
 
 async function rollout(terminal: Terminal, options: RolloutOptions): Promise<ExitCode> {
-  const { images, fitImages, testImages, folds, people, probeMap = false, far, seed } = options;
+  const { images, fitImages, testImages, folds, people, probeMap = false, backfill = false, far, seed } = options;
   if ((images === undefined) === (fitImages === undefined || testImages === undefined))
     throw usageError('either --images, or --fit-images and --test-images are wanted');
   if (folds < 2) throw usageError(`--folds is ${folds}, at least 2 are wanted`);
@@ -184,6 +189,7 @@ async function rollout(terminal: Terminal, options: RolloutOptions): Promise<Exi
       fpir: 0.01,
       selectionFolds: 3,
       probeMap,
+      backfill,
       seed,
       onProgress: (done, total) => (progress ??= startProgress(terminal, total, 'fits')).reach(done),
       signal: terminal.interrupt,

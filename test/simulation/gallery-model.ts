@@ -30,6 +30,8 @@ interface Answered {
   readonly digest: string;
   readonly at: number;
   readonly answer: Enrolment;
+  /** Whether the person was erased since; one of the same name who came later is another. */
+  readonly isErased: boolean;
 }
 
 const dayMs = 24 * 60 * 60 * 1_000;
@@ -92,7 +94,10 @@ export class GalleryModel {
     const answered = idempotency && this.answered.get(idempotency.key);
     if (answered && nowMs - answered.at < dayMs) {
       if (answered.digest !== idempotency.digest) throw refusal('IDEMPOTENCY_CONFLICT');
-      return { ...answered.answer, replayed: true };
+      if (answered.isErased) throw refusal('IDENTITY_ERASED');
+      const present = this.people.get(draft.identity)?.templates;
+      const templates = answered.answer.templates.filter(({ template }) => present?.has(template));
+      return { ...answered.answer, templates, replayed: true };
     }
     const before = this.people.get(draft.identity);
     if ((before?.templates.size ?? 0) + draft.templates.length > this.#settings.templatesPerIdentityMax) {
@@ -122,7 +127,8 @@ export class GalleryModel {
     });
     this.people.set(draft.identity, person);
     const answer = { created: !before, templates, duplicates, sequence: ++this.sequence, replayed: false };
-    if (idempotency) this.answered.set(idempotency.key, { draft, digest: idempotency.digest, at: nowMs, answer });
+    if (idempotency)
+      this.answered.set(idempotency.key, { draft, digest: idempotency.digest, at: nowMs, answer, isErased: false });
     return answer;
   }
 
@@ -158,6 +164,10 @@ export class GalleryModel {
     const person = this.people.get(identity);
     if (!person) return { existed: false, templatesErased: 0, sequence: this.sequence };
     this.people.delete(identity);
+    for (const [key, answered] of this.answered) {
+      if (answered.draft.identity === identity && !answered.isErased)
+        this.answered.set(key, { ...answered, isErased: true });
+    }
     return { existed: true, templatesErased: person.templates.size, sequence: ++this.sequence };
   }
 

@@ -151,7 +151,8 @@ async function openEmbedder({ embedder, path }: DatabaseOptions): Promise<Embedd
 /** A sample as the door of a rollout sees it. */
 function seen({ space, vector, face }: Probe, { image, alignedCrop }: Sample): SeenSample {
   const crop = alignedCrop && ({ bytes: alignedCrop, alignment: 'chip' } as const);
-  return { space, vector, box: face?.box ?? null, image: image || crop ? { image, crop } : null };
+  const isGood = face !== null && face.quality.reasons.length === 0;
+  return { space, vector, box: face?.box ?? null, image: image || crop ? { image, crop } : null, isGood };
 }
 
 class EmbeddedDatabase implements Database {

@@ -68,7 +68,8 @@ export function rolloutsOf(steps: RolloutService, check: (options: CallOptions) 
         share: parseWithin(request.share ?? 0, 'share', 0, 1),
         groups: parseGroups(request.groups) ?? [],
       }),
-    activate: async (request) => steps.activate(galleryOf(request), { fuse: request.fuse ?? false }),
+    activate: async (request) =>
+      steps.activate(galleryOf(request), { fuse: request.fuse ?? false, reEnrol: request.reEnrol ?? false }),
     backfill: (request, samples) =>
       steps.backfill(galleryOf(request), samples, { parse: parseBackfill, signal: request.signal }),
     backfillOrder: async (request) =>

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { after, before, describe, it } from 'mocha';
 import { gateNames } from '../src/migrate/rollout.js';
-import { openDatabase, type Database } from '../src/database.js';
+import { openDatabase, type Database, type Rollout } from '../src/database.js';
 import { defaultPackId } from '../src/embedder/model-pack.js';
 import { ModelStore } from '../src/embedder/packs/model-store.js';
 import { modelsPath, temporaryFolder } from './support/database.js';
@@ -86,6 +86,15 @@ describe('a rollout with photos', function () {
       await pause(50);
     }
     assert.fail(`${wanted} comparisons did not come`);
+  }
+
+  async function untilTemplates(isThere: (templates: Rollout['templates']) => boolean): Promise<void> {
+    for (let tries = 0; tries < 100; tries++) {
+      const { templates } = await db.rollouts.get({ gallery });
+      if (isThere(templates)) return;
+      await pause(50);
+    }
+    assert.fail(JSON.stringify((await db.rollouts.get({ gallery })).templates));
   }
 
   it('takes pairs from crops, through both models', async () => {
@@ -179,8 +188,19 @@ describe('a rollout with photos', function () {
 
   it('active serves the new model, or both together, and goes back', async () => {
     const { to, from, fit } = await db.rollouts.get({ gallery });
-    const fused = await db.rollouts.activate({ gallery, fuse: true });
-    assert.equal(fused.fused, true);
+    const fused = await db.rollouts.activate({ gallery, fuse: true, reEnrol: true });
+    assert.deepEqual([fused.fused, fused.reEnrols], [true, true]);
+    // Of the very photo that was enrolled the old model is as sure as can be.
+    const before = await db.rollouts.get({ gallery });
+    let good = 0;
+    for (const person of people.slice(10, 16)) {
+      const { shadow } = await db.rollouts.get({ gallery });
+      const { face, decision } = await db.identify({ gallery, image: photo(person, 0), faces: 'largest', k: 1 });
+      await compared(shadow.compared + 1);
+      if (decision === 'match' && face?.quality.reasons.length === 0) good++;
+    }
+    assert.ok(good > 0, 'one of six photos is good');
+    await untilTemplates((templates) => templates.reEmbedded === before.templates.reEmbedded + good);
     const [, two] = people;
     assert.ok(two && fit);
     const together = await identify(two);

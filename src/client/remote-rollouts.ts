@@ -83,8 +83,10 @@ export class RemoteRollouts implements Rollouts {
   }
 
   async activate(request: ActivateRolloutRequest): Promise<Rollout> {
-    const { gallery, fuse = false } = request;
-    return parseRollout((await this.#connection.patient(admin.activateRollout, { gallery, fuse }, request)).rollout);
+    const { gallery, fuse = false, reEnrol = false } = request;
+    return parseRollout(
+      (await this.#connection.patient(admin.activateRollout, { gallery, fuse, reEnrol }, request)).rollout,
+    );
   }
 
   async *backfill(

@@ -11,6 +11,7 @@ import type { Random } from '../random.js';
 import { alarmOf } from './alarm.js';
 import type { UnitVector } from '../vector.js';
 import { searchFused } from './fused-search.js';
+import { replaceMapped } from './rollout-backfill.js';
 import { mapVectors, type RolloutContext } from './rollout-context.js';
 import type { RolloutRecord } from './rollout-store.js';
 import type { ShadowCounts } from './rollout.js';
@@ -24,6 +25,8 @@ export interface SeenSample {
   readonly box: Box | null;
   /** The image that it came from. */
   readonly image: FaceImage | null;
+  /** Whether no reason speaks against enrolling it. */
+  readonly isGood: boolean;
 }
 
 export interface DoorOptions {
@@ -36,6 +39,12 @@ export interface DoorOptions {
 const comparisonsMax = 4;
 /** Comparisons after which what was counted is written down. */
 const putEvery = 50;
+/** Whom a space names, and how near the nearest is. */
+interface Answer {
+  readonly found: string | null;
+  readonly distance: number | null;
+}
+
 export class Door {
   readonly #context: RolloutContext;
   readonly #options: DoorOptions;
@@ -155,16 +164,26 @@ export class Door {
         },
       ]);
     }
+    if (record.reEnrols && sample.isGood) await this.#reEnrol(name, record, { from: old, to: fresh }, before, after);
     const state = store.find(name)?.state;
     const alarm = state === 'canary' || state === 'active' ? alarmOf(this.countsOf(name)) : null;
     if (alarm !== null) this.#options.onAlarm(name, alarm);
   }
 
-  async #count(
+  /** A probe of which the old model is twice as sure as a match asks, and the new one says the same, is a photo to be had. */
+  async #reEnrol(
     gallery: string,
-    before: { readonly found: string | null; readonly distance: number | null },
-    after: { readonly found: string | null; readonly distance: number | null },
+    record: RolloutRecord,
+    face: { readonly from: UnitVector; readonly to: UnitVector },
+    before: Answer,
+    after: Answer,
   ): Promise<void> {
+    const isSure = before.distance !== null && before.distance <= record.from.threshold / 2;
+    if (!isSure || before.found === null || before.found !== after.found) return;
+    await replaceMapped(this.#context, gallery, record, before.found, { ...face, imageDigest: null });
+  }
+
+  async #count(gallery: string, before: Answer, after: Answer): Promise<void> {
     const { store } = this.#context;
     const known = this.countsOf(gallery);
     const compared = known.compared + 1;

@@ -34,12 +34,12 @@ export async function* backfill(
 }
 
 /** The template of that very photo, or the nearest mapped one. @returns how many were replaced @throws FACE_REFUSED */
-async function replaceMapped(
+export async function replaceMapped(
   context: RolloutContext,
   gallery: string,
   record: RolloutRecord,
   identity: string,
-  face: TwiceEmbedded,
+  face: Omit<TwiceEmbedded, 'imageDigest'> & { readonly imageDigest: string | null },
 ): Promise<number> {
   const { index } = context;
   const { from, to } = record;
@@ -53,7 +53,11 @@ async function replaceMapped(
     .filter((template) => vectorsOf(template).fresh?.origin === 'mapped');
   const distanceOf = (template: TwofoldTemplate): number => {
     const { old } = vectorsOf(template);
-    return template.imageDigest === face.imageDigest ? -1 : old ? squaredDistance(old.vector, face.from) : 4;
+    return face.imageDigest !== null && template.imageDigest === face.imageDigest
+      ? -1
+      : old
+        ? squaredDistance(old.vector, face.from)
+        : 4;
   };
   const [nearest] = mapped.toSorted((one, other) => distanceOf(one) - distanceOf(other));
   if (!nearest) return 0;

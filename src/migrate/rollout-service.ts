@@ -126,6 +126,7 @@ export class RolloutService {
         pairRetentionDays: null,
         alarm: null,
         fused: false,
+        reEnrols: false,
       };
       const chained = mapped > 0 ? `, mapping ${mapped} templates that were mapped before` : '';
       const event = `started: from "${space}" to "${to.space}"${chained}`;
@@ -221,7 +222,10 @@ export class RolloutService {
     });
   }
 
-  async activate(gallery: string, { fuse }: { readonly fuse: boolean }): Promise<Rollout> {
+  async activate(
+    gallery: string,
+    { fuse, reEnrol }: { readonly fuse: boolean; readonly reEnrol: boolean },
+  ): Promise<Rollout> {
     return this.#alone(gallery, 'activate', async () => {
       const { store, clock } = this.#context;
       const record = store.get(gallery);
@@ -239,8 +243,8 @@ export class RolloutService {
         );
       }
       await store.put(gallery, {
-        record: { ...record, state: 'active', canary: null, activatedAt: clock(), fused: fuse },
-        event: `active: "${record.to.space}" serves${fuse ? ', both models judging together' : ''} (recall of its graph ${recall.toFixed(3)})`,
+        record: { ...record, state: 'active', canary: null, activatedAt: clock(), fused: fuse, reEnrols: reEnrol },
+        event: `active: "${record.to.space}" serves${fuse ? ', both models judging together' : ''}${reEnrol ? ', confident probes are enrolled' : ''} (recall of its graph ${recall.toFixed(3)})`,
         lanes: [{ kind: 'switch', space: record.to.space }],
       });
       return this.get(gallery);
@@ -269,7 +273,7 @@ export class RolloutService {
       const drop = { kind: 'drop', space: record.to.space } as const;
       const back = { kind: 'switch', space: record.from.space } as const;
       await store.put(gallery, {
-        record: { ...record, state: 'rolled-back', canary: null, fused: false, alarm },
+        record: { ...record, state: 'rolled-back', canary: null, fused: false, reEnrols: false, alarm },
         event: alarm === null ? `rolled back: "${record.from.space}" serves` : `rolled back by itself: ${alarm}`,
         lanes: isActive ? [back, drop] : [drop],
       });
@@ -292,7 +296,7 @@ export class RolloutService {
       }
       if (record.state === 'active') {
         await store.put(gallery, {
-          record: { ...record, state: 'completing', fused: false },
+          record: { ...record, state: 'completing', fused: false, reEnrols: false },
           event: 'completing: the old vectors are being removed',
           lanes: [{ kind: 'drop', space: record.from.space }],
         });

@@ -32,6 +32,8 @@ export interface RolloutRecord {
   readonly alarm: string | null;
   /** In active: image probes are judged by both models together. */
   readonly fused: boolean;
+  /** In active: confident live probes take the places of mapped templates. */
+  readonly reEnrols: boolean;
 }
 
 export const adapterNames = { forward: 'adapter-forward', backward: 'adapter-backward' } as const;

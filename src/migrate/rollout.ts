@@ -80,6 +80,8 @@ export interface Rollout {
   readonly shadow: ShadowCounts;
   /** In active: whether image probes are judged by both models together. */
   readonly fused: boolean;
+  /** In active: whether confident live probes of good quality take the places of mapped templates. */
+  readonly reEnrols: boolean;
   /** Why the machine rolled back by itself; null when it did not. */
   readonly alarm: string | null;
   readonly journal: readonly JournalEntry[];
@@ -272,6 +274,11 @@ export interface CanaryRolloutRequest extends RolloutCall {
 export interface ActivateRolloutRequest extends RolloutCall {
   /** Until it is complete, judge image probes by both models together: better than either, at twice the cost. Default false. */
   readonly fuse?: boolean | undefined;
+  /**
+   * Let a live probe of good quality take the place of its person's mapped template, when the old model is twice as sure of it as a match asks and the new
+   * one says the same. Default false: whoever passes as somebody once would stay.
+   */
+  readonly reEnrol?: boolean | undefined;
 }
 
 export interface CompleteRolloutRequest extends RolloutCall {

@@ -60,8 +60,8 @@ export function rolloutCalls(database: Database, calls: Calls): RolloutCalls {
     canaryRollout: calls.unary(async (request, call) => ({
       rollout: formatRollout(await database.rollouts.canary(parseCanary(request, call))),
     })),
-    activateRollout: calls.unary(async ({ gallery, fuse }, { signal }) => ({
-      rollout: formatRollout(await database.rollouts.activate({ gallery, fuse, signal })),
+    activateRollout: calls.unary(async ({ gallery, fuse, reEnrol }, { signal }) => ({
+      rollout: formatRollout(await database.rollouts.activate({ gallery, fuse, reEnrol, signal })),
     })),
     backfillRollout: calls.bidirectional((requests, call) =>
       answerItems<BackfillRolloutOptions, WireBackfillSample, BackfillRolloutResponse>(requests, (options, items) =>

@@ -122,6 +122,7 @@ const rollout: Rollout = {
   canary: { share: 0.125, groups: ['night & day'] },
   shadow: { compared: 1_600, negativeFlips: 4, positiveFlips: 20, bothFound: 1_500, meanOld: 0.412, meanNew: null },
   fused: false,
+  reEnrols: false,
   alarm: null,
   journal: [
     { number: 1, at: Date.UTC(2027, 2, 4, 4, 3, 2), state: 'draft', event: 'started' },

@@ -103,6 +103,7 @@ export const draft: Rollout = {
   canary: null,
   shadow: { compared: 0, negativeFlips: 0, positiveFlips: 0, bothFound: 0, meanOld: null, meanNew: null },
   fused: false,
+  reEnrols: false,
   alarm: null,
   journal: [],
 };
@@ -116,6 +117,7 @@ export const grown: Rollout = {
   canary: { share: 0, groups: ['staff', 'night'] },
   shadow: { compared: 90, negativeFlips: 1, positiveFlips: 2, bothFound: 80, meanOld: 0, meanNew: 0.7 },
   fused: true,
+  reEnrols: true,
   alarm: 'too many flips',
   journal: rolloutStates.map((state, i) => ({ number: i + 1, at: at + i, state, event: `now ${state}` })),
 };

@@ -134,12 +134,14 @@ function activateCommand(run: Run): Command {
     'activate',
     'The new space serves from now on; the old one is kept up to date, so that the way back stays open.',
   );
-  command.option('--fuse', 'judge photos by both models together until it is complete, at twice the cost');
+  command
+    .option('--fuse', 'judge photos by both models together until it is complete, at twice the cost')
+    .option('--re-enrol', 'let confident live probes of good quality take the places of mapped templates');
   describe(command, ['harmonid rollout activate lobby', 'harmonid rollout activate lobby --fuse'], rolloutJson);
   return command.action((gallery: string, options: ActivateOptions) =>
     run(command, async (terminal) => {
       const rollout = await onRollout(options, ({ rollouts }) =>
-        rollouts.activate({ gallery, fuse: options.fuse, signal: terminal.interrupt }),
+        rollouts.activate({ gallery, fuse: options.fuse, reEnrol: options.reEnrol, signal: terminal.interrupt }),
       );
       printRollout(terminal, rollout, options.json);
       return exitCodes.done;
@@ -149,6 +151,7 @@ function activateCommand(run: Run): Command {
 
 interface ActivateOptions extends TargetOptions {
   readonly fuse?: boolean;
+  readonly reEnrol?: boolean;
 }
 
 interface OrderOptions extends TargetOptions {

@@ -199,6 +199,8 @@ export interface Rollout {
   journal: JournalEntry[];
   /** In active: whether image probes are judged by both models together. */
   fused: boolean;
+  /** In active: whether confident live probes of good quality take the places of mapped templates. */
+  reEnrols: boolean;
 }
 
 /** Faces that are kept in both spaces for the fit. */
@@ -559,6 +561,11 @@ export interface ActivateRolloutRequest {
     | undefined;
   /** Until it is complete, judge image probes by both models together: better than either, at twice the cost. */
   fuse: boolean;
+  /**
+   * Let a live probe of good quality take the place of its person's mapped template, when the old model is twice as sure of it as a match
+   * asks and the new one says the same.
+   */
+  reEnrol: boolean;
 }
 
 export interface ActivateRolloutResponse {
@@ -763,6 +770,7 @@ function createBaseRollout(): Rollout {
     alarm: undefined,
     journal: [],
     fused: false,
+    reEnrols: false,
   };
 }
 
@@ -806,6 +814,9 @@ export const Rollout: MessageFns<Rollout> = {
     }
     if (message.fused !== false) {
       writer.uint32(104).bool(message.fused);
+    }
+    if (message.reEnrols !== false) {
+      writer.uint32(112).bool(message.reEnrols);
     }
     return writer;
   },
@@ -927,6 +938,14 @@ export const Rollout: MessageFns<Rollout> = {
             message.fused = reader.bool();
             continue;
           }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.reEnrols = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -967,6 +986,7 @@ export const Rollout: MessageFns<Rollout> = {
     message.alarm = object.alarm ?? undefined;
     message.journal = object.journal?.map((e) => JournalEntry.fromPartial(e)) || [];
     message.fused = object.fused ?? false;
+    message.reEnrols = object.reEnrols ?? false;
     return message;
   },
 };
@@ -4214,7 +4234,7 @@ export const CanaryRolloutResponse: MessageFns<CanaryRolloutResponse> = {
 };
 
 function createBaseActivateRolloutRequest(): ActivateRolloutRequest {
-  return { gallery: undefined, fuse: false };
+  return { gallery: undefined, fuse: false, reEnrol: false };
 }
 
 export const ActivateRolloutRequest: MessageFns<ActivateRolloutRequest> = {
@@ -4224,6 +4244,9 @@ export const ActivateRolloutRequest: MessageFns<ActivateRolloutRequest> = {
     }
     if (message.fuse !== false) {
       writer.uint32(16).bool(message.fuse);
+    }
+    if (message.reEnrol !== false) {
+      writer.uint32(24).bool(message.reEnrol);
     }
     return writer;
   },
@@ -4257,6 +4280,14 @@ export const ActivateRolloutRequest: MessageFns<ActivateRolloutRequest> = {
             message.fuse = reader.bool();
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.reEnrol = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4276,6 +4307,7 @@ export const ActivateRolloutRequest: MessageFns<ActivateRolloutRequest> = {
     const message = createBaseActivateRolloutRequest();
     message.gallery = object.gallery ?? undefined;
     message.fuse = object.fuse ?? false;
+    message.reEnrol = object.reEnrol ?? false;
     return message;
   },
 };

@@ -8,12 +8,13 @@ import type { Embedder } from '../embedder/embedder.js';
 import type { LaneVector, SearchAnswer, SearchRequest } from '../index/index-api.js';
 import type { Gallery } from '../index/records.js';
 import type { Random } from '../random.js';
-import { alarmOf } from './alarm.js';
+import { alarmOf, recallAlarm, shiftAlarm } from './alarm.js';
 import type { UnitVector } from '../vector.js';
 import { searchFused } from './fused-search.js';
 import { replaceMapped } from './rollout-backfill.js';
 import { mapVectors, type RolloutContext } from './rollout-context.js';
 import type { RolloutRecord } from './rollout-store.js';
+import { ScoreWatch } from './score-watch.js';
 import type { ShadowCounts } from './rollout.js';
 import { embed, sameFace, type FaceImage } from './two-models.js';
 import type { Box } from '../embedder/face.js';
@@ -51,6 +52,8 @@ export class Door {
   #inWork = 0;
   /** By gallery and the time at which its rollout began. */
   readonly #counts = new Map<string, { readonly startedAt: number; readonly counts: ShadowCounts }>();
+
+  readonly #watches = new Map<string, { readonly startedAt: number; readonly watch: ScoreWatch }>();
 
   constructor(context: RolloutContext, options: DoorOptions) {
     this.#context = context;
@@ -165,9 +168,29 @@ export class Door {
       ]);
     }
     if (record.reEnrols && sample.isGood) await this.#reEnrol(name, record, { from: old, to: fresh }, before, after);
+    if (before.found !== null && after.distance !== null) this.#watchOf(name, record).add(after.distance);
     const state = store.find(name)?.state;
-    const alarm = state === 'canary' || state === 'active' ? alarmOf(this.countsOf(name)) : null;
+    if (state !== 'canary' && state !== 'active') return;
+    const alarm =
+      alarmOf(this.countsOf(name)) ??
+      shiftAlarm(this.#watchOf(name, record).ratio) ??
+      (state === 'active' ? await this.#recallAlarm(name) : null);
     if (alarm !== null) this.#options.onAlarm(name, alarm);
+  }
+
+  #watchOf(gallery: string, { startedAt }: RolloutRecord): ScoreWatch {
+    const known = this.#watches.get(gallery);
+    if (known?.startedAt === startedAt) return known.watch;
+    const watch = new ScoreWatch();
+    this.#watches.set(gallery, { startedAt, watch });
+    return watch;
+  }
+
+  /** Asked now and then: it is of the whole gallery, not of one probe. */
+  async #recallAlarm(gallery: string): Promise<string | null> {
+    if (this.countsOf(gallery).compared % putEvery !== 0) return null;
+    const stats = (await this.#context.index.stats()).find((one) => one.gallery === gallery);
+    return stats ? recallAlarm(stats.graph) : null;
   }
 
   /** A probe of which the old model is twice as sure as a match asks, and the new one says the same, is a photo to be had. */

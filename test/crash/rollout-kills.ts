@@ -13,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { openDatabase, type Database, type RolloutState } from '../../src/database.js';
+import { rolloutStates } from '../../src/migrate/rollout.js';
 import { makeRandom, type Random } from '../../src/random.js';
 import { gallery, makeFaces, peopleFirst, spaces, type RolloutReport } from './rollout-messages.js';
 
@@ -26,17 +27,6 @@ export interface RolloutKillsReport {
   readonly enrolled: number;
 }
 
-const order: readonly RolloutState[] = [
-  'draft',
-  'fitted',
-  'gated',
-  'shadow',
-  'canary',
-  'active',
-  'completing',
-  'complete',
-  'rolled-back',
-];
 /** A process is killed within so many milliseconds of its opening. */
 const lifeMs = 1_500;
 
@@ -163,7 +153,7 @@ function follows(done: RolloutState, found: Verdict['state']): boolean {
   if (found === 'none') return false;
   // The next one begins.
   if (done === 'rolled-back') return true;
-  return order.indexOf(found) >= order.indexOf(done);
+  return rolloutStates.indexOf(found) >= rolloutStates.indexOf(done);
 }
 
 async function missing(db: Database, space: string, people: number): Promise<readonly string[]> {

@@ -52,6 +52,7 @@ import type { OnnxEmbedderOptions } from './embedder/onnx-embedder.js';
 import { asHarmonidError, HarmonidError, isHarmonidError, throwIfAborted } from './errors.js';
 import {
   openIdentityIndex,
+  warnProcess,
   type IdentityIndex,
   type IdentityIndexOptions,
   type TemplateDraft,
@@ -117,7 +118,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   const index = await openIdentityIndex(options);
   try {
     const embedders = new EmbedderSet(await openEmbedder(options), packOpener(options));
-    const { clock = Date.now, onWarning = () => undefined, readOnly = false } = options;
+    const { clock = Date.now, onWarning = warnProcess, readOnly = false } = options;
     const rollouts = openRollouts({ index, embedders, clock, onWarning });
     if (!readOnly) {
       rollouts.steps.resume();

@@ -155,7 +155,8 @@ interface Parts {
   readonly galleries: Map<string, Gallery>;
 }
 
-function warnProcess(message: string, facts: object): void {
+/** What is done with warnings when nobody asks for them. */
+export function warnProcess(message: string, facts: object): void {
   const error: unknown = 'error' in facts ? facts.error : undefined;
   emitWarning(error instanceof Error ? `${message}: ${error.message}` : message, 'HarmonidWarning');
 }

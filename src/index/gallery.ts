@@ -72,6 +72,7 @@ import type {
 } from './records.js';
 import type { Store } from './store.js';
 import type { Scrubber } from './scrubber.js';
+import { unhurried } from '../unhurried.js';
 import { batchOperationsMax, openWriteQueue, type WriteQueue } from './write-queue.js';
 
 export interface GalleryOptions extends GalleryGraphOptions {
@@ -485,7 +486,7 @@ export class Gallery {
     for (let from: Uint8Array | null = null, isLast = false; !isLast;) {
       const start: Uint8Array | null = from;
       const remove = (edit: GalleryEdit): RemovedPairs => removePairs(edit, filter, start);
-      const { removed: count, next } = await this.#queue.run({ apply: remove });
+      const { removed: count, next } = await unhurried(() => this.#queue.run({ apply: remove }));
       removed += count;
       from = next;
       isLast = next === null;

@@ -8,6 +8,7 @@ import { openGalleryGraph, type GalleryGraph, type GalleryGraphOptions } from '.
 import type { GraphChange, GraphThread } from './graph-thread.js';
 import { clearLane, graphFileOf } from './lane-reads.js';
 import { lanesOf } from './lanes.js';
+import { unhurried } from '../unhurried.js';
 import type { Store } from './store.js';
 
 export interface LaneGraphsParts {
@@ -20,7 +21,7 @@ export interface LaneGraphsParts {
 }
 
 /** Change-log entries that one transaction prunes. */
-const pruneBatch = 1_000;
+const pruneBatch = 250;
 
 export class LaneGraphs {
   readonly #parts: LaneGraphsParts;
@@ -134,15 +135,17 @@ export class LaneGraphs {
     if (sequences.length === 0) return;
     const sequence = Math.min(...sequences);
     for (let pruned = pruneBatch; pruned === pruneBatch;) {
-      const { value } = await this.#parts.store.write((writer) => {
-        let count = 0;
-        for (const key of writer.keys('changes', ...ranges.changesTo(this.#number, sequence))) {
-          if (count === pruneBatch) break;
-          writer.remove('changes', key);
-          count++;
-        }
-        return count;
-      });
+      const { value } = await unhurried(() =>
+        this.#parts.store.write((writer) => {
+          let count = 0;
+          for (const key of writer.keys('changes', ...ranges.changesTo(this.#number, sequence))) {
+            if (count === pruneBatch) break;
+            writer.remove('changes', key);
+            count++;
+          }
+          return count;
+        }),
+      );
       pruned = value;
     }
   }

@@ -6,10 +6,11 @@ import { checkpointCodec, keyParts, keys, ranges, templateCodec, type GalleryRec
 import type { LanePage, TwofoldTemplate } from './index-api.js';
 import { servingLane } from './lanes.js';
 import type { TemplateOrigin } from './records.js';
+import { unhurried } from '../unhurried.js';
 import type { Store, StoreEntry, StoreReader } from './store.js';
 
 /** Records that one transaction removes. */
-const clearBatch = 500;
+const clearBatch = 64;
 
 /** @param after the `next` of the page before; null for the first */
 export function lanePage(
@@ -110,16 +111,18 @@ export async function clearLane(store: Store, gallery: number, lane: number): Pr
   const [first, end] = ranges.gallery(gallery);
   for (let from: Uint8Array | null = first; from;) {
     const start: Uint8Array = from;
-    const { value } = await store.write((writer) => {
-      const seen: Buffer[] = [];
-      for (const key of writer.keys('templates', start, end)) {
-        seen.push(key);
-        if (seen.length === clearBatch) break;
-      }
-      for (const key of seen) if (keyParts.template(key).lane === lane) writer.remove('templates', key);
-      const last = seen.at(-1);
-      return seen.length < clearBatch || !last ? null : Buffer.concat([last, Buffer.alloc(1)]);
-    });
+    const { value } = await unhurried(() =>
+      store.write((writer) => {
+        const seen: Buffer[] = [];
+        for (const key of writer.keys('templates', start, end)) {
+          seen.push(key);
+          if (seen.length === clearBatch) break;
+        }
+        for (const key of seen) if (keyParts.template(key).lane === lane) writer.remove('templates', key);
+        const last = seen.at(-1);
+        return seen.length < clearBatch || !last ? null : Buffer.concat([last, Buffer.alloc(1)]);
+      }),
+    );
     from = value;
   }
   const { durable } = await store.write((writer) => {

@@ -101,7 +101,7 @@ export function removePairsOf({ writer, record: { number } }: GalleryEdit, owner
 }
 
 /** Looks at so many in one transaction, from a key on. */
-const removedPerWrite = 128;
+const removedPerWrite = 64;
 
 export interface RemovedPairs {
   readonly removed: number;

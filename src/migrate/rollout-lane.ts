@@ -1,5 +1,6 @@
 /** The lane beside of a rollout: mapped until it is whole, and what must hold of it before it serves. */
-import { setTimeout as pause } from 'node:timers/promises';
+import type { SearchAnswer } from '../index/index-api.js';
+import { unhurried } from '../unhurried.js';
 import type { UnitVector } from '../vector.js';
 import { fillBeside } from './lane-fill.js';
 import { mapVectors, type RolloutContext } from './rollout-context.js';
@@ -8,8 +9,6 @@ import type { RolloutProgress } from './rollout.js';
 
 /** Vectors that its graph is tried with before it serves. */
 const recallSamples = 64;
-/** Between two of them: comparing with everything holds up the searches of others. */
-const recallPauseMs = 10;
 
 /** Maps whatever has no vector beside, into the new space or back. @throws ROLLOUT_STATE when it does not become whole, CANCELLED */
 export async function mapMissing(
@@ -51,15 +50,12 @@ export async function recallBeside({ index }: RolloutContext, gallery: string): 
   for (const template of templates) {
     const probe = template.beside?.vector;
     if (!probe) continue;
-    const [graph, exact] = await Promise.all(
-      [false, true].map((isExact) =>
-        index.search({ gallery, space: beside.space, probe, k: 1, exact: isExact, ef: 128 }),
-      ),
-    );
+    const ask = (exact: boolean): Promise<SearchAnswer> =>
+      unhurried(() => index.search({ gallery, space: beside.space, probe, k: 1, exact, ef: 128 }));
+    const [graph, exact] = [await ask(false), await ask(true)];
     asked++;
-    await pause(recallPauseMs);
     // Two of the same distance are as good as one another.
-    if (graph?.candidates[0]?.distance === exact?.candidates[0]?.distance) agreed++;
+    if (graph.candidates[0]?.distance === exact.candidates[0]?.distance) agreed++;
   }
   return asked === 0 ? 1 : agreed / asked;
 }

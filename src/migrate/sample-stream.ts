@@ -1,5 +1,6 @@
 /** Samples of a stream: one that `parse` or the work refuses is refused alone, as its own result; at most `concurrency` are in work. */
 import { importItems, type ItemResult } from '../import-stream.js';
+import { unhurried } from '../unhurried.js';
 
 export interface SampleOptions<Sample> {
   readonly parse: (sample: Sample) => Sample;
@@ -16,7 +17,9 @@ export function takeSamples<Sample, Answer>(
   { parse, signal }: SampleOptions<Sample>,
 ): AsyncIterable<ItemResult<Answer>> {
   const items = itemsOf(samples, identityOf);
-  return importItems(async ({ sample }) => take(parse(sample)), items, { concurrency, signal });
+  const work = async ({ sample }: { readonly sample: Sample }): Promise<Answer> =>
+    unhurried(() => take(parse(sample)), signal);
+  return importItems(work, items, { concurrency, signal });
 }
 
 async function* itemsOf<T>(

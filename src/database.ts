@@ -57,6 +57,7 @@ import {
   type IdentityIndexOptions,
   type TemplateDraft,
 } from './index/identity-index.js';
+import type { LaneVector } from './index/index-api.js';
 import type { Gallery as GalleryRecord } from './index/records.js';
 import { embedderFor, embedSample, makeProbe, refuseByQuality, requireEmbedder, type Probe } from './probe.js';
 import {
@@ -115,18 +116,20 @@ export interface DatabaseOptions extends IdentityIndexOptions {
  * @throws DATA_LOCKED, DATA_READ_ONLY, DATA_FORMAT_NEWER, DATA_CORRUPT, DISK_FULL, MODEL_NOT_FOUND, MODEL_INVALID, PROVIDER_UNAVAILABLE
  */
 export async function openDatabase(options: DatabaseOptions): Promise<Database> {
-  const index = await openIdentityIndex(options);
+  // What is open when the rest does not open is closed again, the newest first.
+  const opened: { close(): Promise<void> }[] = [];
   try {
+    const index = await openIdentityIndex(options);
+    opened.unshift(index);
     const embedders = new EmbedderSet(await openEmbedder(options), packOpener(options));
+    opened.unshift(embedders);
     const { clock = Date.now, onWarning = warnProcess, readOnly = false } = options;
     const rollouts = openRollouts({ index, embedders, clock, onWarning });
-    if (!readOnly) {
-      rollouts.steps.resume();
-      await rollouts.steps.prunePairs();
-    }
+    opened.unshift(rollouts);
+    if (!readOnly) await rollouts.begin();
     return new EmbeddedDatabase(index, embedders, rollouts, options.importConcurrency ?? 16);
   } catch (error) {
-    await index.close();
+    for (const part of opened) await part.close();
     throw error;
   }
 }
@@ -279,7 +282,9 @@ class EmbeddedDatabase implements Database {
     this.#check(options);
     const galleryFor = (template: ParsedTemplate): Promise<GalleryRecord> =>
       this.#galleryForTemplate(template, options.createGallery);
-    return importTemplates(this.#index, galleryFor, items, options);
+    const besideFor = (gallery: GalleryRecord, { space, vector }: Pick<LaneVector, 'space' | 'vector'>) =>
+      this.#opened.door.beside(gallery, { space, vector, box: null, image: null, isGood: false });
+    return importTemplates({ index: this.#index, galleryFor, besideFor }, items, options);
   }
 
   // ── Identification and verification ────────────────────────────────────────────────────────────────────────────────
@@ -291,7 +296,7 @@ class EmbeddedDatabase implements Database {
     const sample = parseSample(request);
     const faces = parseFaceChoice(request.faces);
     return this.#inItsSpace(request.gallery, async (gallery) => {
-      const space = this.#opened.door.spaceFor(gallery, search.groups);
+      const space = this.#spaceFor(gallery, search);
       const probe = await makeProbe(this.#embedders, gallery, sample, { faces, space, signal: request.signal });
       const answer = await this.#search(gallery, probe, search, request.signal, startedMs, seen(probe, sample));
       const identity = answer.decision === 'match' ? (answer.candidates[0]?.identity ?? null) : null;
@@ -320,7 +325,7 @@ class EmbeddedDatabase implements Database {
     const search = parseSearch(request);
     const image = parseBytes(request.image, 'image');
     return this.#inItsSpace(request.gallery, async (gallery) => {
-      const space = this.#opened.door.spaceFor(gallery, search.groups);
+      const space = this.#spaceFor(gallery, search);
       const embedder = await embedderFor(this.#embedders, gallery, space);
       const { faces, timings } = await embedder.embedImage(image, { signal: request.signal });
       return Promise.all(
@@ -344,7 +349,10 @@ class EmbeddedDatabase implements Database {
       const probe = await makeProbe(this.#embedders, this.#gallery(gallery), sample, { faces, signal: request.signal });
       const searchedMs = performance.now();
       const { space, vector } = probe;
-      const answer = this.#index.verify({ gallery, space, identity, probe: vector, threshold });
+      const { door } = this.#opened;
+      const fused =
+        threshold === undefined ? await door.verifyFused(this.#gallery(gallery), seen(probe, sample), identity) : null;
+      const answer = fused ?? this.#index.verify({ gallery, space, identity, probe: vector, threshold });
       const endedMs = performance.now();
       return {
         gallery,
@@ -516,6 +524,11 @@ class EmbeddedDatabase implements Database {
     return this.createGallery({ ...settings, gallery, space, dimensions });
   }
 
+  /** The space that answers an image probe. A caller's own threshold is of the gallery's distances, so it is never judged by the other ones. */
+  #spaceFor(gallery: GalleryRecord, { threshold, groups }: ParsedSearch): string {
+    return threshold === undefined ? this.#opened.door.spaceFor(gallery, groups) : gallery.space;
+  }
+
   async #search(
     gallery: GalleryRecord,
     probe: Probe,
@@ -527,7 +540,8 @@ class EmbeddedDatabase implements Database {
     throwIfAborted(signal);
     const searchedMs = performance.now();
     const wanted = { gallery: gallery.gallery, ...search, signal };
-    const fused = sample && (await this.#opened.door.searchFused(gallery, sample, wanted));
+    const canFuse = sample !== null && search.threshold === undefined;
+    const fused = canFuse ? await this.#opened.door.searchFused(gallery, sample, wanted) : null;
     const answer = fused ?? (await this.#index.search({ ...wanted, space: probe.space, probe: probe.vector }));
     const endedMs = performance.now();
     return {

@@ -9,6 +9,7 @@ import type { ExportedTemplate, ImportedTemplate, ImportTemplatesOptions, Templa
 import { HarmonidError, throwIfAborted } from './errors.js';
 import { importItems } from './import-stream.js';
 import { spaceMismatch } from './index/gallery-changes.js';
+import type { LaneVector } from './index/index-api.js';
 import type { IdentityIndex, TemplateDraft } from './index/identity-index.js';
 import type { Gallery, TemplateOrigin } from './index/records.js';
 import {
@@ -40,10 +41,19 @@ export interface ParsedTemplate {
   readonly provenance: Pick<TemplateDraft, 'origin' | 'quality' | 'imageDigest'> & { readonly enrolledAt: number };
 }
 
-/** @param galleryFor finds a template's gallery, or makes it.  */
+export interface TemplateImportParts {
+  readonly index: IdentityIndex;
+  /** Finds a template's gallery, or makes it. */
+  readonly galleryFor: (template: ParsedTemplate) => Promise<Gallery>;
+  /** The same face in the other space of a gallery that is being moved. */
+  readonly besideFor: (
+    gallery: Gallery,
+    vector: Pick<LaneVector, 'space' | 'vector'>,
+  ) => Promise<LaneVector | undefined>;
+}
+
 export function importTemplates(
-  index: IdentityIndex,
-  galleryFor: (template: ParsedTemplate) => Promise<Gallery>,
+  { index, galleryFor, besideFor }: TemplateImportParts,
   items: AsyncIterable<ExportedTemplate> | Iterable<ExportedTemplate>,
   options: ImportTemplatesOptions,
 ): AsyncIterable<TemplateImportResult> {
@@ -66,16 +76,23 @@ export function importTemplates(
   async function importOne(item: ExportedTemplate): Promise<ImportedTemplate> {
     throwIfAborted(options.signal);
     const parsed = parseExportedTemplate(gallery === undefined ? item : { ...item, gallery });
-    const { dimensions, space: gallerySpace } = await galleryOf(parsed);
-    if (parsed.space !== gallerySpace) throw spaceMismatch(parsed.gallery, gallerySpace, parsed.space);
-    const { identity, label, groups, attributes, space, vector, provenance } = parsed;
+    await galleryOf(parsed);
+    // As it is now: a rollout may have begun or switched since the import began.
+    const now = index.getGallery(parsed.gallery);
+    const { identity, label, groups, attributes, space, provenance } = parsed;
+    const lane = now.beside?.space === space ? now.beside : now;
+    if (lane.space !== space) throw spaceMismatch(parsed.gallery, now.space, space);
+    const vector = parseVector(parsed.vector, lane.dimensions, `gallery "${parsed.gallery}"`);
+    const beside = await besideFor(now, { space, vector });
+    // A template that only the other space has cannot be searched for in this one.
+    if (!beside && space !== now.space) throw spaceMismatch(parsed.gallery, now.space, space);
     const enrolment = await index.enroll({
       gallery: parsed.gallery,
       identity,
       label,
       groups,
       attributes,
-      templates: [{ ...provenance, space, vector: parseVector(vector, dimensions, `gallery "${parsed.gallery}"`) }],
+      templates: [{ ...provenance, space, vector, beside }],
       duplicates,
       onlyNew: true,
       unlessErased: true,

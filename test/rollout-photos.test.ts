@@ -151,6 +151,9 @@ describe('a rollout with photos', function () {
     assert.ok(person);
     const { to, from } = await db.rollouts.get({ gallery });
     assert.equal((await identify(person)).space, to.space);
+    // A threshold of the caller's own is one of the gallery's distances.
+    const own = await db.identify({ gallery, image: photo(person, 1), faces: 'largest', threshold: 0.1 });
+    assert.equal(own.space, from.space);
     await db.rollouts.canary({ gallery, share: 0, groups: ['staff'] });
     assert.equal((await identify(person)).space, from.space);
     await db.updateIdentity({ gallery, identity: person.identity, groups: ['staff'] });
@@ -230,6 +233,17 @@ describe('a rollout with photos', function () {
     const [old = 0, fresh = 0] = distances;
     const { oldShare } = fit.fusion;
     assert.ok(Math.abs(together.candidates[0].distance - (oldShare * old + (1 - oldShare) * fresh)) < 1e-3);
+    const verified = await db.verify({ gallery, identity: two.identity, image: photo(two, 1), faces: 'largest' });
+    assert.deepEqual([verified.distance, verified.threshold], [together.candidates[0].distance, fit.fusion.threshold]);
+    // A threshold of the caller's own is one of the gallery's distances, so the new model judges alone.
+    const own = { image: photo(two, 1), faces: 'largest', threshold: 0.5 } as const;
+    for (const { distance, threshold } of [
+      (await db.identify({ gallery, ...own, k: 1 })).candidates[0],
+      await db.verify({ gallery, identity: two.identity, ...own }),
+    ].map((answer) => ({ threshold: 0.5, ...answer, distance: answer?.distance ?? 4 }))) {
+      assert.equal(threshold, 0.5);
+      assert.ok(Math.abs(distance - fresh) < 1e-3, `${distance} and ${fresh}`);
+    }
     const back = await db.rollouts.rollback({ gallery });
     assert.deepEqual([back.state, back.fused], ['rolled-back', false]);
     assert.equal((await identify(two)).space, from.space);

@@ -1,7 +1,7 @@
 /**
  * What the main thread and the embedding thread say to each other. Everything here survives a structured clone.
  */
-import { HarmonidError, type ErrorCode, type ErrorDetails } from '../errors.js';
+import type { FrozenError } from '../threads/frozen-error.js';
 import type { CropAlignment, EmbeddedImage } from './embedder.js';
 import type { ChosenProvider } from './onnx-session.js';
 import type { EmbedCounts, PipelineOptions } from './pipeline.js';
@@ -27,20 +27,3 @@ export type WorkerReply =
   | { readonly kind: 'not-opened'; readonly error: FrozenError }
   | { readonly kind: 'embedded'; readonly id: number; readonly image: EmbeddedImage; readonly counts: EmbedCounts }
   | { readonly kind: 'refused'; readonly id: number; readonly error: FrozenError; readonly counts: EmbedCounts };
-
-/** An error as data: a structured clone keeps neither class nor code of an Error. */
-export interface FrozenError {
-  readonly code: ErrorCode;
-  readonly message: string;
-  readonly details: ErrorDetails;
-  /** The cause's stack or words, for the log. */
-  readonly cause: string | null;
-}
-
-export function freezeError({ code, message, details, cause }: HarmonidError): FrozenError {
-  return { code, message, details, cause: cause instanceof Error ? (cause.stack ?? cause.message) : null };
-}
-
-export function thawError({ code, message, details, cause }: FrozenError): HarmonidError {
-  return new HarmonidError(code, message, { details, ...(cause === null ? {} : { cause: new Error(cause) }) });
-}

@@ -5,9 +5,10 @@
  */
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads';
 import { asHarmonidError, assertInvariant } from '../errors.js';
-import { freezeError, type WorkerReply, type WorkerRequest, type WorkerSettings } from './embed-messages.js';
+import { freezeError } from '../threads/frozen-error.js';
+import type { WorkerReply, WorkerRequest, WorkerSettings } from './embed-messages.js';
 import { forgetDecodedImages } from './image.js';
-import { standBehind } from '../thread-priority.js';
+import { standBehind } from '../threads/thread-priority.js';
 import { Pipeline } from './pipeline.js';
 
 assertInvariant(parentPort, 'embed-worker is the entry of a worker thread');

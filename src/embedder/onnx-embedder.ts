@@ -8,6 +8,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { abortError, asHarmonidError, assertInvariant, HarmonidError, throwIfAborted } from '../errors.js';
+import { thawError } from '../threads/frozen-error.js';
 import type {
   CropAlignment,
   EmbedCropOptions,
@@ -18,7 +19,7 @@ import type {
   EmbedOptions,
   ExecutionProvider,
 } from './embedder.js';
-import { thawError, type WorkerReply, type WorkerRequest, type WorkerSettings } from './embed-messages.js';
+import type { WorkerReply, WorkerRequest, WorkerSettings } from './embed-messages.js';
 import { defaultImageLimits, type ImageLimits } from './image.js';
 import { spaceName } from './model-pack.js';
 import type { ChosenProvider } from './onnx-session.js';

@@ -36,7 +36,7 @@ import {
   type Owned,
   type StoredTemplate,
 } from './identity-reads.js';
-import { servingLane } from './lanes.js';
+import { keyOfLane, lanesOf, servingLane } from './lanes.js';
 import { liftSuppression, refuseErased } from './erasure-receipt.js';
 import type { Candidate, Gallery, Identity } from './records.js';
 import type { StoreReader, StoreWriter } from './store.js';
@@ -177,8 +177,9 @@ export function enroll(edit: GalleryEdit, draft: EnrollDraft, duplicates: readon
   const imageDigests = draft.templates.flatMap(({ imageDigest }) => imageDigest ?? []);
   if (draft.unlessErased) refuseErased(writer, { name: gallery, number }, draft.identity, imageDigests);
   const before = findIdentity(writer, record, draft.identity);
-  const copies =
-    draft.onlyNew && before && findCopies(templatesOf(writer, record, before.owner), draft.templates)?.map(asTemplate);
+  const stored = (owner: number): readonly StoredTemplate[] =>
+    lanesOf(record).flatMap((lane) => templatesOf(writer, keyOfLane(record, lane), owner));
+  const copies = draft.onlyNew && before && findCopies(stored(before.owner), draft.templates)?.map(asTemplate);
   if (copies) {
     return { created: false, templates: copies, duplicates: [], sequence: record.sequence, replayed: true };
   }

@@ -72,7 +72,7 @@ import type {
 } from './records.js';
 import type { Store } from './store.js';
 import type { Scrubber } from './scrubber.js';
-import { unhurried } from '../unhurried.js';
+import { unhurried } from '../threads/unhurried.js';
 import { batchOperationsMax, openWriteQueue, type WriteQueue } from './write-queue.js';
 
 export interface GalleryOptions extends GalleryGraphOptions {

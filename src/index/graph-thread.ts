@@ -5,7 +5,8 @@
  * waiting call and every later one reject with INTERNAL; nothing hangs. Vectors cross as copies in one buffer, owner sets in shared memory.
  */
 import { Worker } from 'node:worker_threads';
-import { HarmonidError, isHarmonidError, type ErrorCode, type ErrorDetails } from '../errors.js';
+import { HarmonidError } from '../errors.js';
+import { ThreadCalls, type ThreadReply } from '../threads/thread-calls.js';
 import type { GraphFile } from './checkpoint.js';
 import type { GraphAnswer, GraphCounts, GraphEntries, GraphQuery } from './graph.js';
 
@@ -93,17 +94,9 @@ export type GraphMessage =
       readonly request: { readonly graph: string; readonly change: GraphChange };
     };
 
-/** An error of ours survives the crossing field by field; classes do not. A warning answers nobody: its id is 0. */
-export interface GraphReply {
-  readonly id: number;
-  readonly answer?: unknown;
+/** A warning answers nobody: its id is 0. */
+export interface GraphReply extends ThreadReply {
   readonly warning?: GraphWarning;
-  readonly error?: {
-    readonly code: ErrorCode;
-    readonly message: string;
-    readonly details: ErrorDetails;
-    readonly stack: string;
-  };
 }
 
 export interface GraphThread {
@@ -111,11 +104,6 @@ export interface GraphThread {
   /** Posts a committed write; it is applied before anything that is called after. */
   change(graph: string, change: GraphChange): void;
   close(): Promise<void>;
-}
-
-interface Waiting {
-  readonly resolve: (answer: unknown) => void;
-  readonly reject: (error: Error) => void;
 }
 
 /** `onDeath` is told once, with the cause, when the worker ends without being asked to. */
@@ -126,57 +114,32 @@ export interface GraphThreadListener {
 
 export function startGraphThread({ onDeath, onWarning }: GraphThreadListener): GraphThread {
   const worker = new Worker(new URL('./graph-worker.js', import.meta.url));
-  const waiting = new Map<number, Waiting>();
-  let lastId = 0;
-  let death: HarmonidError | null = null;
+  const calls = new ThreadCalls(worker);
   let closing: Promise<void> | null = null;
   /** Whether the worker has said that it is done: only then may it go. */
   let hasEnded = false;
 
   const die = (cause: unknown): void => {
-    if (death) return;
-    death = new HarmonidError('INTERNAL', 'the graph thread has died; open the database again', { cause });
-    for (const { reject } of waiting.values()) reject(death);
-    waiting.clear();
-    onDeath(cause);
+    const death = new HarmonidError('INTERNAL', 'the graph thread has died; open the database again', { cause });
+    if (calls.endWith(death)) onDeath(cause);
   };
   worker.on('error', die);
   worker.on('messageerror', die);
   worker.on('exit', (code) => {
     if (!hasEnded) die(new Error(`the graph thread ended with code ${code}`));
   });
-  worker.on('message', ({ id, answer, error, warning }: GraphReply) => {
-    if (warning) {
-      onWarning(warning);
-      return;
-    }
-    const call = waiting.get(id);
-    waiting.delete(id);
-    if (waiting.size === 0) worker.unref();
-    if (error)
-      call?.reject(new HarmonidError(error.code, error.message, { details: error.details, cause: error.stack }));
-    else call?.resolve(answer);
+  worker.on('message', (reply: GraphReply) => {
+    if (reply.warning) onWarning(reply.warning);
+    else calls.take(reply);
   });
-  // A database that nobody closes must not keep its process alive; a call that is under way must.
-  worker.unref();
 
-  function call<K extends keyof GraphCalls>(
-    kind: K,
-    request: GraphCalls[K]['request'],
-  ): Promise<GraphCalls[K]['answer']> {
-    if (death) return Promise.reject(death);
-    return new Promise((resolve, reject) => {
-      const id = ++lastId;
-      waiting.set(id, { resolve: resolve as (answer: unknown) => void, reject });
-      if (waiting.size === 1) worker.ref();
-      worker.postMessage({ id, kind, request });
-    });
-  }
+  // Both ends are compiled together, and nobody else has this channel.
+  const call: GraphThread['call'] = (kind, request) => calls.call({ kind, request }) as Promise<never>;
 
   return {
     call,
     change(graph, change) {
-      if (death) return;
+      if (calls.end) return;
       const { labels, owners, vectors } = change.added;
       const message = { id: 0, kind: 'change', request: { graph, change } } satisfies GraphMessage;
       worker.postMessage(message, [
@@ -188,26 +151,11 @@ export function startGraphThread({ onDeath, onWarning }: GraphThreadListener): G
     },
     async close() {
       closing ??= (async () => {
-        if (!death) await call('end', {}).catch(() => undefined);
+        await call('end', {}).catch(() => undefined);
         hasEnded = true;
         await worker.terminate();
       })();
       await closing;
-    },
-  };
-}
-
-/** The reply that tells of an error. */
-export function errorReply(id: number, error: unknown): GraphReply {
-  const known = isHarmonidError(error) ? error : null;
-  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
-  return {
-    id,
-    error: {
-      code: known?.code ?? 'INTERNAL',
-      message: known?.message ?? 'internal error in the graph thread',
-      details: known?.details ?? {},
-      stack,
     },
   };
 }

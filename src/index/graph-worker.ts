@@ -9,9 +9,9 @@ import { parentPort } from 'node:worker_threads';
 import { assertInvariant, asHarmonidError } from '../errors.js';
 import { placeGraphFile, verifyGraphFile } from './checkpoint.js';
 import { diskError } from './disk-errors.js';
+import { freezeError } from '../threads/frozen-error.js';
 import { keyParts, ranges, templateCodec } from './codec.js';
 import {
-  errorReply,
   type GraphChange,
   type GraphMessage,
   type GraphOpened,
@@ -53,7 +53,7 @@ function serve(port: NonNullable<typeof parentPort>): void {
       reply({ id, answer: graph.searchNow(request.query) });
       graph.catchUp();
     } catch (error) {
-      reply(errorReply(id, error));
+      reply({ id, error: freezeError(asHarmonidError(error)) });
     }
   }
 
@@ -99,7 +99,7 @@ function serve(port: NonNullable<typeof parentPort>): void {
     const { id } = message;
     answer(message).then(
       (value) => reply({ id, answer: value }),
-      (error: unknown) => reply(errorReply(id, error)),
+      (error: unknown) => reply({ id, error: freezeError(asHarmonidError(error)) }),
     );
   }
 

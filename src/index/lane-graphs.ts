@@ -8,7 +8,7 @@ import { openGalleryGraph, type GalleryGraph, type GalleryGraphOptions } from '.
 import type { GraphChange, GraphThread } from './graph-thread.js';
 import { clearLane, graphFileOf } from './lane-reads.js';
 import { lanesOf } from './lanes.js';
-import { unhurried } from '../unhurried.js';
+import { unhurried } from '../threads/unhurried.js';
 import type { Store } from './store.js';
 
 export interface LaneGraphsParts {

@@ -6,7 +6,7 @@ import { checkpointCodec, keyParts, keys, ranges, templateCodec, type GalleryRec
 import type { LanePage, TwofoldTemplate } from './index-api.js';
 import { servingLane } from './lanes.js';
 import type { TemplateOrigin } from './records.js';
-import { unhurried } from '../unhurried.js';
+import { unhurried } from '../threads/unhurried.js';
 import type { Store, StoreEntry, StoreReader } from './store.js';
 
 /** Records that one transaction removes. */

@@ -2,7 +2,8 @@
  * A thread that reads the files of a data directory from end to end, so that nobody waits for it.
  */
 import { Worker } from 'node:worker_threads';
-import { HarmonidError } from '../errors.js';
+import { asHarmonidError, HarmonidError } from '../errors.js';
+import { ThreadCalls, type ThreadReply } from '../threads/thread-calls.js';
 import type { LmdbMeta } from './lmdb-meta.js';
 import type { PageFinding } from './lmdb-pages.js';
 
@@ -42,62 +43,45 @@ export interface ScanMessage {
   readonly request: ScanRequest;
 }
 
-export type ScanReply = { readonly id: number } & (
-  { readonly answer: unknown; readonly error?: undefined } | { readonly error: string }
-);
-
 export interface ScanThread {
   /** @throws INTERNAL with what the thread met, or when it died */
   scan<K extends keyof Scans>(request: { readonly kind: K } & Scans[K]['request']): Promise<Scans[K]['answer']>;
   close(): Promise<void>;
 }
 
-interface Waiting {
-  readonly resolve: (answer: unknown) => void;
-  readonly reject: (error: Error) => void;
-}
-
 /** The thread is started with the first scan. It keeps no process alive, but for a scan that is under way. */
 export function openScanThread(): ScanThread {
-  const waiting = new Map<number, Waiting>();
   let worker: Worker | null = null;
-  let lastId = 0;
+  let calls: ThreadCalls | null = null;
 
-  function start(): Worker {
+  function start(): ThreadCalls {
     const started = new Worker(new URL('./scan-worker.js', import.meta.url));
+    const own = new ThreadCalls(started);
     const die = (cause: unknown): void => {
-      if (worker === started) worker = null;
-      for (const { reject } of waiting.values()) reject(failed('the thread died', cause));
-      waiting.clear();
+      if (calls === own) calls = null;
+      own.endWith(new HarmonidError('INTERNAL', 'the thread died', { cause }));
     };
     started.on('error', die);
     started.on('exit', (code) => die(new Error(`the thread ended with code ${code}`)));
-    started.on('message', (reply: ScanReply) => {
-      const scan = waiting.get(reply.id);
-      waiting.delete(reply.id);
-      if (waiting.size === 0) started.unref();
-      if (reply.error === undefined) scan?.resolve(reply.answer);
-      else scan?.reject(failed(reply.error));
-    });
-    return started;
+    started.on('message', (reply: ThreadReply) => own.take(reply));
+    worker = started;
+    return own;
   }
 
   return {
-    scan<K extends keyof Scans>(request: { readonly kind: K } & Scans[K]['request']): Promise<Scans[K]['answer']> {
-      return new Promise((resolve, reject) => {
-        const thread = (worker ??= start());
-        const id = ++lastId;
-        waiting.set(id, { resolve: resolve as (answer: unknown) => void, reject });
-        thread.ref();
-        thread.postMessage({ id, request });
-      });
+    async scan<K extends keyof Scans>(
+      request: { readonly kind: K } & Scans[K]['request'],
+    ): Promise<Scans[K]['answer']> {
+      try {
+        // Both ends are compiled together, and nobody else has this channel.
+        return (await (calls ??= start()).call({ request })) as Scans[K]['answer'];
+      } catch (error) {
+        const { message } = asHarmonidError(error);
+        throw new HarmonidError('INTERNAL', `the scan of the data directory failed: ${message}`, { cause: error });
+      }
     },
     async close() {
       await worker?.terminate();
     },
   };
-}
-
-function failed(what: string, cause?: unknown): HarmonidError {
-  return new HarmonidError('INTERNAL', `the scan of the data directory failed: ${what}`, { cause });
 }

@@ -3,12 +3,14 @@
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { parentPort } from 'node:worker_threads';
-import { assertInvariant } from '../errors.js';
+import { assertInvariant, HarmonidError } from '../errors.js';
+import { freezeError } from '../threads/frozen-error.js';
+import type { ThreadReply } from '../threads/thread-calls.js';
 import { deadRanges } from './dead-ranges.js';
 import { numberAt, pageHeaderBytes, type LmdbMeta } from './lmdb-meta.js';
 import { walkPages } from './lmdb-pages.js';
 import { findAnywhere } from './remains.js';
-import type { DeadPlace, PagesScanned, ScanMessage, ScanReply, ScanRequest } from './scan-thread.js';
+import type { DeadPlace, PagesScanned, ScanMessage, ScanRequest } from './scan-thread.js';
 
 function deadPlaces(file: string, snapshots: readonly [LmdbMeta, LmdbMeta]): readonly DeadPlace[] {
   const handle = openSync(file, 'r');
@@ -73,11 +75,12 @@ function answer(request: ScanRequest): unknown {
 assertInvariant(parentPort, 'the scan worker runs in a thread');
 const port = parentPort;
 port.on('message', ({ id, request }: ScanMessage) => {
-  let reply: ScanReply;
+  let reply: ThreadReply;
   try {
     reply = { id, answer: answer(request) };
   } catch (error) {
-    reply = { id, error: error instanceof Error ? error.message : String(error) };
+    const message = error instanceof Error ? error.message : String(error);
+    reply = { id, error: freezeError(new HarmonidError('INTERNAL', message, { cause: error })) };
   }
   port.postMessage(reply);
 });

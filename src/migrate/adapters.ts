@@ -9,7 +9,9 @@ import type { AdapterManifest } from './rollout.js';
 
 export class Adapters {
   #thread: MigrateThread | null = null;
+  /** In that thread. */
   readonly #opened = new Map<string, Promise<unknown>>();
+  #isClosed = false;
 
   /**
    * Vectors of the one space in the other.
@@ -22,7 +24,7 @@ export class Adapters {
     vectors: readonly UnitVector[],
   ): Promise<readonly UnitVector[]> {
     if (vectors.length === 0) return [];
-    const thread = (this.#thread ??= startMigrateThread());
+    const thread = this.#living();
     const opening = this.#opened.get(sha256) ?? open(thread, sha256, toDimensions, read);
     this.#opened.set(sha256, opening);
     try {
@@ -37,7 +39,16 @@ export class Adapters {
     return vectors.map((_, row) => trustUnitVector(mapped.slice(row * toDimensions, (row + 1) * toDimensions)));
   }
 
+  /** One that died is replaced: what killed it may never come again. */
+  #living(): MigrateThread {
+    if (this.#thread && (this.#isClosed || !this.#thread.isDead)) return this.#thread;
+    if (this.#isClosed) throw new HarmonidError('CLOSED', 'the database is closed');
+    this.#opened.clear();
+    return (this.#thread = startMigrateThread());
+  }
+
   async close(): Promise<void> {
+    this.#isClosed = true;
     await this.#thread?.close();
   }
 }

@@ -5,17 +5,17 @@
  * Comparing is done after the answer and beside it: it never makes a caller wait, and is left out when too much of it is in work.
  */
 import type { Embedder } from '../embedder/embedder.js';
-import type { LaneVector, SearchAnswer, SearchRequest } from '../index/index-api.js';
+import type { LaneVector, SearchAnswer, SearchRequest, VerifyAnswer } from '../index/index-api.js';
 import type { Gallery } from '../index/records.js';
 import type { Random } from '../random.js';
 import { alarmOf, recallAlarm, shiftAlarm } from './alarm.js';
 import type { UnitVector } from '../vector.js';
-import { searchFused } from './fused-search.js';
+import { nearestOf, searchFused, type FusedProbe } from './fused-search.js';
 import { replaceMapped } from './rollout-backfill.js';
 import { mapVectors, type RolloutContext } from './rollout-context.js';
 import type { RolloutRecord } from './rollout-store.js';
 import { ScoreWatch } from './score-watch.js';
-import type { ShadowCounts } from './rollout.js';
+import type { Fusion, ShadowCounts } from './rollout.js';
 import { embed, sameFace, type FaceImage } from './two-models.js';
 import type { Box } from '../embedder/face.js';
 
@@ -105,6 +105,25 @@ export class Door {
     sample: SeenSample,
     search: Omit<SearchRequest, 'space' | 'probe'>,
   ): Promise<SearchAnswer | null> {
+    const fusing = await this.#fusing(gallery, sample);
+    return fusing && searchFused(this.#context, fusing.record, fusing.fusion, fusing.probe, search);
+  }
+
+  /** As `searchFused`, of one person; null also of somebody who has nothing in both spaces. */
+  async verifyFused(gallery: Gallery, sample: SeenSample, identity: string): Promise<VerifyAnswer | null> {
+    const fusing = await this.#fusing(gallery, sample);
+    if (!fusing) return null;
+    const { record, fusion, probe } = fusing;
+    const nearest = nearestOf(this.#context.index, gallery.gallery, record.to.space, fusion, probe, identity);
+    if (!nearest) return null;
+    const { threshold } = fusion;
+    return { ...nearest, threshold, decision: nearest.distance <= threshold ? 'match' : 'no-match' };
+  }
+
+  async #fusing(
+    gallery: Gallery,
+    sample: SeenSample,
+  ): Promise<{ readonly record: RolloutRecord; readonly fusion: Fusion; readonly probe: FusedProbe } | null> {
     const record = gallery.beside && this.#context.store.find(gallery.gallery);
     const fusion = record?.fused ? record.fit?.fusion : undefined;
     if (!record || !fusion || !gallery.beside || !sample.image) return null;
@@ -112,8 +131,11 @@ export class Door {
     const other = await this.#embedIn(space, sample.image, sample.box);
     if (!other) return null;
     const isOld = sample.space === record.from.space;
-    const probe = isOld ? { old: sample.vector, fresh: other } : { old: other, fresh: sample.vector };
-    return searchFused(this.#context, record, fusion, probe, search);
+    return {
+      record,
+      fusion,
+      probe: isOld ? { old: sample.vector, fresh: other } : { old: other, fresh: sample.vector },
+    };
   }
 
   /** Compares what both spaces say of a live probe. Returns at once. */

@@ -20,7 +20,7 @@ export interface FusedProbe {
 /** Candidates of either space beyond those wanted: the order of the mean is another. */
 const slack = 16;
 
-/** @param search without space and probe; a threshold in it is one of fused distances */
+/** @param search without space and probe; a threshold in it is not one of fused distances */
 export async function searchFused(
   { index }: RolloutContext,
   { from, to }: RolloutRecord,
@@ -44,7 +44,7 @@ export async function searchFused(
     return nearest ? [{ ...candidate, ...nearest }] : [];
   });
   const ranked = rankCandidates(candidates);
-  const threshold = search.threshold ?? fusion.threshold;
+  const { threshold } = fusion;
   return {
     ...judge(ranked, threshold, index.getGallery(gallery).margin),
     candidates: ranked.slice(0, k),

@@ -1,7 +1,7 @@
 /** Gives every template of a gallery its vector in the lane beside, by an adapter. */
 import { throwIfAborted } from '../errors.js';
 import type { IdentityIndex } from '../index/index-api.js';
-import { unhurried } from '../unhurried.js';
+import { unhurried } from '../threads/unhurried.js';
 import type { UnitVector } from '../vector.js';
 
 /** Templates of one mapping and one write: larger holds others up for longer. */

@@ -1,5 +1,5 @@
 /** What the migrating thread is asked, and what it answers. */
-import type { ErrorCode, ErrorDetails } from '../errors.js';
+import type { ThreadReply } from '../threads/thread-calls.js';
 import type { FitOutcome, FitQuestion } from './rollout-fit.js';
 import type { RolloutProgress } from './rollout.js';
 
@@ -27,14 +27,6 @@ export type MigrateMessage =
     }[keyof MigrateCalls]
   | { readonly id: number; readonly kind: 'abort' };
 
-export interface MigrateReply {
-  readonly id: number;
-  readonly answer?: unknown;
+export interface MigrateReply extends ThreadReply {
   readonly progress?: RolloutProgress;
-  readonly error?: {
-    readonly code: ErrorCode;
-    readonly message: string;
-    readonly details: ErrorDetails;
-    readonly stack: string;
-  };
 }

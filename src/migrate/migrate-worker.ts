@@ -6,7 +6,8 @@
  */
 import { parentPort } from 'node:worker_threads';
 import { assertInvariant, asHarmonidError } from '../errors.js';
-import { standBehind } from '../thread-priority.js';
+import { freezeError } from '../threads/frozen-error.js';
+import { standBehind } from '../threads/thread-priority.js';
 import { openAdapter, type Adapter } from './adapter.js';
 import { openAlgebra } from './dense-algebra.js';
 import { matrixOf } from './matrix.js';
@@ -51,10 +52,6 @@ port.on('message', (message: MigrateMessage) => {
   }
   answer(message).then(
     (value) => reply({ id, answer: value }),
-    (error: unknown) => {
-      const { code, message: text, details, stack, cause } = asHarmonidError(error);
-      const from = cause instanceof Error ? cause.stack : stack;
-      reply({ id, error: { code, message: text, details, stack: from ?? text } });
-    },
+    (error: unknown) => reply({ id, error: freezeError(asHarmonidError(error)) }),
   );
 });

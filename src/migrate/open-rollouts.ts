@@ -11,6 +11,8 @@ import { RolloutStore } from './rollout-store.js';
 export interface OpenRollouts {
   readonly steps: RolloutService;
   readonly door: Door;
+  /** Takes up what is due: what a process that died left undone, and live probes that are too old. Not in a directory that is read only. */
+  begin(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -37,13 +39,18 @@ export function openRollouts({ index, embedders, clock, onWarning }: RolloutPart
       });
     },
   });
-  const pruning = setInterval(() => {
-    steps.prunePairs().catch((error: unknown) => onWarning('live probes could not be removed in time', { error }));
-  }, pruneEveryMs);
-  pruning.unref();
+  let pruning: NodeJS.Timeout | undefined;
   return {
     steps,
     door,
+    async begin() {
+      steps.resume();
+      await steps.prunePairs();
+      pruning = setInterval(() => {
+        steps.prunePairs().catch((error: unknown) => onWarning('live probes could not be removed in time', { error }));
+      }, pruneEveryMs);
+      pruning.unref();
+    },
     async close() {
       clearInterval(pruning);
       await steps.close();

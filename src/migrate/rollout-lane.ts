@@ -1,6 +1,6 @@
 /** The lane beside of a rollout: mapped until it is whole, and what must hold of it before it serves. */
 import type { SearchAnswer } from '../index/index-api.js';
-import { unhurried } from '../unhurried.js';
+import { unhurried } from '../threads/unhurried.js';
 import type { UnitVector } from '../vector.js';
 import { fillBeside } from './lane-fill.js';
 import { mapVectors, type RolloutContext } from './rollout-context.js';

@@ -1,6 +1,6 @@
 /** Samples of a stream: one that `parse` or the work refuses is refused alone, as its own result; at most `concurrency` are in work. */
 import { importItems, type ItemResult } from '../import-stream.js';
-import { unhurried } from '../unhurried.js';
+import { unhurried } from '../threads/unhurried.js';
 
 export interface SampleOptions<Sample> {
   readonly parse: (sample: Sample) => Sample;

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { rmSync } from 'node:fs';
 import { after, before, describe, it } from 'mocha';
-import type { Database, FitReport, GateName, PairSample, Rollout } from '../../src/api.js';
+import type { Database, ExportedTemplate, FitReport, GateName, PairSample, Rollout } from '../../src/api.js';
 import { openDatabase } from '../../src/database.js';
 import { isHarmonidError } from '../../src/errors.js';
 import type { PairSet } from '../../src/migrate/pair-set.js';
@@ -67,6 +67,27 @@ async function addPairs(db: Database, samples: Iterable<PairSample>): Promise<nu
 
 function pairSamples(people = pairPeople): readonly PairSample[] {
   return faces.slice(0, people * 2).map(({ person, from, to }) => ({ person, vectors: { from, to } }));
+}
+
+function exported(identity: string, vector: Float32Array): ExportedTemplate {
+  const enrolledAt = new Date(Date.UTC(2025, 5, 1));
+  return {
+    gallery,
+    identity,
+    label: '',
+    groups: [],
+    attributes: {},
+    template: { template: 1, space: old, origin: 'native', quality: null, imageDigest: null, enrolledAt },
+    embedding: { space: old, vector },
+  };
+}
+
+async function imported(db: Database, items: readonly ExportedTemplate[]): Promise<readonly string[]> {
+  const results: string[] = [];
+  for await (const { answer, error } of db.importTemplates(items)) {
+    results.push(answer ? (answer.added ? 'added' : 'present') : String(error));
+  }
+  return results;
 }
 
 async function share(db: Database, space: string, probes: readonly Face[]): Promise<number> {
@@ -205,6 +226,11 @@ describe('rollouts', function () {
     await reopen();
     const { beside, templateCount } = await db.getGallery({ gallery });
     assert.deepEqual([beside?.templateCount, templateCount], [320, 320]);
+    // An imported template stands in both spaces, so that the new one goes on to be whole.
+    assert.deepEqual(await imported(db, [exported('imported', negated(faces[6]?.from))]), ['added']);
+    assert.deepEqual(await imported(db, [exported('imported', negated(faces[6]?.from))]), ['present']);
+    assert.equal((await db.getGallery({ gallery })).beside?.templateCount, 321);
+    await db.eraseIdentity({ gallery, identity: 'imported' });
     const late = await db.identify({ gallery, embedding: { space: old, vector: negated(faces[2]?.from) }, k: 1 });
     assert.equal(late.candidates[0]?.identity, 'late');
   });
@@ -218,6 +244,10 @@ describe('rollouts', function () {
     assert.ok((await share(db, old, living)) > 0.9);
     // In the new space, and mapped back into the old one.
     await db.enroll({ gallery, identity: 'newest', embeddings: [{ space: fresh, vector: negated(faces[4]?.to) }] });
+    // An export of before the switch comes in, and comes in once.
+    assert.deepEqual(await imported(db, [exported('imported late', negated(faces[8]?.from))]), ['added']);
+    assert.deepEqual(await imported(db, [exported('imported late', negated(faces[8]?.from))]), ['present']);
+    assert.ok((await share(db, fresh, living)) > 0.9);
     await reopen();
     const rolledBack = await db.rollouts.rollback({ gallery });
     assert.deepEqual([rolledBack.state, rolledBack.alarm], ['rolled-back', null]);

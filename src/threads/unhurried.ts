@@ -1,6 +1,6 @@
 /** Work in the background gives way: between two of its pieces it rests. */
 import { setTimeout as pause } from 'node:timers/promises';
-import { throwIfAborted } from './errors.js';
+import { throwIfAborted } from '../errors.js';
 
 /** How long it rests for each millisecond of work. */
 const restShare = 2;

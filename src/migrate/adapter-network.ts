@@ -18,12 +18,11 @@ export function adapterNetwork(model: AdapterModel): Uint8Array {
     const direction = unitOf(graph, subtract(graph, mapNode(graph, adapterInput, map), model.centre));
     return graph.node('Mul', [direction, graph.constant([weight], [])]);
   });
-  const sum = unitOf(
-    graph,
-    directions.reduce((total, direction) => graph.node('Add', [total, direction])),
-  );
-  const away = graph.node('Mul', [sum, graph.constant([model.radius], [])]);
-  const rows = graph.node('Add', [away, graph.weights(model.centre, [1, model.centre.length])]);
+  const sum = directions.reduce((total, direction) => graph.node('Add', [total, direction]));
+  const direction = unitOf(graph, model.meanPart === 'own' ? sum : across(graph, sum, model.centre));
+  const away = graph.node('Mul', [direction, graph.constant([model.radius], [])]);
+  const rows =
+    model.meanPart === 'none' ? away : graph.node('Add', [away, graph.weights(model.centre, [1, model.centre.length])]);
   graph.rename(unitOf(graph, rows), adapterOutput);
   const [first] = model.members;
   assertInvariant(first, 'an adapter has a member');
@@ -83,7 +82,10 @@ function mapNode(graph: OnnxWriter, input: string, map: AdapterMap): string {
     case 'linear':
       return affine(graph, input, map.weights, map.bias);
     case 'features':
-      return affine(graph, featuresNode(graph, input, map.centre, map.frequencies), map.weights, map.bias);
+      return graph.node('Add', [
+        mapNode(graph, input, map.base),
+        product(graph, featuresNode(graph, input, map.centre, map.frequencies), map.weights),
+      ]);
     case 'residual': {
       const z = graph.node('Mul', [subtract(graph, input, map.centre), graph.constant([map.scale], [])]);
       const hidden = affine(graph, z, map.inner, map.innerBias);
@@ -120,6 +122,15 @@ function product(graph: OnnxWriter, input: string, weights: Matrix): string {
 
 function subtract(graph: OnnxWriter, input: string, offset: Float32Array): string {
   return graph.node('Sub', [input, graph.weights(offset, [1, offset.length])]);
+}
+
+/** Rows without what they have along an axis. */
+function across(graph: OnnxWriter, rows: string, axis: Float32Array): string {
+  const norm = Math.hypot(...axis);
+  if (norm === 0) return rows;
+  const unit = axis.map((value) => value / norm);
+  const along = graph.node('MatMul', [rows, graph.weights(unit, [unit.length, 1])]);
+  return graph.node('Sub', [rows, graph.node('MatMul', [along, graph.weights(unit, [1, unit.length])])]);
 }
 
 function unitOf(graph: OnnxWriter, rows: string): string {

@@ -8,10 +8,10 @@
 import { Matrix as Dense, QrDecomposition } from 'ml-matrix';
 import { openSession } from '../embedder/onnx-session.js';
 import { makeRandom, type Random } from '../random.js';
-import type { FeatureMap } from './adapter-model.js';
+import type { FeatureMap, LinearMap } from './adapter-model.js';
 import { adapterInput, adapterOutput, featureNetwork } from './adapter-network.js';
 import { solvePositive, type Algebra } from './dense-algebra.js';
-import { columnMeans, matrixOf, subtractFromRows, zeros, type Matrix } from './matrix.js';
+import { addScaled, columnMeans, matrixOf, subtractFromRows, zeros, type Matrix } from './matrix.js';
 import type { PairSet } from './pair-set.js';
 
 export interface KernelSettings {
@@ -24,11 +24,17 @@ export interface KernelSettings {
   readonly seed: number;
 }
 
-export async function fitKernel(algebra: Algebra, pairs: PairSet, settings: KernelSettings): Promise<FeatureMap> {
+/** @param base what the map is where there is nothing near, and shrinks toward; the kernel learns what it leaves */
+export async function fitKernel(
+  algebra: Algebra,
+  pairs: PairSet,
+  base: LinearMap,
+  settings: KernelSettings,
+): Promise<FeatureMap> {
   const { vectorsFrom, vectorsTo, from } = pairs;
   const centre = Float32Array.from(columnMeans(vectorsFrom));
-  const bias = Float32Array.from(columnMeans(vectorsTo));
-  const targets = subtractFromRows(vectorsTo, bias);
+  const explained = await algebra.product(vectorsFrom, base.weights);
+  const targets = addScaled(subtractFromRows(vectorsTo, base.bias), explained, -1);
   const frequencies = drawFrequencies(from.dimensions, settings, meanSquaredDistance(vectorsFrom, centre));
   const features = await featuresOf(vectorsFrom, centre, frequencies);
   // The features of a row have the norm sqrt(frequencies), the kernel's diagonal is 1.
@@ -46,7 +52,7 @@ export async function fitKernel(algebra: Algebra, pairs: PairSet, settings: Kern
           ridge,
           await algebra.product(features, targets, 'a'),
         );
-  return { kind: 'features', centre, frequencies, weights, bias };
+  return { kind: 'features', base, centre, frequencies, weights };
 }
 
 /** Of two different rows, from the variance: 2 · mean |x - centre|². */

@@ -4,7 +4,7 @@
  * A rung may build on what was fitted below it on the same pairs: the residual network starts from the ridge, the ensemble adds network
  * and kernel. The table is fixed before anything is seen; which rung is taken is decided in selection.ts, on people outside the fit.
  */
-import type { AdapterMap, AdapterModel, FeatureMap, LinearMap, ResidualMap } from './adapter-model.js';
+import type { AdapterMap, AdapterModel, FeatureMap, LinearMap, MeanPart, ResidualMap } from './adapter-model.js';
 import type { Algebra } from './dense-algebra.js';
 import { fitKernel, type KernelSettings } from './kernel-fit.js';
 import { fitProcrustes, fitRidge } from './linear-fits.js';
@@ -57,6 +57,12 @@ export function ladder(seed: number): readonly Rung[] {
 /** What a member counts in an ensemble. */
 const weights: Readonly<Record<AdapterMap['kind'], number>> = { linear: 1, features: 1, residual: 0.3 };
 
+/** A linear map may be all there is to know; where a kernel is wanted, it is not. */
+function meanPartOf(maps: readonly AdapterMap[], centre: Float32Array, radius: number): MeanPart {
+  if (maps.every(({ kind }) => kind !== 'features')) return 'own';
+  return Math.hypot(...centre) > radius ? 'same' : 'none';
+}
+
 /** Fits rungs on one pair set; what several of them share is fitted once. A class because it keeps that. */
 export class RungFitter {
   readonly #algebra: Algebra;
@@ -72,17 +78,19 @@ export class RungFitter {
     const { vectorsTo } = this.#pairs;
     const centre = Float32Array.from(columnMeans(vectorsTo));
     const maps = await this.#maps(rung);
+    const radius = meanNorm(subtractFromRows(vectorsTo, centre));
     return {
       members: maps.map((map) => ({ map, weight: weights[map.kind] })),
       centre,
-      radius: meanNorm(subtractFromRows(vectorsTo, centre)),
+      radius,
+      meanPart: meanPartOf(maps, centre, radius),
     };
   }
 
   async #maps(rung: Rung): Promise<readonly AdapterMap[]> {
     switch (rung.estimator) {
       case 'procrustes':
-        return [await this.#once('procrustes', () => fitProcrustes(this.#algebra, this.#pairs))];
+        return [await this.#procrustes()];
       case 'ridge':
         return [await this.#ridge(rung.ridge)];
       case 'kernel':
@@ -102,8 +110,14 @@ export class RungFitter {
     return this.#once(`ridge ${ridge}`, () => fitRidge(this.#algebra, this.#pairs, ridge));
   }
 
+  #procrustes(): Promise<LinearMap> {
+    return this.#once('procrustes', () => fitProcrustes(this.#algebra, this.#pairs));
+  }
+
   #kernel(settings: KernelSettings): Promise<FeatureMap> {
-    return this.#once(`kernel ${JSON.stringify(settings)}`, () => fitKernel(this.#algebra, this.#pairs, settings));
+    return this.#once(`kernel ${JSON.stringify(settings)}`, async () =>
+      fitKernel(this.#algebra, this.#pairs, await this.#procrustes(), settings),
+    );
   }
 
   #residual(ridge: number, settings: ResidualSettings): Promise<ResidualMap> {

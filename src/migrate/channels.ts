@@ -4,7 +4,7 @@
 import type { AdapterModel } from './adapter-model.js';
 import type { Channel } from './comparisons.js';
 import type { Algebra } from './dense-algebra.js';
-import type { Matrix } from './matrix.js';
+import { columnMeans, type Matrix } from './matrix.js';
 import type { PairSet } from './pair-set.js';
 import { mapThrough } from './selection.js';
 
@@ -31,8 +31,8 @@ export async function channelsOf(
   const mapped: Channel = { gallery, probes: test.vectorsTo, weight: 1 };
   const fitted = await mapThrough(model, fit.vectorsFrom, fit.to.dimensions);
   const spreads = [
-    spreadOf(await algebra.product(fit.vectorsFrom, fit.vectorsFrom, 'b')),
-    spreadOf(await algebra.product(fit.vectorsTo, fitted, 'b')),
+    await spreadOfCosines(algebra, fit.vectorsFrom, fit.vectorsFrom),
+    await spreadOfCosines(algebra, fit.vectorsTo, fitted),
   ] as const;
   // Equal weights of standardised distances.
   const oldShare = spreads[1] / (spreads[0] + spreads[1]);
@@ -50,12 +50,18 @@ export async function channelsOf(
   };
 }
 
-/** Standard deviation of all cosines: nearly all of them are of different people. */
-function spreadOf({ data }: Matrix): number {
-  let [sum, squares] = [0, 0];
-  for (const value of data) {
-    sum += value;
-    squares += value * value;
-  }
-  return Math.sqrt(squares / data.length - (sum / data.length) ** 2);
+/**
+ * Standard deviation of the cosines of all rows with all: nearly all of them are of different people. From moments, so that a large set takes no more
+ * memory: the mean of (x·y)² is the sum of the products of E[x xᵀ] and E[y yᵀ].
+ */
+async function spreadOfCosines(algebra: Algebra, one: Matrix, other: Matrix): Promise<number> {
+  const [products, others] = [await algebra.product(one, one, 'a'), await algebra.product(other, other, 'a')];
+  const squares = dot(products.data, others.data) / (one.rows * other.rows);
+  return Math.sqrt(squares - dot(columnMeans(one), columnMeans(other)) ** 2);
+}
+
+function dot(one: ArrayLike<number>, other: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < one.length; i++) sum += (one[i] as number) * (other[i] as number);
+  return sum;
 }

@@ -6,32 +6,38 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { isHarmonidError } from '../errors.js';
 import type { UnitVector } from '../vector.js';
-import { makePairSet } from './pair-set.js';
+import { foldOf, makePairSet } from './pair-set.js';
 import type { RolloutContext } from './rollout-context.js';
 import type { FitQuestion } from './rollout-fit.js';
 import type { RolloutRecord } from './rollout-store.js';
 
 export type FitSettings = Pick<FitQuestion, 'far' | 'seed' | 'estimators'>;
 
+/** A fit's memory and time grow with its pairs (50 kB each), and what it learns hardly does. Beyond these some of the people are left out. */
+const pairsMax = 12_000;
+/** Parts of the people by a hash, of which so many are taken that the pairs are as many. */
+const parts = 1_000;
 /** Pairs whose people are looked up. */
 const belongingSamples = 500;
 /** Pairs that are read in one turn of the event loop. */
 const pairsPerTurn = 64;
 
 export async function makeFitQuestion(
-  context: RolloutContext,
+  context: Pick<RolloutContext, 'index' | 'clock'>,
   gallery: string,
-  { from, to }: RolloutRecord,
+  { from, to }: Pick<RolloutRecord, 'from' | 'to'>,
   settings: FitSettings,
 ): Promise<FitQuestion> {
   const { index, clock } = context;
   const pairs: { person: string; from: UnitVector; to: UnitVector }[] = [];
   const names = new Map<string, string | undefined>();
   const groups: Record<string, readonly string[]> = {};
-  let [own, matching] = [0, 0];
+  let [own, matching, seen] = [0, 0, 0];
+  const taken = (parts * pairsMax) / Math.max(pairsMax, index.pairCounts(gallery).pairs);
   for (const pair of index.pairs(gallery, from.space, to.space)) {
-    if (pairs.length % pairsPerTurn === 0) await nextTurn();
+    if (seen++ % pairsPerTurn === 0) await nextTurn();
     const person = String(pair.owner);
+    if (foldOf(`sample ${person}`, parts) >= taken) continue;
     pairs.push({ person, from: pair.from, to: pair.to });
     if (!names.has(person)) {
       const found = index.identityOf(gallery, pair.owner);
@@ -58,7 +64,7 @@ export async function makeFitQuestion(
 
 /** Whether somebody's templates match the vector; null of somebody without templates. */
 function isOwn(
-  { index }: RolloutContext,
+  { index }: Pick<RolloutContext, 'index'>,
   gallery: string,
   space: string,
   identity: string,

@@ -62,6 +62,17 @@ export async function makeFitQuestion(
   };
 }
 
+/** How many of a question's people are erased by now. Live probes that were only kept long enough are no erasure. */
+export function erasedAmong(
+  { index }: Pick<RolloutContext, 'index'>,
+  gallery: string,
+  people: readonly string[],
+): number {
+  const present = new Set(index.pairOwners(gallery));
+  const isErased = (owner: number): boolean => !present.has(owner) && index.identityOf(gallery, owner) === undefined;
+  return people.filter((person) => isErased(Number(person))).length;
+}
+
 /** Whether somebody's templates match the vector; null of somebody without templates. */
 function isOwn(
   { index }: Pick<RolloutContext, 'index'>,

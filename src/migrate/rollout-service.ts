@@ -6,7 +6,7 @@
  * clearing) is taken up by `resume`.
  */
 import { HarmonidError, isHarmonidError, throwIfAborted } from '../errors.js';
-import { makeFitQuestion, type FitSettings } from './fit-question.js';
+import { erasedAmong, makeFitQuestion, type FitSettings } from './fit-question.js';
 import { isRefusing } from './gates.js';
 import { startMigrateThread } from './migrate-thread.js';
 import { progressOf } from './progress-stream.js';
@@ -168,6 +168,9 @@ export class RolloutService {
         await thread.close();
       }
       throwIfAborted(stop);
+      const erased = erasedAmong(this.#context, gallery, question.pairs.people);
+      if (erased > 0)
+        throw refusal(gallery, `lost ${erased} of the people it was fitted on while it was; fit it again without them`);
       const { forward, backward } = outcome;
       const report: FitReport = { gallery, ...outcome.report };
       const { curves: _curves, lost: _lost, calibration: _calibration, gallery: _gallery, ...fit } = report;

@@ -186,6 +186,14 @@ describe('rollouts', function () {
 
   it('are fitted on pairs, with progress, and say what they found', async () => {
     await addPairs(db, pairSamples());
+    // Whoever is erased meanwhile is in no adapter.
+    const [stranger] = faces.slice(-1);
+    assert.ok(stranger);
+    assert.equal(await addPairs(db, [{ person: 'guest', vectors: stranger }]), 1);
+    const fitting = db.rollouts.fit({ gallery, far: 0.01, estimators });
+    assert.equal((await fitting.next()).done, false);
+    await db.eraseIdentity({ gallery, identity: 'guest' });
+    await refuses(last(fitting), 'ROLLOUT_STATE', /lost 1 of the people it was fitted on/);
     const stages = new Set<string>();
     const steps = db.rollouts.fit({ gallery, far: 0.01, estimators });
     let rollout: Rollout | undefined;

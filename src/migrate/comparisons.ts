@@ -281,3 +281,29 @@ export function weightedValAt(comparisons: Comparisons, far: number, weights: Fl
   }
   return within / all;
 }
+
+/** FNIR at `fpir` when each person counts so often. NaN where no stranger is searched for. */
+export function weightedFnirAt(searches: readonly Search[], fpir: number, weights: Float64Array): number {
+  const strangers = searches
+    .filter(({ own }) => own === Infinity)
+    .map(({ person, other }) => ({ other, weight: weights[person] as number }))
+    .toSorted((one, another) => one.other - another.other);
+  const allowed = fpir * strangers.reduce((sum, { weight }) => sum + weight, 0);
+  let accepted = 0;
+  let threshold = Infinity;
+  for (const { other, weight } of strangers) {
+    accepted += weight;
+    if (accepted > allowed) {
+      threshold = other;
+      break;
+    }
+  }
+  let [all, missed] = [0, 0];
+  for (const { person, own, other } of searches) {
+    if (own === Infinity) continue;
+    const weight = weights[person] as number;
+    all += weight;
+    if (own >= threshold || other < own) missed += weight;
+  }
+  return missed / all;
+}

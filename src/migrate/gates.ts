@@ -6,7 +6,16 @@
  */
 import { makeRandom } from '../random.js';
 import type { Row } from './channels.js';
-import { drawPeople, fnirAt, thresholdAt, valAt, weightedValAt, type Comparisons, type Search } from './comparisons.js';
+import {
+  drawPeople,
+  fnirAt,
+  thresholdAt,
+  valAt,
+  weightedFnirAt,
+  weightedValAt,
+  type Comparisons,
+  type Search,
+} from './comparisons.js';
 import type { CrossFit } from './cross-fit.js';
 import { foldOf } from './pair-set.js';
 import type { Gate } from './rollout.js';
@@ -133,7 +142,9 @@ function identification({ compared, fpir, people, seed }: GateQuestion): Answer 
   const random = makeRandom(seed);
   const drawn = Array.from({ length: replicates }, () => {
     const weights = drawPeople(people.length, random);
-    return weightedFnir(compared.mapped.searches, fpir, weights) - weightedFnir(compared.old.searches, fpir, weights);
+    return (
+      weightedFnirAt(compared.mapped.searches, fpir, weights) - weightedFnirAt(compared.old.searches, fpir, weights)
+    );
   }).toSorted((a, b) => a - b);
   const at = (share: number): number => drawn[Math.round(share * (drawn.length - 1))] ?? Number.NaN;
   // Refused when it is worse beyond chance: that it is better is asked where more comparisons tell (compatibility).
@@ -315,31 +326,6 @@ function weightedFar(comparisons: Comparisons, threshold: number, weights: Float
 function impostorsOf({ impostorCount, peopleCount }: Comparisons, weights: Float64Array): number {
   const share = weights.reduce((sum, weight) => sum + weight, 0) / peopleCount;
   return impostorCount * share * share;
-}
-
-function weightedFnir(searches: readonly Search[], fpir: number, weights: Float64Array): number {
-  const strangers = searches
-    .filter(({ own }) => own === Infinity)
-    .map(({ person, other }) => ({ other, weight: weights[person] as number }))
-    .toSorted((one, another) => one.other - another.other);
-  const allowed = fpir * strangers.reduce((sum, { weight }) => sum + weight, 0);
-  let accepted = 0;
-  let threshold = Infinity;
-  for (const { other, weight } of strangers) {
-    accepted += weight;
-    if (accepted > allowed) {
-      threshold = other;
-      break;
-    }
-  }
-  let [all, missed] = [0, 0];
-  for (const { person, own, other } of searches) {
-    if (own === Infinity) continue;
-    const weight = weights[person] as number;
-    all += weight;
-    if (own >= threshold || other < own) missed += weight;
-  }
-  return missed / all;
 }
 
 function percent(share: number): string {

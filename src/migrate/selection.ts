@@ -3,8 +3,8 @@
  *
  * Every rung is fitted on all folds but one and compared on the people of that one; the comparisons of all folds are judged together. A rung
  * is judged by VAL at the operating FAR and by open-set FNIR at the operating FPIR, never by cosine or squared error. The simplest rung within one
- * standard error of the best is taken (Breiman et al., CART, 1984, 3.4.3), the error being that of the difference to the best one when people are drawn
- * anew: both are seen on the same people, so that the difference is known better than either.
+ * standard error of the best is taken (Breiman et al., CART, 1984, 3.4.3): of the best in VAL, and of those, of the best in FNIR. The error is that of
+ * the difference to the best one when people are drawn anew: both are seen on the same people, so that the difference is known better than either.
  */
 import { throwIfAborted } from '../errors.js';
 import { makeRandom } from '../random.js';
@@ -17,6 +17,7 @@ import {
   fnirAt,
   poolComparisons,
   valAt,
+  weightedFnirAt,
   weightedValAt,
   type Comparisons,
 } from './comparisons.js';
@@ -82,28 +83,35 @@ export async function selectRung(algebra: Algebra, pairs: PairSet, options: Sele
   const random = makeRandom(seed);
   const draws = Array.from({ length: replicates }, () => drawPeople(pooled[0]?.peopleCount ?? 0, random));
   const drawn = pooled.map((comparisons) => draws.map((weights) => weightedValAt(comparisons, far, weights)));
-  const scores = rungs.map((rung, position): RungScore => {
-    const differences = draws.map((_, i) => (drawn[best]?.[i] ?? 0) - (drawn[position]?.[i] ?? 0));
-    return {
-      rung,
-      name: rungName(rung),
-      val: vals[position] ?? 0,
-      fnir: fnirAt(pooled[position] as Comparisons, fpir),
-      behindBest: (vals[best] ?? 0) - (vals[position] ?? 0),
-      standardError: deviation(differences),
-    };
-  });
+  const scores = rungs.map((rung, position): RungScore => ({
+    rung,
+    name: rungName(rung),
+    val: vals[position] ?? 0,
+    fnir: fnirAt(pooled[position] as Comparisons, fpir),
+    behindBest: (vals[best] ?? 0) - (vals[position] ?? 0),
+    standardError: errorOfDifference(drawn[best], drawn[position]),
+  }));
   // The best itself is always within.
-  const within = scores.filter(({ behindBest, standardError }) => behindBest <= standardError);
-  const fnirBest = Math.min(...within.map(({ fnir }) => fnir));
-  const [first] = within;
-  const chosen = within.find(({ fnir }) => fnir <= fnirBest + fnirSlack) ?? first;
-  if (!chosen) throw new RangeError('a selection needs at least one rung');
-  return { chosen, scores };
+  const within = scores.flatMap((score, position) =>
+    score.behindBest <= score.standardError ? [{ score, searches: pooled[position]?.searches ?? [] }] : [],
+  );
+  const drawnFnirs = within.map(({ searches }) => draws.map((weights) => weightedFnirAt(searches, fpir, weights)));
+  const fnirs = within.map(({ score }) => score.fnir);
+  const first = fnirs.indexOf(Math.min(...fnirs));
+  const chosen = within.find(
+    ({ score }, i) =>
+      score.fnir - (fnirs[first] ?? 0) <= errorOfDifference(drawnFnirs[first] ?? [], drawnFnirs[i] ?? []),
+  );
+  // Where FNIR cannot be told, VAL decides alone.
+  const simplest = chosen ?? within[0];
+  if (!simplest) throw new RangeError('a selection needs at least one rung');
+  return { chosen: simplest.score, scores };
 }
 
-/** FNIR by which a simpler rung may be worse, beside being within one standard error in VAL. */
-const fnirSlack = 0.01;
+/** Standard error of what two rates differ by, over the same draws of people. */
+function errorOfDifference(one: readonly number[] = [], other: readonly number[] = []): number {
+  return deviation(one.map((value, i) => value - (other[i] ?? Number.NaN)));
+}
 
 /** What an adapter makes of vectors, through the very graph that would serve. */
 export async function mapThrough(model: AdapterModel, vectors: Matrix, dimensionsTo: number): Promise<Matrix> {

@@ -84,6 +84,7 @@ import type { SeenSample } from './migrate/door.js';
 import { openRollouts, type OpenRollouts } from './migrate/open-rollouts.js';
 import { rolloutsOf } from './rollout-requests.js';
 import { importTemplates, type ParsedTemplate } from './template-import.js';
+import { parseVector } from './vector.js';
 import { version } from './version.js';
 
 export type * from './api.js';
@@ -297,12 +298,29 @@ class EmbeddedDatabase implements Database {
     const faces = parseFaceChoice(request.faces);
     return this.#inItsSpace(request.gallery, async (gallery) => {
       const space = this.#spaceFor(gallery, search);
-      const probe = await makeProbe(this.#embedders, gallery, sample, { faces, space, signal: request.signal });
-      const answer = await this.#search(gallery, probe, search, request.signal, startedMs, seen(probe, sample));
+      const { sample: own, threshold } = await this.#bridged(gallery, sample, search.threshold);
+      const probe = await makeProbe(this.#embedders, gallery, own, { faces, space, signal: request.signal });
+      const wanted = { ...search, threshold };
+      const answer = await this.#search(gallery, probe, wanted, request.signal, startedMs, seen(probe, own));
       const identity = answer.decision === 'match' ? (answer.candidates[0]?.identity ?? null) : null;
       this.#opened.door.compare(gallery, seen(probe, sample), identity);
       return answer;
     });
+  }
+
+  /** A vector that its gallery is only being moved to, as the gallery can compare it; see `Door.bridge`. */
+  async #bridged(
+    gallery: GalleryRecord,
+    sample: Sample,
+    threshold: number | undefined,
+  ): Promise<{ readonly sample: Sample; readonly threshold: number | undefined }> {
+    const { beside } = gallery;
+    const { embedding } = sample;
+    if (!embedding || embedding.space !== beside?.space) return { sample, threshold };
+    const vector = parseVector(embedding.vector, beside.dimensions, `space "${beside.space}"`);
+    const bridged = await this.#opened.door.bridge(gallery, { space: beside.space, vector });
+    if (!bridged) return { sample, threshold };
+    return { sample: { embedding: bridged }, threshold: threshold ?? bridged.threshold };
   }
 
   /** A rollout may change the spaces of a gallery while a sample is embedded: then it is embedded again. */
@@ -340,18 +358,18 @@ class EmbeddedDatabase implements Database {
     this.#check(request);
     const startedMs = performance.now();
     const identity = parseIdentityId(request.identity);
-    const threshold = parseThreshold(request.threshold);
+    const wanted = parseThreshold(request.threshold);
     const sample = parseSample(request);
     const faces = parseFaceChoice(request.faces);
     return this.#inItsSpace(request.gallery, async ({ gallery }) => {
       // An unknown person is told before the image is worked on.
       this.#index.getIdentity(gallery, identity);
-      const probe = await makeProbe(this.#embedders, this.#gallery(gallery), sample, { faces, signal: request.signal });
+      const now = this.#gallery(gallery);
+      const { sample: own, threshold } = await this.#bridged(now, sample, wanted);
+      const probe = await makeProbe(this.#embedders, now, own, { faces, signal: request.signal });
       const searchedMs = performance.now();
       const { space, vector } = probe;
-      const { door } = this.#opened;
-      const fused =
-        threshold === undefined ? await door.verifyFused(this.#gallery(gallery), seen(probe, sample), identity) : null;
+      const fused = wanted === undefined ? await this.#opened.door.verifyFused(now, seen(probe, own), identity) : null;
       const answer = fused ?? this.#index.verify({ gallery, space, identity, probe: vector, threshold });
       const endedMs = performance.now();
       return {

@@ -93,6 +93,22 @@ export class Door {
     return isChosen || this.#options.random.uniform() < canary.share ? record.to.space : gallery.space;
   }
 
+  /**
+   * A probe of the new space as one of the old space, while templates are still being mapped and the new space cannot answer: with the threshold
+   * that the fit found for such probes. Null where it can, or where the fit could not tell a threshold.
+   */
+  async bridge(
+    gallery: Gallery,
+    { space, vector }: Pick<LaneVector, 'space' | 'vector'>,
+  ): Promise<{ readonly space: string; readonly vector: UnitVector; readonly threshold: number } | null> {
+    const record = this.#context.store.find(gallery.gallery);
+    if (record?.state !== 'shadow' || space !== record.to.space || this.serves(gallery, space)) return null;
+    const cell = record.fit?.cells.find(({ probe }) => probe === 'mapped-back');
+    if (cell?.support !== 'measured') return null;
+    const [mapped] = await mapVectors(this.#context, gallery.gallery, record, 'backward', [vector]);
+    return mapped ? { space: record.from.space, vector: mapped, threshold: cell.threshold } : null;
+  }
+
   /** Whether a vector in that space can be searched for: all people are there. */
   serves(gallery: Gallery, space: string): boolean {
     if (space === gallery.space) return true;

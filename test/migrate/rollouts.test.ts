@@ -223,7 +223,26 @@ describe('rollouts', function () {
     await assert.rejects(db.identify({ gallery, embedding: { space: fresh, vector: faces[0]?.to ?? [] } }), {
       code: 'SPACE_MISMATCH',
     });
-    const rollout = await last(db.rollouts.shadow({ gallery, overrule }));
+    // Whoever leaves ends the mapping; until it is done, new probes are mapped back.
+    const mapping = db.rollouts.shadow({ gallery, overrule });
+    const { value: progress } = await mapping.next();
+    assert.ok(progress && 'done' in progress && progress.done < progress.total, JSON.stringify(progress));
+    await mapping.return(undefined as never);
+    const cell = report.cells.find(({ probe }) => probe === 'mapped-back');
+    let right = 0;
+    for (const { person, to } of seconds.slice(0, 12)) {
+      const answer = await db.identify({ gallery, embedding: { space: fresh, vector: to }, k: 1 });
+      assert.deepEqual([answer.space, answer.threshold], [old, cell?.threshold]);
+      if (answer.candidates[0]?.identity === person) right++;
+    }
+    assert.ok(right > 8, `${right} of 12`);
+    const verified = await db.verify({
+      gallery,
+      identity: 'person 3',
+      embedding: { space: fresh, vector: faces[7]?.to ?? [] },
+    });
+    assert.deepEqual([verified.space, verified.threshold], [old, cell?.threshold]);
+    const rollout = await last(db.rollouts.shadow({ gallery }));
     assert.equal(rollout.state, 'shadow');
     assert.deepEqual(rollout.templates, { templates: 320, mapped: 320, native: 0, reEmbedded: 0 });
     // Of people who are in no pair, too.

@@ -186,7 +186,7 @@ export interface SearchOptions {
   readonly k?: number | undefined;
   /** Search only identities in at least one of these groups; the answer is complete within them. */
   readonly groups?: readonly string[] | undefined;
-  /** Overrides the gallery's threshold for this call, which is then judged in the gallery's space, whatever a rollout does. */
+  /** Overrides the gallery's threshold for this call. An image is then judged in the gallery's space, whatever a rollout does. */
   readonly threshold?: number | undefined;
   /** Compare with every template instead of walking the graph. Default false; small galleries are always exact. */
   readonly exact?: boolean | undefined;

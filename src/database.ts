@@ -123,7 +123,8 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     const index = await openIdentityIndex(options);
     opened.unshift(index);
     const embedders = new EmbedderSet(await openEmbedder(options), packOpener(options));
-    opened.unshift(embedders);
+    // An embedder that came open is its owner's until the database is.
+    if (!isOpenEmbedder(options.embedder)) opened.unshift(embedders);
     const { clock = Date.now, onWarning = warnProcess, readOnly = false } = options;
     const rollouts = openRollouts({ index, embedders, clock, onWarning });
     opened.unshift(rollouts);
@@ -135,10 +136,14 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
   }
 }
 
+function isOpenEmbedder(embedder: DatabaseOptions['embedder']): embedder is Embedder {
+  return typeof embedder === 'object' && 'embedImage' in embedder;
+}
+
 /** Other packs than the main one run where that does, unless it came open. */
 function packOpener({ embedder, path }: DatabaseOptions): ((pack: string) => Promise<Embedder>) | null {
   if (embedder === false) return null;
-  const options = embedder !== undefined && 'embedImage' in embedder ? {} : embedder;
+  const options = isOpenEmbedder(embedder) ? {} : embedder;
   return async (pack) => {
     const { openOnnxEmbedder } = await import('./embedder/onnx-embedder.js');
     return openOnnxEmbedder({ modelsPath: join(path, 'models'), ...options, detector: undefined, pack });
@@ -147,7 +152,7 @@ function packOpener({ embedder, path }: DatabaseOptions): ((pack: string) => Pro
 
 async function openEmbedder({ embedder, path }: DatabaseOptions): Promise<Embedder | null> {
   if (embedder === false) return null;
-  if (embedder !== undefined && 'embedImage' in embedder) return embedder;
+  if (isOpenEmbedder(embedder)) return embedder;
   // Loaded when it is wanted: a database of vectors needs no inference engine.
   const { openOnnxEmbedder } = await import('./embedder/onnx-embedder.js');
   return openOnnxEmbedder({ modelsPath: join(path, 'models'), ...embedder });

@@ -119,7 +119,7 @@ export class Door {
   async searchFused(
     gallery: Gallery,
     sample: SeenSample,
-    search: Omit<SearchRequest, 'space' | 'probe'>,
+    search: Omit<SearchRequest, 'space' | 'probe' | 'threshold'>,
   ): Promise<SearchAnswer | null> {
     const fusing = await this.#fusing(gallery, sample);
     return fusing && searchFused(this.#context, fusing.record, fusing.fusion, fusing.probe, search);

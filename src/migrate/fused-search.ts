@@ -20,13 +20,13 @@ export interface FusedProbe {
 /** Candidates of either space beyond those wanted: the order of the mean is another. */
 const slack = 16;
 
-/** @param search without space and probe; a threshold in it is not one of fused distances */
+/** @param search without space and probe, and without a threshold: a caller's is not one of fused distances */
 export async function searchFused(
   { index }: RolloutContext,
   { from, to }: RolloutRecord,
   fusion: Fusion,
   probe: FusedProbe,
-  search: Omit<SearchRequest, 'space' | 'probe'>,
+  search: Omit<SearchRequest, 'space' | 'probe' | 'threshold'>,
 ): Promise<SearchAnswer> {
   const { gallery, k } = search;
   const wanted = Math.max(2, k) + slack;

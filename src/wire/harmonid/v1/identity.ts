@@ -127,7 +127,7 @@ export interface SearchOptions {
   groups:
     | GroupFilter
     | undefined;
-  /** Overrides the gallery's threshold for this call, (0, 4]. It is then judged in the gallery's space, whatever a rollout does. */
+  /** Overrides the gallery's threshold for this call, (0, 4]. An image is then judged in the gallery's space, whatever a rollout does. */
   threshold?:
     | number
     | undefined;

@@ -139,11 +139,11 @@ async function openCandidates(
     progress('fitting');
     const linear = await openFitted(algebra, lastRung('ridge', seed), fit, fresh, plain);
     const kernelRung = lastRung('kernel', seed);
-    const frequencies = kernelRung.estimator === 'kernel' ? kernelRung.kernel.frequencies : 0;
+    const productCount = (modelDimensions / 2 + 1) * modelDimensions;
     const bareKernel = await openBare(
       [
-        [modelDimensions, frequencies],
-        [2 * frequencies, modelDimensions],
+        [modelDimensions, modelDimensions],
+        [productCount, modelDimensions],
       ],
       random,
     );
@@ -199,8 +199,8 @@ async function openBare(products: Candidate['products'], random: Random): Promis
 }
 
 /**
- * A product that wants twice the columns that the one before it gave is taken in two halves, as that of [cos z, sin z] could be: nothing is
- * copied, and the multiplications are as many.
+ * A product that wants more columns than the one before it gave is taken in pieces of so many: nothing is copied, and the multiplications are as
+ * many.
  */
 function bareNetwork(products: Candidate['products'], random: Random): Uint8Array {
   const graph = new OnnxWriter('bare');

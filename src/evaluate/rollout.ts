@@ -18,12 +18,13 @@ import {
   type Comparisons,
 } from '../migrate/comparisons.js';
 import { channelsOf, rowNames, rows } from '../migrate/channels.js';
+import { mapThrough } from '../migrate/adapter.js';
 import type { Algebra } from '../migrate/dense-algebra.js';
 import { byUncertainty, cycleErrors } from '../migrate/cycle-error.js';
 import { ladder, RungFitter, type Rung } from '../migrate/ladder.js';
 import { rowOf } from '../migrate/matrix.js';
 import { foldOf, pairsOf, pairSetDigest, reversed, type PairSet } from '../migrate/pair-set.js';
-import { mapThrough, selectRung, type Selection } from '../migrate/selection.js';
+import { selectRung, type Selection } from '../migrate/selection.js';
 import { makeRandom } from '../random.js';
 import { farSupport, type FarSupport } from './error-rates.js';
 

@@ -14,22 +14,25 @@ export interface LinearMap {
   readonly bias: Float32Array;
 }
 
-/** f(x) = base(x) + [cos z, sin z]·weights with z = (x - centre)·frequencies: random Fourier features (Rahimi & Recht, NIPS 2007). */
-export interface FeatureMap {
-  readonly kind: 'features';
+/**
+ * f(x) = base(x) + [z_i z_i, z_i z_(i+1), z_i z_(i+2), ...]·weights with z = (x - centre)·axes: every quadratic function. Places are counted round, modulo
+ * the width of z, up to half of it: all products of two coordinates.
+ */
+export interface QuadraticMap {
+  readonly kind: 'quadratic';
   readonly base: LinearMap;
   /** Shape [dimensions from]. */
   readonly centre: Float32Array;
-  /** Shape [dimensions from, m]. */
-  readonly frequencies: Matrix;
-  /** Shape [2m, dimensions to]; the features' scale is in it. */
+  /** Shape [dimensions from, width]; null takes all coordinates as they are. */
+  readonly axes: Matrix | null;
+  /** Shape [(floor(width / 2) + 1) · width, dimensions to]. */
   readonly weights: Matrix;
 }
 
 /** f(x) = base(x) + gelu(z·inner + innerBias)·outer + z·direct with z = (x - centre)·scale. */
 export interface ResidualMap {
   readonly kind: 'residual';
-  readonly base: LinearMap | FeatureMap;
+  readonly base: LinearMap;
   /** Shape [dimensions from]. */
   readonly centre: Float32Array;
   readonly scale: number;
@@ -42,33 +45,27 @@ export interface ResidualMap {
   readonly direct: Matrix;
 }
 
-export type AdapterMap = LinearMap | FeatureMap | ResidualMap;
+export type AdapterMap = LinearMap | QuadraticMap | ResidualMap;
 
 export interface AdapterMember {
   readonly map: AdapterMap;
   readonly weight: number;
 }
 
-/** What of the mean of the other space's vectors a mapped vector has: see `AdapterModel`. */
-export type MeanPart = 'own' | 'same' | 'none';
-
 /**
- * g(x) = unit(mean + radius · unit(P(sum of weight · unit(f(x) - centre) over the members)))
+ * g(x) = unit(mean + radius · unit(turn(sum of weight · unit(f(x) - centre) over the members)))
  *
  * A regression shrinks what it is unsure of toward the mean, and what lies near the mean is near to everybody. So only the direction from the mean
- * is taken from it: every mapped vector is as far from the mean as vectors of the space are.
- *
- * `meanPart` 'own': mean = centre and P does nothing, which is right of a map that hits what it aims at. Of one that errs by much, in every
- * direction alike, what a vector v of the space says for being of the same face is (v - centre)·(f(x) - centre), up to what is the same for all
- * templates (two-covariance model: Brümmer & de Villiers, Odyssey 2010). So P takes away what the direction has along the centre, whose product
- * with v is not of v - centre; then mean = 0 ('none'), or = centre ('same') where the centre is longer than the vectors are far from it: there the
- * length of v - centre varies, and the mean stands for it.
+ * is taken from it: every mapped vector is as far from the mean as vectors of the space are. score-turn.ts says what `turn` and `mean` are for.
  */
 export interface AdapterModel {
   readonly members: readonly AdapterMember[];
   /** Mean of the other space's vectors, shape [dimensions to]. */
   readonly centre: Float32Array;
-  /** Their mean distance (L2) from it. */
+  /** Rows times this, shape [dimensions to, dimensions to]; null leaves them. */
+  readonly turn: Matrix | null;
+  /** Shape [dimensions to]. */
+  readonly mean: Float32Array;
+  /** Mean distance (L2) of the other space's vectors from their mean. */
   readonly radius: number;
-  readonly meanPart: MeanPart;
 }

@@ -19,28 +19,20 @@ export function adapterNetwork(model: AdapterModel): Uint8Array {
     return graph.node('Mul', [direction, graph.constant([weight], [])]);
   });
   const sum = directions.reduce((total, direction) => graph.node('Add', [total, direction]));
-  const direction = unitOf(graph, model.meanPart === 'own' ? sum : across(graph, sum, model.centre));
+  const direction = unitOf(graph, model.turn ? product(graph, sum, model.turn) : sum);
   const away = graph.node('Mul', [direction, graph.constant([model.radius], [])]);
-  const rows =
-    model.meanPart === 'none' ? away : graph.node('Add', [away, graph.weights(model.centre, [1, model.centre.length])]);
+  const rows = graph.node('Add', [away, graph.weights(model.mean, [1, model.mean.length])]);
   graph.rename(unitOf(graph, rows), adapterOutput);
   const [first] = model.members;
   assertInvariant(first, 'an adapter has a member');
   return finish(graph, dimensionsOf(first.map));
 }
 
-/** One map, its rows not scaled to norm 1. */
-export function mapNetwork(map: AdapterMap): Uint8Array {
-  const graph = new OnnxWriter('map');
-  graph.rename(mapNode(graph, adapterInput, map), adapterOutput);
-  return finish(graph, dimensionsOf(map));
-}
-
-/** The features of a `FeatureMap` alone. */
-export function featureNetwork(centre: Float32Array, frequencies: Matrix): Uint8Array {
-  const graph = new OnnxWriter('features');
-  graph.rename(featuresNode(graph, adapterInput, centre, frequencies), adapterOutput);
-  return finish(graph, [frequencies.rows, 2 * frequencies.columns]);
+/** The products that a `QuadraticMap` weighs, of its z. */
+export function rowProductsNetwork(width: number): Uint8Array {
+  const graph = new OnnxWriter('products');
+  graph.rename(rowProducts(graph, adapterInput, width), adapterOutput);
+  return finish(graph, [width, (Math.floor(width / 2) + 1) * width]);
 }
 
 /** z -> gelu(z) as `value` and its derivative as `slope` (Hendrycks & Gimpel, 2016), element by element, shape [N, m]. */
@@ -70,8 +62,8 @@ export function dimensionsOf(map: AdapterMap): readonly [from: number, to: numbe
   switch (map.kind) {
     case 'linear':
       return [map.weights.rows, map.weights.columns];
-    case 'features':
-      return [map.frequencies.rows, map.weights.columns];
+    case 'quadratic':
+      return [map.centre.length, map.weights.columns];
     case 'residual':
       return [map.direct.rows, map.direct.columns];
   }
@@ -81,11 +73,12 @@ function mapNode(graph: OnnxWriter, input: string, map: AdapterMap): string {
   switch (map.kind) {
     case 'linear':
       return affine(graph, input, map.weights, map.bias);
-    case 'features':
-      return graph.node('Add', [
-        mapNode(graph, input, map.base),
-        product(graph, featuresNode(graph, input, map.centre, map.frequencies), map.weights),
-      ]);
+    case 'quadratic': {
+      const centred = subtract(graph, input, map.centre);
+      const z = map.axes ? product(graph, centred, map.axes) : centred;
+      const products = rowProducts(graph, z, map.axes?.columns ?? map.centre.length);
+      return graph.node('Add', [mapNode(graph, input, map.base), product(graph, products, map.weights)]);
+    }
     case 'residual': {
       const z = graph.node('Mul', [subtract(graph, input, map.centre), graph.constant([map.scale], [])]);
       const hidden = affine(graph, z, map.inner, map.innerBias);
@@ -96,9 +89,17 @@ function mapNode(graph: OnnxWriter, input: string, map: AdapterMap): string {
   }
 }
 
-function featuresNode(graph: OnnxWriter, input: string, centre: Float32Array, frequencies: Matrix): string {
-  const phases = product(graph, subtract(graph, input, centre), frequencies);
-  return graph.node('Concat', [graph.node('Cos', [phases]), graph.node('Sin', [phases])], { axis: 1 });
+/** [rows, width] to [rows, (floor(width / 2) + 1) · width]: every row times itself, moved by 0, 1, ... floor(width / 2) places, round. */
+function rowProducts(graph: OnnxWriter, rows: string, width: number): string {
+  const twice = graph.node('Concat', [rows, rows], { axis: 1 });
+  const places = Math.floor(width / 2) + 1;
+  const moved = Array.from({ length: places }, (_, by) =>
+    graph.node('Slice', [twice, graph.integers([by]), graph.integers([by + width]), graph.integers([1])]),
+  );
+  const shape = (...dims: number[]): string => graph.integers([-1, ...dims]);
+  const factors = graph.node('Reshape', [graph.node('Concat', moved, { axis: 1 }), shape(places, width)]);
+  const products = graph.node('Mul', [factors, graph.node('Reshape', [rows, shape(1, width)])]);
+  return graph.node('Reshape', [products, shape(places * width)]);
 }
 
 /** The share of the standard normal distribution below z: (1 + erf(z / sqrt 2)) / 2. */
@@ -122,15 +123,6 @@ function product(graph: OnnxWriter, input: string, weights: Matrix): string {
 
 function subtract(graph: OnnxWriter, input: string, offset: Float32Array): string {
   return graph.node('Sub', [input, graph.weights(offset, [1, offset.length])]);
-}
-
-/** Rows without what they have along an axis. */
-function across(graph: OnnxWriter, rows: string, axis: Float32Array): string {
-  const norm = Math.hypot(...axis);
-  if (norm === 0) return rows;
-  const unit = axis.map((value) => value / norm);
-  const along = graph.node('MatMul', [rows, graph.weights(unit, [unit.length, 1])]);
-  return graph.node('Sub', [rows, graph.node('MatMul', [along, graph.weights(unit, [1, unit.length])])]);
 }
 
 function unitOf(graph: OnnxWriter, rows: string): string {

@@ -5,7 +5,8 @@
  */
 import { assertInvariant, HarmonidError } from '../errors.js';
 import { openSession } from '../embedder/onnx-session.js';
-import { adapterInput, adapterOutput } from './adapter-network.js';
+import type { AdapterModel } from './adapter-model.js';
+import { adapterInput, adapterNetwork, adapterOutput } from './adapter-network.js';
 import { rowRange, zeros, type Matrix } from './matrix.js';
 
 export interface Adapter {
@@ -38,6 +39,16 @@ export async function openAdapter(network: Uint8Array, dimensionsTo: number): Pr
     },
     close: () => session.close(),
   };
+}
+
+/** What an adapter makes of vectors, through the very graph that would serve. */
+export async function mapThrough(model: AdapterModel, vectors: Matrix, dimensionsTo: number): Promise<Matrix> {
+  const adapter = await openAdapter(adapterNetwork(model), dimensionsTo);
+  try {
+    return await adapter.map(vectors);
+  } finally {
+    await adapter.close();
+  }
 }
 
 /** A loop: `every(Number.isFinite)` takes ten times as long, as long as all of a linear map. */

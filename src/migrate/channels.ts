@@ -1,12 +1,12 @@
 /**
  * The ways in which a gallery and a probe come to be comparable while a gallery changes its model: staying, mapping, both, photos again.
  */
+import { mapThrough } from './adapter.js';
 import type { AdapterModel } from './adapter-model.js';
 import type { Channel } from './comparisons.js';
+import { spreadOfCosines } from './cosine-spread.js';
 import type { Algebra } from './dense-algebra.js';
-import { columnMeans, type Matrix } from './matrix.js';
 import type { PairSet } from './pair-set.js';
-import { mapThrough } from './selection.js';
 
 export const rows = ['old', 'mapped', 'fused', 'new'] as const;
 export type Row = (typeof rows)[number];
@@ -48,20 +48,4 @@ export async function channelsOf(
       new: [{ gallery: test.vectorsTo, probes: test.vectorsTo, weight: 1 }],
     },
   };
-}
-
-/**
- * Standard deviation of the cosines of all rows with all: nearly all of them are of different people. From moments, so that a large set takes no more
- * memory: the mean of (x·y)² is the sum of the products of E[x xᵀ] and E[y yᵀ].
- */
-async function spreadOfCosines(algebra: Algebra, one: Matrix, other: Matrix): Promise<number> {
-  const [products, others] = [await algebra.product(one, one, 'a'), await algebra.product(other, other, 'a')];
-  const squares = dot(products.data, others.data) / (one.rows * other.rows);
-  return Math.sqrt(squares - dot(columnMeans(one), columnMeans(other)) ** 2);
-}
-
-function dot(one: ArrayLike<number>, other: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < one.length; i++) sum += (one[i] as number) * (other[i] as number);
-  return sum;
 }

@@ -47,18 +47,19 @@ function openGemm(attributes: Readonly<Record<string, number>>): Promise<OnnxSes
 
 /** Rows of a diagonal block: larger leaves less to the products, smaller makes more of them. */
 const blockRows = 192;
+/** Rows of what is left that are updated at once: the lower triangle alone, and little memory. */
+const panelRows = 1024;
 
 /**
  * Solves (s + ridge·I)·x = b.
- * @param s symmetric, positive semi-definite, shape [n, n]
+ * @param s symmetric, positive semi-definite, shape [n, n]; its lower triangle is overwritten, so that no second matrix of its size is wanted
  * @param b shape [n, m]
  * @throws INVALID_ARGUMENT when the ridge is too small for float32 to keep the system positive definite
  */
 export async function solvePositive(algebra: Algebra, s: Matrix, ridge: number, b: Matrix): Promise<Matrix> {
   const n = s.rows;
   assertInvariant(s.columns === n && b.rows === n, 'a system is square and has a right side of as many rows');
-  // The lower triangle becomes the factor; above it stays what was.
-  const factor = s.data.slice();
+  const factor = s.data;
   for (let i = 0; i < n; i++) factor[i * n + i] = (factor[i * n + i] as number) + ridge;
   const inverses: Matrix[] = [];
   for (let from = 0; from < n; from += blockRows) {
@@ -67,11 +68,16 @@ export async function solvePositive(algebra: Algebra, s: Matrix, ridge: number, 
     inverses.push(inverse);
     const below = await algebra.product(copyBlock(factor, n, to, n, from, to), inverse, 'b');
     pasteBlock(factor, n, to, from, below);
-    const update = await algebra.product(below, below, 'b');
-    for (let row = to; row < n; row++) {
-      for (let column = to; column <= row; column++)
-        factor[row * n + column] =
-          (factor[row * n + column] as number) - (update.data[(row - to) * update.columns + column - to] as number);
+    for (let start = to; start < n; start += panelRows) {
+      const end = Math.min(n, start + panelRows);
+      const left = rowRange(below, 0, end - to);
+      const update = await algebra.product(rowRange(below, start - to, end - to), left, 'b');
+      for (let row = start; row < end; row++) {
+        for (let column = to; column <= row; column++)
+          factor[row * n + column] =
+            (factor[row * n + column] as number) -
+            (update.data[(row - start) * update.columns + column - to] as number);
+      }
     }
   }
   const x = matrixOf(n, b.columns, b.data.slice());

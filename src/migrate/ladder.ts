@@ -4,35 +4,30 @@
  * A rung may build on what was fitted below it on the same pairs: the residual network starts from the ridge, the ensemble adds network
  * and kernel. The table is fixed before anything is seen; which rung is taken is decided in selection.ts, on people outside the fit.
  */
-import type { AdapterMap, AdapterModel, FeatureMap, LinearMap, MeanPart, ResidualMap } from './adapter-model.js';
+import type { AdapterMap, AdapterModel, LinearMap, QuadraticMap, ResidualMap } from './adapter-model.js';
 import type { Algebra } from './dense-algebra.js';
-import { fitKernel, type KernelSettings } from './kernel-fit.js';
+import { fitKernel } from './kernel-fit.js';
 import { fitProcrustes, fitRidge } from './linear-fits.js';
 import { columnMeans, meanNorm, subtractFromRows } from './matrix.js';
 import type { PairSet } from './pair-set.js';
 import { fitResidual, type ResidualSettings } from './residual-fit.js';
+import { turnedModel } from './score-turn.js';
 
 /** One estimator with its settings: what is fitted, and told to people. */
 export type Rung =
   | { readonly estimator: 'procrustes' }
   | { readonly estimator: 'ridge'; readonly ridge: number }
-  | { readonly estimator: 'kernel'; readonly kernel: KernelSettings }
+  | { readonly estimator: 'kernel'; readonly ridge: number }
   | { readonly estimator: 'residual'; readonly ridge: number; readonly residual: ResidualSettings }
   | {
       readonly estimator: 'ensemble';
-      readonly kernels: readonly KernelSettings[];
+      readonly kernelRidge: number;
       readonly ridge: number;
       readonly residual: ResidualSettings;
     };
 
 /** @param seed of everything random in the fits */
 export function ladder(seed: number): readonly Rung[] {
-  const kernel = (sharpness: number, ridge: number): KernelSettings => ({
-    sharpness,
-    ridge,
-    frequencies: 6144,
-    seed,
-  });
   const residual: ResidualSettings = {
     hidden: 1024,
     steps: 200,
@@ -45,23 +40,17 @@ export function ladder(seed: number): readonly Rung[] {
     { estimator: 'procrustes' },
     { estimator: 'ridge', ridge: 0.3 },
     { estimator: 'ridge', ridge: 0.03 },
-    { estimator: 'kernel', kernel: kernel(0.1, 0.05) },
-    { estimator: 'kernel', kernel: kernel(0.3, 0.15) },
-    { estimator: 'kernel', kernel: kernel(0.3, 0.05) },
-    { estimator: 'kernel', kernel: kernel(0.2, 0.02) },
+    { estimator: 'kernel', ridge: 2 },
+    { estimator: 'kernel', ridge: 1 },
+    { estimator: 'kernel', ridge: 0.5 },
+    { estimator: 'kernel', ridge: 0.25 },
     { estimator: 'residual', ridge: 0.03, residual },
-    { estimator: 'ensemble', kernels: [kernel(0.3, 0.05), kernel(0.2, 0.02)], ridge: 0.03, residual },
+    { estimator: 'ensemble', kernelRidge: 0.5, ridge: 0.03, residual },
   ];
 }
 
 /** What a member counts in an ensemble. */
-const weights: Readonly<Record<AdapterMap['kind'], number>> = { linear: 1, features: 1, residual: 0.3 };
-
-/** A linear map may be all there is to know; where a kernel is wanted, it is not. */
-function meanPartOf(maps: readonly AdapterMap[], centre: Float32Array, radius: number): MeanPart {
-  if (maps.every(({ kind }) => kind !== 'features')) return 'own';
-  return Math.hypot(...centre) > radius ? 'same' : 'none';
-}
+const weights: Readonly<Record<AdapterMap['kind'], number>> = { linear: 1, quadratic: 1, residual: 0.3 };
 
 /** Fits rungs on one pair set; what several of them share is fitted once. A class because it keeps that. */
 export class RungFitter {
@@ -75,16 +64,13 @@ export class RungFitter {
   }
 
   async fit(rung: Rung): Promise<AdapterModel> {
+    const maps = await this.#maps(rung);
+    const members = maps.map((map) => ({ map, weight: weights[map.kind] }));
+    if (maps.some(({ kind }) => kind === 'quadratic')) return turnedModel(this.#algebra, this.#pairs, members);
+    // A map that hits what it aims at is left as it is, as a rotation between two models of one training.
     const { vectorsTo } = this.#pairs;
     const centre = Float32Array.from(columnMeans(vectorsTo));
-    const maps = await this.#maps(rung);
-    const radius = meanNorm(subtractFromRows(vectorsTo, centre));
-    return {
-      members: maps.map((map) => ({ map, weight: weights[map.kind] })),
-      centre,
-      radius,
-      meanPart: meanPartOf(maps, centre, radius),
-    };
+    return { members, centre, turn: null, mean: centre, radius: meanNorm(subtractFromRows(vectorsTo, centre)) };
   }
 
   async #maps(rung: Rung): Promise<readonly AdapterMap[]> {
@@ -94,15 +80,11 @@ export class RungFitter {
       case 'ridge':
         return [await this.#ridge(rung.ridge)];
       case 'kernel':
-        return [await this.#kernel(rung.kernel)];
+        return [await this.#kernel(rung.ridge)];
       case 'residual':
         return [await this.#residual(rung.ridge, rung.residual)];
-      case 'ensemble': {
-        const maps: AdapterMap[] = [];
-        for (const settings of rung.kernels) maps.push(await this.#kernel(settings));
-        maps.push(await this.#residual(rung.ridge, rung.residual));
-        return maps;
-      }
+      case 'ensemble':
+        return [await this.#kernel(rung.kernelRidge), await this.#residual(rung.ridge, rung.residual)];
     }
   }
 
@@ -114,9 +96,9 @@ export class RungFitter {
     return this.#once('procrustes', () => fitProcrustes(this.#algebra, this.#pairs));
   }
 
-  #kernel(settings: KernelSettings): Promise<FeatureMap> {
-    return this.#once(`kernel ${JSON.stringify(settings)}`, async () =>
-      fitKernel(this.#algebra, this.#pairs, await this.#procrustes(), settings),
+  #kernel(ridge: number): Promise<QuadraticMap> {
+    return this.#once(`kernel ${ridge}`, async () =>
+      fitKernel(this.#algebra, this.#pairs, await this.#procrustes(), ridge),
     );
   }
 
@@ -136,7 +118,7 @@ export class RungFitter {
   }
 }
 
-/** For people: `kernel, sharpness 0.3, ridge 0.15`. */
+/** For people: `kernel, ridge 0.5`. */
 export function rungName(rung: Rung): string {
   switch (rung.estimator) {
     case 'procrustes':
@@ -144,10 +126,10 @@ export function rungName(rung: Rung): string {
     case 'ridge':
       return `ridge ${rung.ridge}`;
     case 'kernel':
-      return `kernel, sharpness ${rung.kernel.sharpness}, ridge ${rung.kernel.ridge}`;
+      return `kernel, ridge ${rung.ridge}`;
     case 'residual':
       return `residual network, ${rung.residual.hidden} wide, ${rung.residual.steps} steps`;
     case 'ensemble':
-      return `ensemble of ${rung.kernels.length} kernels and a residual network`;
+      return `ensemble of kernel, ridge ${rung.kernelRidge}, and residual network`;
   }
 }

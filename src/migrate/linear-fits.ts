@@ -34,6 +34,14 @@ export async function fitRidge(algebra: Algebra, pairs: PairSet, ridge: number):
   return affineMap(Dense.add(start, change), moments);
 }
 
+/** vectors·weights + bias */
+export async function applyLinear(algebra: Algebra, { weights, bias }: LinearMap, vectors: Matrix): Promise<Matrix> {
+  return subtractFromRows(
+    await algebra.product(vectors, weights),
+    bias.map((value) => -value),
+  );
+}
+
 async function momentsOf(algebra: Algebra, { vectorsFrom, vectorsTo }: PairSet): Promise<Moments> {
   const [meanFrom, meanTo] = [columnMeans(vectorsFrom), columnMeans(vectorsTo)];
   const [from, to] = [subtractFromRows(vectorsFrom, meanFrom), subtractFromRows(vectorsTo, meanTo)];

@@ -9,9 +9,10 @@
 import { assertInvariant } from '../errors.js';
 import { openSession, type OnnxSession } from '../embedder/onnx-session.js';
 import { makeRandom, type Random } from '../random.js';
-import type { FeatureMap, LinearMap, ResidualMap } from './adapter-model.js';
-import { adapterInput, adapterOutput, geluNetwork, mapNetwork } from './adapter-network.js';
+import type { LinearMap, ResidualMap } from './adapter-model.js';
+import { geluNetwork } from './adapter-network.js';
 import type { Algebra } from './dense-algebra.js';
+import { applyLinear } from './linear-fits.js';
 import { columnMeans, matrixOf, pickRows, rowOf, subtractFromRows, unitRows, zeros, type Matrix } from './matrix.js';
 import type { PairSet } from './pair-set.js';
 
@@ -34,7 +35,7 @@ const epsilon = 1e-8;
 export async function fitResidual(
   algebra: Algebra,
   pairs: PairSet,
-  base: LinearMap | FeatureMap,
+  base: LinearMap,
   settings: ResidualSettings,
 ): Promise<ResidualMap> {
   const { vectorsFrom, vectorsTo, personOf } = pairs;
@@ -64,7 +65,7 @@ export async function fitResidual(
   };
   const gelu = await openSession(geluNetwork(), { provider: 'cpu', threads: 0 });
   try {
-    const based = await runMap(base, vectorsFrom);
+    const based = await applyLinear(algebra, base, vectorsFrom);
     const order = Uint32Array.from({ length: inputs.rows }, (_, i) => i);
     for (let step = 0; step < settings.steps; step++) {
       const rows = drawRows(order, settings.batch, random);
@@ -95,20 +96,6 @@ export async function fitResidual(
   }
   const { direct, outer, innerBias } = parameters;
   return { kind: 'residual', base, centre, scale, inner, innerBias: innerBias.data, outer, direct };
-}
-
-async function runMap(map: LinearMap | FeatureMap, vectors: Matrix): Promise<Matrix> {
-  const session = await openSession(mapNetwork(map), { provider: 'cpu', threads: 0 });
-  try {
-    const outputs = await session.run({
-      [adapterInput]: { data: vectors.data, dims: [vectors.rows, vectors.columns] },
-    });
-    const data = outputs[adapterOutput]?.data;
-    assertInvariant(data, 'the graph of a map has its output');
-    return matrixOf(vectors.rows, data.length / vectors.rows, data);
-  } finally {
-    await session.close();
-  }
 }
 
 /** The first `count` of a fresh shuffle (Fisher and Yates). */

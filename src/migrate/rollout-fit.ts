@@ -2,7 +2,8 @@
  * One fit of a rollout: the whole ladder on the pairs, what it does to people outside the fit, the gates, and the adapters both ways.
  */
 import { createHash } from 'node:crypto';
-import { throwIfAborted } from '../errors.js';
+import { HarmonidError, throwIfAborted } from '../errors.js';
+import { mapThrough } from './adapter.js';
 import { adapterNetwork } from './adapter-network.js';
 import { rowNames, rows, type Row } from './channels.js';
 import {
@@ -19,9 +20,10 @@ import { crossFit, tooFew, type CrossFit } from './cross-fit.js';
 import type { Algebra } from './dense-algebra.js';
 import { askGates, flipsOf } from './gates.js';
 import { ladder, rungName, RungFitter, type Rung } from './ladder.js';
-import { foldOf, pairsOf, pairSetDigest, reversed, type PairSet } from './pair-set.js';
+import { columnMeans, meanNorm, subtractFromRows, type Matrix } from './matrix.js';
+import { foldOf, pairsOf, pairSetDigest, reversed, type PairSet, type PairSpace } from './pair-set.js';
 import type { AdapterManifest, Estimator, FitCurve, FitReport, RolloutProgress, ThresholdCell } from './rollout.js';
-import { mapThrough, selectRung } from './selection.js';
+import { selectRung } from './selection.js';
 
 export interface FitQuestion {
   readonly pairs: PairSet;
@@ -71,6 +73,8 @@ export async function fitRollout(
 ): Promise<FitOutcome> {
   const { pairs, seed } = question;
   if (pairs.people.length < peopleMin) throw tooFew(pairs, peopleMin);
+  refuseConstant(pairs.from, pairs.vectorsFrom);
+  refuseConstant(pairs.to, pairs.vectorsTo);
   const rungs = ladder(seed).filter(({ estimator }) => question.estimators.includes(estimator));
   const far = question.far ?? (await farOf(algebra, pairs, question.threshold));
   const outerSteps = folds * selectionFolds * rungs.length;
@@ -131,6 +135,16 @@ export async function fitRollout(
       calibration: calibrationOf(compared),
     },
   };
+}
+
+/** A model that says the same of everybody: there is nothing to learn. */
+function refuseConstant({ space }: PairSpace, vectors: Matrix): void {
+  if (meanNorm(subtractFromRows(vectors, columnMeans(vectors))) > 1e-3) return;
+  throw new HarmonidError(
+    'INVALID_ARGUMENT',
+    `the ${vectors.rows} vectors of the pairs in space "${space}" are all the same, to 0.001: people cannot be told apart in it`,
+    { details: { space, vectors: vectors.rows } },
+  );
 }
 
 /** The FAR that a threshold of the old space has, to two digits. */

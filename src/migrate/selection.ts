@@ -8,9 +8,7 @@
  */
 import { throwIfAborted } from '../errors.js';
 import { makeRandom } from '../random.js';
-import { openAdapter } from './adapter.js';
-import type { AdapterModel } from './adapter-model.js';
-import { adapterNetwork } from './adapter-network.js';
+import { mapThrough } from './adapter.js';
 import {
   compareAll,
   drawPeople,
@@ -23,7 +21,6 @@ import {
 } from './comparisons.js';
 import type { Algebra } from './dense-algebra.js';
 import { RungFitter, rungName, type Rung } from './ladder.js';
-import type { Matrix } from './matrix.js';
 import { foldOf, pairsOf, type PairSet } from './pair-set.js';
 
 export interface SelectionOptions {
@@ -111,16 +108,6 @@ export async function selectRung(algebra: Algebra, pairs: PairSet, options: Sele
 /** Standard error of what two rates differ by, over the same draws of people. */
 function errorOfDifference(one: readonly number[] = [], other: readonly number[] = []): number {
   return deviation(one.map((value, i) => value - (other[i] ?? Number.NaN)));
-}
-
-/** What an adapter makes of vectors, through the very graph that would serve. */
-export async function mapThrough(model: AdapterModel, vectors: Matrix, dimensionsTo: number): Promise<Matrix> {
-  const adapter = await openAdapter(adapterNetwork(model), dimensionsTo);
-  try {
-    return await adapter.map(vectors);
-  } finally {
-    await adapter.close();
-  }
 }
 
 function deviation(values: readonly number[]): number {

@@ -184,6 +184,25 @@ describe('rollouts', function () {
     }
   });
 
+  it('refuse a fit on pairs of a model that says the same of everybody', async () => {
+    const folder = temporaryFolder();
+    const other = await enrolled(folder);
+    await other.rollouts.start({ gallery, target });
+    const [{ to } = { to: new Float32Array(0) }] = faces;
+    await addPairs(
+      other,
+      faces.slice(0, 100).map(({ person, from }) => ({ person, vectors: { from, to } })),
+    );
+    await refuses(
+      last(other.rollouts.fit({ gallery, estimators })),
+      'INVALID_ARGUMENT',
+      /space "new:1" are all the same/,
+    );
+    assert.equal((await other.rollouts.get({ gallery })).state, 'draft');
+    await other.close();
+    rmSync(folder, { recursive: true, force: true });
+  });
+
   it('are fitted on pairs, with progress, and say what they found', async () => {
     await addPairs(db, pairSamples());
     // Whoever is erased meanwhile is in no adapter.

@@ -18,7 +18,7 @@ import { madePairs } from './made-pairs.js';
 const rungs: readonly Rung[] = [
   { estimator: 'procrustes' },
   { estimator: 'ridge', ridge: 0.1 },
-  { estimator: 'kernel', kernel: { sharpness: 0.5, ridge: 0.01, frequencies: 512, seed: 1 } },
+  { estimator: 'kernel', ridge: 0.01 },
 ];
 const options = { rungs, folds: 3, far: 0.01, fpir: 0.1, seed: 1 };
 

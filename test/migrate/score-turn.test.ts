@@ -7,15 +7,7 @@ import { inverseRoot, leadingAxes, shrunkCovariance } from '../../src/migrate/co
 import { openAlgebra, type Algebra } from '../../src/migrate/dense-algebra.js';
 import { valAt, compareAll } from '../../src/migrate/comparisons.js';
 import { fitRidge } from '../../src/migrate/linear-fits.js';
-import {
-  columnMeans,
-  matrixOf,
-  rowOf,
-  stackRows,
-  subtractFromRows,
-  unitRows,
-  type Matrix,
-} from '../../src/migrate/matrix.js';
+import { columnMeans, rowOf, stackRows, subtractFromRows, unitRows, type Matrix } from '../../src/migrate/matrix.js';
 import { makePairSet, pairsOf, type PairSet } from '../../src/migrate/pair-set.js';
 import { turnedModel } from '../../src/migrate/score-turn.js';
 import { makeRandom } from '../../src/random.js';

@@ -31,6 +31,18 @@ export function rolloutsOf(steps: RolloutService, check: (options: CallOptions) 
       steps.start(galleryOf(request), parseTarget(request), { mapMapped: request.mapMapped ?? false }),
     addPairs: (request, samples) =>
       steps.addPairs(galleryOf(request), samples, { parse: parsePair, signal: request.signal }),
+    probes: async (request) => {
+      const { collectPairs } = request;
+      if (collectPairs && !isConsent(collectPairs.consent)) {
+        throw invalid('live probes are kept as pairs only with the consent of the people (consent: true)');
+      }
+      return steps.probes(galleryOf(request), {
+        share: parseWithin(request.share ?? 1, 'share', 0, 1),
+        retentionDays: collectPairs
+          ? parseWhole(collectPairs.retentionDays, 'retentionDays', 1, retentionDaysMax)
+          : null,
+      });
+    },
     fit: async function* (request) {
       return yield* steps.fit(
         galleryOf(request),
@@ -44,24 +56,10 @@ export function rolloutsOf(steps: RolloutService, check: (options: CallOptions) 
     },
     report: async (request) => steps.report(galleryOf(request)),
     shadow: async function* (request) {
-      const { collectPairs } = request;
-      if (collectPairs && !isConsent(collectPairs.consent)) {
-        throw invalid('live probes are kept as pairs only with the consent of the people (consent: true)');
-      }
       const overrule = request.overrule ?? [];
       const unknown = overrule.find((gate) => !gateNames.includes(gate));
       if (unknown !== undefined) throw invalid(`there is no gate "${unknown}"; the gates are ${gateNames.join(', ')}`);
-      return yield* steps.shadow(
-        galleryOf(request),
-        {
-          overrule,
-          share: parseWithin(request.share ?? 1, 'share', 0, 1),
-          pairRetentionDays: collectPairs
-            ? parseWhole(collectPairs.retentionDays, 'retentionDays', 1, retentionDaysMax)
-            : null,
-        },
-        request.signal,
-      );
+      return yield* steps.shadow(galleryOf(request), overrule, request.signal);
     },
     canary: async (request) =>
       steps.canary(galleryOf(request), {

@@ -115,16 +115,32 @@ describe('a rollout with photos', function () {
     assert.equal(fit?.gates.find(({ gate }) => gate === 'belonging')?.verdict, 'passed');
   });
 
+  it('keeps live probes as pairs before anything is mapped, of whom they matched, if they have agreed', async () => {
+    const { pairs: before } = await db.rollouts.get({ gallery });
+    await assert.rejects(db.rollouts.probes({ gallery, collectPairs: { consent: false as true, retentionDays: 1 } }), {
+      code: 'INVALID_ARGUMENT',
+    });
+    const [first, second] = people;
+    assert.ok(first && second);
+    await identify(first);
+    await pause(300);
+    assert.deepEqual((await db.rollouts.get({ gallery })).pairs, before, 'nobody has agreed');
+    const set = await db.rollouts.probes({ gallery, collectPairs: { consent: true, retentionDays: 1 } });
+    assert.deepEqual([set.state, set.probes], ['fitted', { share: 1, retentionDays: 1 }]);
+    const answer = await identify(second);
+    assert.equal(answer.decision, 'match');
+    for (let tries = 0; (await db.rollouts.get({ gallery })).pairs.pairs === before.pairs; tries++) {
+      assert.ok(tries < 100, 'a pair did not come');
+      await pause(50);
+    }
+    const { pairs, shadow } = await db.rollouts.get({ gallery });
+    assert.deepEqual([pairs.pairs, shadow.compared], [before.pairs + 1, 0]);
+  });
+
   it('in shadow compares live probes, keeps those that were agreed to, and enrolls into both spaces', async () => {
     await assert.rejects(last(db.rollouts.shadow({ gallery })), { code: 'GATE_REFUSED' });
     const before = await db.rollouts.get({ gallery });
-    await last(
-      db.rollouts.shadow({
-        gallery,
-        overrule: gateNames,
-        collectPairs: { consent: true, retentionDays: 1 },
-      }),
-    );
+    await last(db.rollouts.shadow({ gallery, overrule: gateNames }));
     const found: Person[] = [];
     for (const [i, person] of people.slice(0, 6).entries()) {
       const answer = await identify(person);

@@ -15,7 +15,8 @@ export function rolloutText(paint: Paint, rollout: Rollout): string {
 
 /** Everything that is known of it. */
 export function statusText(paint: Paint, rollout: Rollout): string {
-  const { gallery, state, from, to, startedAt, pairs, fit, templates, canary, shadow, alarm, journal } = rollout;
+  const { gallery, state, from, to, startedAt, pairs, fit, templates, canary, shadow, probes, alarm, journal } =
+    rollout;
   const { mapped, native, reEmbedded } = templates;
   const there = mapped + native + reEmbedded;
   const rows: [string, string][] = [
@@ -26,12 +27,14 @@ export function statusText(paint: Paint, rollout: Rollout): string {
     ['started', timeText(new Date(startedAt))],
     ['pairs', `${pairs.pairs} of ${counted(pairs.people, 'person', 'people')}`],
     ['fit', fit ? `${fit.chosen}; ${verdictsText(fit.gates)}` : nothing],
+    ...erasedRows(rollout),
     [
       'templates',
       `${there} of ${templates.templates} in the new space: ${mapped} mapped, ${native} native, ${reEmbedded} embedded again`,
     ],
   ];
   if (canary) rows.push(['canary', `${percent(canary.share)} of the probes; groups: ${listText(canary.groups)}`]);
+  rows.push(['live probes', probesText(probes)]);
   rows.push([
     'shadow',
     `${counted(shadow.compared, 'probe')} compared, ${shadow.bothFound} found in both; ${counted(shadow.negativeFlips, 'negative flip')}, ${counted(shadow.positiveFlips, 'positive flip')}`,
@@ -149,7 +152,9 @@ function nextStep({ gallery, state, pairs }: Rollout): string | undefined {
   const command = (step: string, options = ''): string => `\`harmonid rollout ${step} ${gallery}${options}\``;
   switch (state) {
     case 'draft':
-      return pairs.pairs === 0 ? command('pairs', ' --images DIR') : command('fit');
+      return pairs.pairs === 0
+        ? `${command('pairs', ' --images DIR')}, or ${command('probes', ' --collect-pairs')}`
+        : command('fit');
     case 'fitted':
       return `more pairs and another fit, or ${command('shadow', ' --overrule GATE')}`;
     case 'gated':
@@ -165,6 +170,18 @@ function nextStep({ gallery, state, pairs }: Rollout): string | undefined {
     case 'rolled-back':
       return undefined;
   }
+}
+
+/** Who was erased is out of the pairs; out of an adapter only by another fit. */
+function erasedRows({ state, erasedSinceFit }: Rollout): readonly [string, string][] {
+  if (erasedSinceFit === 0) return [];
+  const way = ['fitted', 'gated'].includes(state) ? 'another fit' : 'a rollback, another start and another fit';
+  return [['erased', `${counted(erasedSinceFit, 'person', 'people')} of this fit since; ${way} takes them out of it`]];
+}
+
+function probesText({ share, retentionDays }: Rollout['probes']): string {
+  const kept = retentionDays === null ? 'none is kept' : `kept as pairs for ${counted(retentionDays, 'day')}`;
+  return `${percent(share)} through both models, ${kept}`;
 }
 
 function targetText({ pack, space }: RolloutTarget): string {

@@ -14,6 +14,7 @@ import type {
   Rollout,
   RolloutProgress,
   Rollouts,
+  RolloutProbesRequest,
   ShadowRolloutRequest,
   StartRolloutRequest,
 } from '../migrate/rollout.js';
@@ -30,6 +31,7 @@ import {
   formatCanary,
   formatFit,
   formatPairSample,
+  formatProbes,
   formatShadow,
   formatStart,
 } from './rollout-format.js';
@@ -63,6 +65,10 @@ export class RemoteRollouts implements Rollouts {
       const unsent = items.takeUnsent(index);
       yield unsent ? { index, error: unsent.error } : parsePairResult(response);
     }
+  }
+
+  async probes(request: RolloutProbesRequest): Promise<Rollout> {
+    return parseRollout((await this.#connection.unary(admin.setRolloutProbes, formatProbes(request), request)).rollout);
   }
 
   async *fit(request: FitRolloutRequest): AsyncGenerator<RolloutProgress, Rollout, void> {

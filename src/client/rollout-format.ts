@@ -8,6 +8,7 @@ import type {
   CanaryRolloutRequest,
   FitRolloutRequest,
   PairSample,
+  RolloutProbesRequest,
   ShadowRolloutRequest,
   StartRolloutRequest,
 } from '../migrate/rollout.js';
@@ -41,9 +42,13 @@ export function formatFit({ gallery, far, seed, estimators = [] }: FitRolloutReq
   return { gallery, far, seed, estimators: [...estimators] };
 }
 
+export function formatProbes({ gallery, share, collectPairs }: RolloutProbesRequest): wire.SetRolloutProbesRequest {
+  return { gallery, share, collectPairs };
+}
+
 export function formatShadow(request: ShadowRolloutRequest): wire.ShadowRolloutRequest {
-  const { gallery, overrule = [], share, collectPairs } = request;
-  return { gallery, overrule: overrule.map((gate) => numberOf(gateNumbers, gate, 'overrule')), share, collectPairs };
+  const { gallery, overrule = [] } = request;
+  return { gallery, overrule: overrule.map((gate) => numberOf(gateNumbers, gate, 'overrule')) };
 }
 
 export function formatCanary({ gallery, share, groups }: CanaryRolloutRequest): wire.CanaryRolloutRequest {

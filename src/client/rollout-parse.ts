@@ -30,6 +30,7 @@ import { named, present } from './parse.js';
 export function parseRollout(given: wire.Rollout | undefined): Rollout {
   const rollout = present(given, 'rollout');
   const shadow = present(rollout.shadow, 'shadow');
+  const probes = present(rollout.probes, 'probes');
   return {
     ...rollout,
     state: named(rolloutStateNumbers, rollout.state, 'state'),
@@ -41,6 +42,7 @@ export function parseRollout(given: wire.Rollout | undefined): Rollout {
     templates: present(rollout.templates, 'templates'),
     canary: rollout.canary ?? null,
     shadow: { ...shadow, meanOld: shadow.meanOld ?? null, meanNew: shadow.meanNew ?? null },
+    probes: { ...probes, retentionDays: probes.retentionDays ?? null },
     alarm: rollout.alarm ?? null,
     journal: rollout.journal.map(parseJournalEntry),
   };

@@ -154,10 +154,11 @@ export class Door {
     };
   }
 
-  /** Compares what both spaces say of a live probe. Returns at once. */
+  /** Puts a live probe through both models: to compare what both spaces say, and to keep it as a pair. Returns at once. */
   compare(gallery: Gallery, sample: SeenSample, identity: string | null): void {
-    const record = gallery.beside && this.#context.store.find(gallery.gallery);
-    if (!record || !['shadow', 'canary', 'active'].includes(record.state)) return;
+    const record = this.#context.store.find(gallery.gallery);
+    if (!record || !['draft', 'fitted', 'gated', 'shadow', 'canary', 'active'].includes(record.state)) return;
+    if (!gallery.beside && record.pairRetentionDays === null) return;
     if (!sample.image || this.#inWork >= comparisonsMax) return;
     if (this.#options.random.uniform() >= record.shadowShare) return;
     this.#inWork++;
@@ -174,12 +175,25 @@ export class Door {
   async #compare(gallery: Gallery, record: RolloutRecord, sample: SeenSample, identity: string | null): Promise<void> {
     const { index, store } = this.#context;
     const name = gallery.gallery;
-    if (!gallery.beside || !this.serves(gallery, record.to.space) || !sample.image) return;
-    const space = sample.space === gallery.space ? gallery.beside.space : gallery.space;
-    const other = await this.#embedIn(space, sample.image, sample.box);
-    if (!other) return;
+    const isComparable = this.serves(gallery, record.to.space);
+    const isKept = record.pairRetentionDays !== null && identity !== null;
+    if ((!isComparable && !isKept) || !sample.image) return;
     const isOld = sample.space === record.from.space;
+    const other = await this.#embedIn(isOld ? record.to.space : record.from.space, sample.image, sample.box);
+    if (!other) return;
     const [old, fresh] = isOld ? [sample.vector, other] : [other, sample.vector];
+    if (isKept) {
+      await index.addPairs(name, [
+        {
+          person: identity,
+          source: 'probe',
+          imageDigest: null,
+          from: { space: record.from.space, vector: old },
+          to: { space: record.to.space, vector: fresh },
+        },
+      ]);
+    }
+    if (!isComparable) return;
     const answers = await Promise.all(
       (
         [
@@ -194,17 +208,6 @@ export class Door {
     }));
     if (!before || !after) return;
     await this.#count(name, before, after);
-    if (record.pairRetentionDays !== null && identity !== null) {
-      await index.addPairs(name, [
-        {
-          person: identity,
-          source: 'probe',
-          imageDigest: null,
-          from: { space: record.from.space, vector: old },
-          to: { space: record.to.space, vector: fresh },
-        },
-      ]);
-    }
     if (record.reEnrols && sample.isGood) await this.#reEnrol(name, record, { from: old, to: fresh }, before, after);
     if (before.found !== null && after.distance !== null) this.#watchOf(name, record).add(after.distance);
     const state = store.find(name)?.state;

@@ -1,4 +1,7 @@
-/** Work that tells how far it is, as a generator: the newest progress is yielded, older ones are dropped; whoever leaves early ends it. */
+/**
+ * Work that tells how far it is, as a generator: the newest progress is yielded, older ones are dropped; whoever leaves early ends it, and goes when it
+ * has ended.
+ */
 export async function* progressOf<Progress, T>(
   work: (onProgress: (progress: Progress) => void, signal: AbortSignal) => Promise<T>,
 ): AsyncGenerator<Progress, T, void> {
@@ -13,8 +16,8 @@ export async function* progressOf<Progress, T>(
     isDone = true;
     wake();
   });
-  // Whoever leaves early is not told.
-  working.catch(() => undefined);
+  // Whoever leaves early is not told how it ended.
+  const ended = working.catch(() => undefined);
   try {
     while (!isDone) {
       if (newest !== undefined) {
@@ -30,6 +33,9 @@ export async function* progressOf<Progress, T>(
     }
     return await working;
   } finally {
-    if (!isDone) left.abort();
+    if (!isDone) {
+      left.abort();
+      await ended;
+    }
   }
 }

@@ -3,9 +3,11 @@ import { parseVector, type UnitVector } from '../vector.js';
 import type { RolloutContext } from './rollout-context.js';
 import { refuseUnless } from './rollout-refusal.js';
 import type { RolloutRecord } from './rollout-store.js';
-import type { PairResult, PairSample } from './rollout.js';
-import { embedSample } from './sample-embedding.js';
+import type { PairResult, PairSample, Rollout } from './rollout.js';
+import { bothEmbedders, embedSample } from './sample-embedding.js';
 import { takeSamples, type SampleOptions } from './sample-stream.js';
+
+const pairStates = ['draft', 'fitted', 'gated', 'shadow', 'canary', 'active'] as const;
 
 /** Yields a result a sample. @throws ROLLOUT_STATE */
 export async function* addPairs(
@@ -15,7 +17,7 @@ export async function* addPairs(
   options: SampleOptions<PairSample>,
 ): AsyncIterable<PairResult> {
   const record = context.store.get(gallery);
-  refuseUnless(gallery, record, ['draft', 'fitted', 'gated', 'shadow', 'canary', 'active']);
+  refuseUnless(gallery, record, pairStates);
   const add = (sample: PairSample): Promise<boolean> => addPair(context, gallery, record, sample, options.signal);
   for await (const result of takeSamples(samples, ({ person }) => person ?? '', add, options)) {
     const { index, answer, error } = result;
@@ -55,6 +57,24 @@ function parseVectors(
     from: parseVector(vectors.from, from.dimensions, `space "${from.space}"`),
     to: parseVector(vectors.to, to.dimensions, `space "${to.space}"`),
   };
+}
+
+/** Live probes go through both models from now on, or otherwise than before. @throws ROLLOUT_STATE, EMBEDDER_MISSING */
+export async function setProbes(
+  context: RolloutContext,
+  gallery: string,
+  { share, retentionDays }: Rollout['probes'],
+): Promise<void> {
+  const { store } = context;
+  const record = store.get(gallery);
+  refuseUnless(gallery, record, pairStates);
+  if (retentionDays !== null) await bothEmbedders(context, gallery, record);
+  if (record.shadowShare === share && record.pairRetentionDays === retentionDays) return;
+  const kept = retentionDays === null ? 'none is kept' : `they are kept as pairs for ${retentionDays} days`;
+  await store.put(gallery, {
+    record: { ...record, shadowShare: share, pairRetentionDays: retentionDays },
+    event: `${(100 * share).toFixed(1)} % of the live image probes go through both models; ${kept}`,
+  });
 }
 
 /** Removes live probes that were kept longer than was agreed to. */

@@ -14,12 +14,11 @@ import { backfill, backfillOrder } from './rollout-backfill.js';
 import type { RolloutContext } from './rollout-context.js';
 import type { FitOutcome } from './rollout-fit.js';
 import { mapMissing, recallBeside, refusePartial } from './rollout-lane.js';
-import { addPairs } from './rollout-pairs.js';
+import { addPairs, pruneProbes, setProbes } from './rollout-pairs.js';
 import { bothEmbedders } from './sample-embedding.js';
 import { refusal, refuseUnless } from './rollout-refusal.js';
-import { changeShadow, openShadow, type ShadowSettings } from './rollout-shadow.js';
+import { openShadow } from './rollout-shadow.js';
 import { adapterNames, noDocuments, RolloutStore, type RolloutRecord } from './rollout-store.js';
-import { pruneProbes } from './rollout-pairs.js';
 import { alarmOf } from './alarm.js';
 import { countTemplates, namedLost, viewRollout } from './rollout-view.js';
 import type {
@@ -27,6 +26,7 @@ import type {
   BackfillResult,
   BackfillSample,
   FitReport,
+  GateName,
   PairResult,
   PairSample,
   Rollout,
@@ -148,6 +148,14 @@ export class RolloutService {
     return addPairs(this.#context, gallery, samples, options);
   }
 
+  /** @param use the share of the live probes that goes through both models, and how long they are kept as pairs */
+  async probes(gallery: string, use: Rollout['probes']): Promise<Rollout> {
+    return this.#alone(gallery, 'probes', async () => {
+      await setProbes(this.#context, gallery, use);
+      return this.get(gallery);
+    });
+  }
+
   // ── Fitting ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   fit(
@@ -184,6 +192,7 @@ export class RolloutService {
         }`,
         documents: {
           ...RolloutStore.reportDocument(report),
+          ...RolloutStore.fitPeopleDocument(question.pairs.people),
           [adapterNames.forward]: forward.network,
           [adapterNames.backward]: backward.network,
         },
@@ -196,15 +205,14 @@ export class RolloutService {
 
   shadow(
     gallery: string,
-    settings: ShadowSettings,
+    overrule: readonly GateName[],
     signal: AbortSignal | undefined,
   ): AsyncGenerator<RolloutProgress, Rollout, void> {
     return this.#long(gallery, 'shadow', signal, async (onProgress, stop) => {
       const { store } = this.#context;
       const record = store.get(gallery);
       refuseUnless(gallery, record, ['fitted', 'gated', 'shadow']);
-      if (record.state !== 'shadow') await openShadow(this.#context, gallery, record, settings);
-      else await changeShadow(this.#context, gallery, record, settings);
+      if (record.state !== 'shadow') await openShadow(this.#context, gallery, record, overrule);
       await mapMissing(this.#context, gallery, onProgress, stop);
       return this.get(gallery);
     });
@@ -322,7 +330,7 @@ export class RolloutService {
     await store.put(gallery, {
       record: { ...record, state: 'complete' },
       event: `complete: the old vectors, the pairs and the adapters are gone${rest}`,
-      documents: { [adapterNames.forward]: null, [adapterNames.backward]: null },
+      documents: { ...RolloutStore.fitPeopleDocument([]), [adapterNames.forward]: null, [adapterNames.backward]: null },
     });
   }
 

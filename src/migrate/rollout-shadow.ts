@@ -10,35 +10,12 @@ import { refusal } from './rollout-refusal.js';
 import { noCounts, RolloutStore, type RolloutRecord } from './rollout-store.js';
 import type { GateName } from './rollout.js';
 
-export interface ShadowSettings {
-  readonly overrule: readonly GateName[];
-  /** Of the image probes that go through both models. */
-  readonly share: number;
-  /** Null when live probes are not kept. */
-  readonly pairRetentionDays: number | null;
-}
-
-/** Asked again in shadow: other shares, or the end or beginning of collecting. */
-export async function changeShadow(
-  { store }: RolloutContext,
-  gallery: string,
-  record: RolloutRecord,
-  { share, pairRetentionDays }: ShadowSettings,
-): Promise<void> {
-  if (record.shadowShare === share && record.pairRetentionDays === pairRetentionDays) return;
-  const collecting = pairRetentionDays === null ? 'none is kept' : `they are kept for ${pairRetentionDays} days`;
-  await store.put(gallery, {
-    record: { ...record, shadowShare: share, pairRetentionDays },
-    event: `shadow: ${(100 * share).toFixed(1)} % of the image probes go through both models; ${collecting}`,
-  });
-}
-
 /** @throws GATE_REFUSED, ROLLOUT_STATE before a fit */
 export async function openShadow(
   { store }: RolloutContext,
   gallery: string,
   record: RolloutRecord,
-  { overrule, share, pairRetentionDays }: ShadowSettings,
+  overrule: readonly GateName[],
 ): Promise<void> {
   const { fit, to } = record;
   if (!fit) throw refusal(gallery, 'has no adapter yet');
@@ -58,7 +35,7 @@ export async function openShadow(
   const report = store.report(gallery);
   const mapped = report?.calibration ?? [];
   await store.put(gallery, {
-    record: { ...record, state: 'shadow', fit: { ...fit, gates }, shadowShare: share, pairRetentionDays },
+    record: { ...record, state: 'shadow', fit: { ...fit, gates } },
     event:
       overruled.length === 0
         ? 'shadow: the gallery is being mapped'

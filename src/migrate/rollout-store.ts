@@ -1,7 +1,7 @@
 /**
  * Where a rollout is kept: documents of its gallery (index/gallery-documents.ts), put in the same transaction as the change of lanes that they tell of.
  *
- * `rollout` is the newest rollout; `journal/…` its events and those of the ones before, numbered, never changed; `rollout-counts` what live probes have shown; `adapter-…` the ONNX files, which
+ * `rollout` is the newest rollout; `journal/…` its events and those of the ones before, numbered, never changed; `rollout-counts` what live probes have shown; `rollout-fit-people` whom the newest fit learned from, as ordinals; `adapter-…` the ONNX files, which
  * are guarded as the templates are: an adapter learned from people, and can help to invert their templates.
  */
 import { HarmonidError } from '../errors.js';
@@ -50,12 +50,14 @@ export interface Step {
 const recordName = 'rollout';
 const reportName = 'rollout-report';
 const countsName = 'rollout-counts';
+const fitPeopleName = 'rollout-fit-people';
 const journalBeginning = 'journal/';
 
 export const noCounts = { [countsName]: null } as const;
 export const noDocuments = {
   ...noCounts,
   [reportName]: null,
+  [fitPeopleName]: null,
   [adapterNames.forward]: null,
   [adapterNames.backward]: null,
 } as const;
@@ -134,6 +136,16 @@ export class RolloutStore {
 
   adapter(gallery: string, direction: AdapterDirection): Buffer | undefined {
     return this.#index.document(gallery, adapterNames[direction]);
+  }
+
+  /** Ordinals of whom the newest fit learned from; none before it, and after the end. */
+  fitPeople(gallery: string): readonly string[] {
+    const bytes = this.#index.document(gallery, fitPeopleName);
+    return bytes ? (JSON.parse(bytes.toString()) as string[]) : [];
+  }
+
+  static fitPeopleDocument(people: readonly string[]): GalleryMove['documents'] {
+    return { [fitPeopleName]: json(people) };
   }
 
   static reportDocument(report: FitReport): GalleryMove['documents'] {

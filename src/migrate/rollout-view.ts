@@ -1,4 +1,5 @@
 /** A rollout as `get` shows it: what is kept of it, and pairs and templates counted anew each time. Changes nothing. */
+import { erasedAmong } from './fit-question.js';
 import type { RolloutContext } from './rollout-context.js';
 import type { FitReport, Rollout, RolloutProgressCounts, ShadowCounts } from './rollout.js';
 
@@ -12,11 +13,13 @@ export async function viewRollout(
   const { to } = store.get(gallery);
   const templates = await countTemplates(context, gallery, to.space);
   // Read after the counting, which takes its time: the newest state.
-  const { shadowShare: _share, pairRetentionDays: _days, activatedAt: _at, ...record } = store.get(gallery);
+  const { shadowShare: share, pairRetentionDays: retentionDays, activatedAt: _at, ...record } = store.get(gallery);
   return {
     gallery,
     ...record,
     shadow: countsOf(gallery),
+    probes: { share, retentionDays },
+    erasedSinceFit: erasedAmong(context, gallery, store.fitPeople(gallery)),
     pairs: index.pairCounts(gallery),
     templates,
     journal: store.journal(gallery, record.startedAt),

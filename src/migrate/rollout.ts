@@ -78,6 +78,10 @@ export interface Rollout {
   /** In canary: share of the image probes that the new space answers, and groups of which it answers all searches. */
   readonly canary: { readonly share: number; readonly groups: readonly string[] } | null;
   readonly shadow: ShadowCounts;
+  /** What live image probes are used for: the share that goes through both models, and how long it is kept as pairs; null when it is not. */
+  readonly probes: { readonly share: number; readonly retentionDays: number | null };
+  /** People of the newest fit who were erased since: its adapter has learned from them, until another fit. */
+  readonly erasedSinceFit: number;
   /** In active: whether image probes are judged by both models together. */
   readonly fused: boolean;
   /** In active: whether confident live probes of good quality take the places of mapped templates. */
@@ -255,13 +259,16 @@ export interface FitRolloutRequest extends RolloutCall {
   readonly estimators?: readonly Estimator[] | undefined;
 }
 
+export interface RolloutProbesRequest extends RolloutCall {
+  /** Share of the image probes that go through both models, [0, 1]. Default 1. */
+  readonly share?: number | undefined;
+  /** Keep such probes as pairs: the people have agreed to it. Default: none is kept, and those that are stay until their time is over. */
+  readonly collectPairs?: { readonly consent: true; readonly retentionDays: number } | undefined;
+}
+
 export interface ShadowRolloutRequest extends RolloutCall {
   /** Gates that are overruled, by name; it is written into the journal. */
   readonly overrule?: readonly GateName[] | undefined;
-  /** Share of the image probes that go through both models, [0, 1]. Default 1. */
-  readonly share?: number | undefined;
-  /** Keep such probes as pairs: the people have agreed to it. Off by default. */
-  readonly collectPairs?: { readonly consent: true; readonly retentionDays: number } | undefined;
 }
 
 export interface CanaryRolloutRequest extends RolloutCall {
@@ -312,6 +319,12 @@ export interface Rollouts {
   start(request: StartRolloutRequest): Promise<Rollout>;
   /** Keeps faces through both models for the fit. Yields a result a sample. */
   addPairs(request: RolloutCall, samples: AsyncIterable<PairSample> | Iterable<PairSample>): AsyncIterable<PairResult>;
+  /**
+   * What live image probes are used for: a share of them goes through both models, to compare what both spaces say once there are two, and to be kept
+   * as pairs of the identities that they matched. From the draft on, so that pairs come from the door where there are no photos.
+   * @throws ROLLOUT_STATE, EMBEDDER_MISSING when one of the models is not here
+   */
+  probes(request: RolloutProbesRequest): Promise<Rollout>;
   /** Fits the whole ladder on the pairs, in a thread of its own, and asks the gates. Returns also when a gate refuses: `state` is then `fitted`. */
   fit(request: FitRolloutRequest): AsyncGenerator<RolloutProgress, Rollout, void>;
   /** @throws ROLLOUT_STATE before a fit */

@@ -20,6 +20,7 @@ import {
   parseCanary,
   parseFit,
   parsePairSample,
+  parseProbes,
   parseShadow,
   parseStart,
 } from './rollout-parse.js';
@@ -28,6 +29,7 @@ type RolloutCalls = Pick<
   AdminServiceServer,
   | 'startRollout'
   | 'addRolloutPairs'
+  | 'setRolloutProbes'
   | 'fitRollout'
   | 'getRolloutReport'
   | 'shadowRollout'
@@ -50,6 +52,9 @@ export function rolloutCalls(database: Database, calls: Calls): RolloutCalls {
         addPairs(database, options, items, call),
       ),
     ),
+    setRolloutProbes: calls.unary(async (request, call) => ({
+      rollout: formatRollout(await database.rollouts.probes(parseProbes(request, call))),
+    })),
     fitRollout: calls.serverStream((request, call) => sendSteps(database.rollouts.fit(parseFit(request, call)))),
     getRolloutReport: calls.unary(async ({ gallery }, { signal }) => ({
       report: formatReport(await database.rollouts.report({ gallery, signal })),

@@ -24,7 +24,7 @@ import {
 } from '../wire/rollout-enums.js';
 
 export function formatRollout(rollout: Rollout): wire.Rollout {
-  const { state, from, to, startedAt, fit, canary, shadow, alarm, journal } = rollout;
+  const { state, from, to, startedAt, fit, canary, shadow, probes, alarm, journal } = rollout;
   return {
     ...rollout,
     state: rolloutStateNumbers[state],
@@ -34,6 +34,7 @@ export function formatRollout(rollout: Rollout): wire.Rollout {
     fit: fit ? formatFit(fit) : undefined,
     canary: canary ? { ...canary, groups: [...canary.groups] } : undefined,
     shadow: { ...shadow, meanOld: shadow.meanOld ?? undefined, meanNew: shadow.meanNew ?? undefined },
+    probes: { ...probes, retentionDays: probes.retentionDays ?? undefined },
     alarm: alarm ?? undefined,
     journal: journal.map(formatJournalEntry),
   };

@@ -9,6 +9,7 @@ import type {
   Estimator,
   FitRolloutRequest,
   PairSample,
+  RolloutProbesRequest,
   ShadowRolloutRequest,
   StartRolloutRequest,
 } from '../migrate/rollout.js';
@@ -40,15 +41,14 @@ export function parseFit(
 }
 
 /** @throws INVALID_ARGUMENT when pairs are to be collected without consent */
+export function parseProbes(request: wire.SetRolloutProbesRequest, { signal }: CallOptions): RolloutProbesRequest {
+  const { gallery, share, collectPairs } = request;
+  return { gallery, share, collectPairs: collectPairs && parseCollectPairs(collectPairs), signal };
+}
+
 export function parseShadow(request: wire.ShadowRolloutRequest, { signal }: CallOptions): ShadowRolloutRequest {
-  const { gallery, overrule, share, collectPairs } = request;
-  return {
-    gallery,
-    overrule: overrule.map((gate) => nameOf(gateNumbers, gate) ?? outsideTable(gate)),
-    share,
-    collectPairs: collectPairs && parseCollectPairs(collectPairs),
-    signal,
-  };
+  const { gallery, overrule } = request;
+  return { gallery, overrule: overrule.map((gate) => nameOf(gateNumbers, gate) ?? outsideTable(gate)), signal };
 }
 
 export function parseCanary(
@@ -72,7 +72,7 @@ function parseVectors({ from, to }: wire.VectorPair): PairSample['vectors'] {
   return { from: Float32Array.from(from), to: Float32Array.from(to) };
 }
 
-function parseCollectPairs({ consent, retentionDays }: wire.CollectPairs): ShadowRolloutRequest['collectPairs'] {
+function parseCollectPairs({ consent, retentionDays }: wire.CollectPairs): RolloutProbesRequest['collectPairs'] {
   if (!consent)
     throw invalidArgument('collect_pairs lacks consent: faces are kept of people who agreed', 'collect_pairs');
   return { consent, retentionDays };

@@ -29,7 +29,10 @@ describe('a rollout as text', () => {
     );
     for (const state of rolloutStates)
       assert.match(texts[state] ?? '', new RegExp(`^gallery lobby: ${state}, from old to`));
-    assert.match(rolloutText(paint, draft), /`harmonid rollout pairs lobby --images DIR`$/);
+    assert.match(
+      rolloutText(paint, draft),
+      /`harmonid rollout pairs lobby --images DIR`, or `harmonid rollout probes lobby --collect-pairs`$/,
+    );
     assert.match(texts['draft'] ?? '', /`harmonid rollout fit lobby`$/);
     assert.match(texts['fitted'] ?? '', /`harmonid rollout shadow lobby --overrule GATE`$/);
     assert.match(texts['gated'] ?? '', /`harmonid rollout shadow lobby`$/);
@@ -47,10 +50,15 @@ describe('a rollout as text', () => {
     assert.match(text, /^canary +0\.0 % of the probes; groups: staff, night$/m);
     assert.match(text, /^shadow +90 probes compared, 80 found in both; 1 negative flip, 2 positive flips$/m);
     assert.match(text, /^distances +mean 0\.000 old, 0\.700 new$/m);
+    assert.match(text, /^live probes +50\.0 % through both models, kept as pairs for 30 days$/m);
+    assert.match(
+      text,
+      /^erased +2 people of this fit since; a rollback, another start and another fit takes them out/m,
+    );
     assert.match(text, /^alarm +too many flips$/m);
     assert.match(text, /^1 +2026-11-23 22:34:13Z +draft +now draft$/m);
     assert.match(text, /^9 .* rolled-back +now rolled-back$/m);
-    assert.doesNotMatch(statusText(paint, draft), /alarm|distances|canary/);
+    assert.doesNotMatch(statusText(paint, draft), /alarm|distances|canary|erased/);
   });
 
   it('gates stand in a table, and below it what would help those that refuse', () => {

@@ -50,7 +50,7 @@ describe('harmonid rollout', function () {
       assert.deepEqual([started.code, started.stderr], [0, '']);
       assert.match(
         started.stdout,
-        /^gallery lobby: draft, from old:1 to new:1\nnext: `harmonid rollout pairs lobby --images DIR`\n$/,
+        /^gallery lobby: draft, from old:1 to new:1\nnext: `harmonid rollout pairs lobby --images DIR`, or `harmonid rollout probes lobby --collect-pairs`\n$/,
       );
 
       const early = await rollout('activate', 'lobby');

@@ -121,6 +121,8 @@ const rollout: Rollout = {
   templates: { templates: 4_120, mapped: 3_100, native: 37, reEmbedded: 11 },
   canary: { share: 0.125, groups: ['night & day'] },
   shadow: { compared: 1_600, negativeFlips: 4, positiveFlips: 20, bothFound: 1_500, meanOld: 0.412, meanNew: null },
+  probes: { share: 1, retentionDays: null },
+  erasedSinceFit: 0,
   fused: false,
   reEnrols: false,
   alarm: null,

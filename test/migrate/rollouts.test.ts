@@ -238,6 +238,21 @@ describe('rollouts', function () {
     assert.deepEqual(await db.rollouts.report({ gallery }), report);
   });
 
+  it('say who of their fit was erased since, until another fit', async () => {
+    assert.equal((await db.rollouts.get({ gallery })).erasedSinceFit, 0);
+    const [stranger] = faces.slice(-1);
+    assert.equal(await addPairs(db, [{ person: 'another guest', vectors: stranger }]), 1);
+    const fit = (): Promise<Rollout> => last(db.rollouts.fit({ gallery, far: 0.01, estimators: ['procrustes'] }));
+    assert.equal((await fit()).erasedSinceFit, 0);
+    await db.eraseIdentity({ gallery, identity: 'another guest' });
+    await reopen();
+    const { erasedSinceFit, pairs } = await db.rollouts.get({ gallery });
+    assert.deepEqual([erasedSinceFit, pairs.people], [1, pairPeople]);
+    const again = await last(db.rollouts.fit({ gallery, far: 0.01, estimators }));
+    assert.deepEqual([again.erasedSinceFit, again.fit?.forward.people], [0, pairPeople]);
+    report = await db.rollouts.report({ gallery });
+  });
+
   it('in shadow are mapped, and whoever comes or goes does so in both spaces', async () => {
     await assert.rejects(db.identify({ gallery, embedding: { space: fresh, vector: faces[0]?.to ?? [] } }), {
       code: 'SPACE_MISMATCH',
@@ -306,7 +321,7 @@ describe('rollouts', function () {
     await refuses(db.rollouts.rollback({ gallery }), 'ROLLOUT_STATE', /is in state rolled-back/);
     assert.deepEqual(
       rolledBack.journal.map(({ state }) => state),
-      ['draft', 'gated', 'shadow', 'active', 'rolled-back'].map((state) =>
+      ['draft', 'gated', 'gated', 'gated', 'shadow', 'active', 'rolled-back'].map((state) =>
         state === 'gated'
           ? report.gates.every(({ verdict }) => verdict === 'passed' || verdict === 'not-applicable')
             ? 'gated'

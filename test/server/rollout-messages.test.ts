@@ -9,6 +9,7 @@ import {
   formatCanary,
   formatFit,
   formatPairSample,
+  formatProbes,
   formatShadow,
   formatStart,
 } from '../../src/client/rollout-format.js';
@@ -28,6 +29,7 @@ import {
   type FitReport,
   type PairSample,
   type Rollout,
+  type RolloutProbesRequest,
   type ShadowRolloutRequest,
   type StartRolloutRequest,
 } from '../../src/migrate/rollout.js';
@@ -37,6 +39,7 @@ import {
   parseCanary,
   parseFit,
   parsePairSample,
+  parseProbes,
   parseShadow,
   parseStart,
 } from '../../src/server/rollout-parse.js';
@@ -148,8 +151,8 @@ describe('requests about rollouts cross the wire whole', () => {
 
   it('shadow', () => {
     const requests: readonly ShadowRolloutRequest[] = [
-      { gallery: 'lobby', overrule: gateNames, share: 0, collectPairs: { consent: true, retentionDays: 30 } },
-      { gallery: undefined, overrule: [], share: undefined, collectPairs: undefined },
+      { gallery: 'lobby', overrule: gateNames },
+      { gallery: undefined, overrule: [] },
     ];
     for (const request of requests) {
       const message = sent(wire.ShadowRolloutRequest, formatShadow(request));
@@ -157,12 +160,23 @@ describe('requests about rollouts cross the wire whole', () => {
     }
   });
 
-  it('shadow refuses pairs without consent, and passes a gate that it does not know on to be refused', () => {
-    const message = formatShadow({ overrule: ['collapse'], collectPairs: { consent: true, retentionDays: 30 } });
+  it('probes, and refuses pairs without consent', () => {
+    const requests: readonly RolloutProbesRequest[] = [
+      { gallery: 'lobby', share: 0, collectPairs: { consent: true, retentionDays: 30 } },
+      { gallery: undefined, share: undefined, collectPairs: undefined },
+    ];
+    for (const request of requests) {
+      const message = sent(wire.SetRolloutProbesRequest, formatProbes(request));
+      assert.deepEqual(parseProbes(message, { signal }), { ...request, signal });
+    }
     assert.throws(
-      () => parseShadow({ ...message, collectPairs: { consent: false, retentionDays: 30 } }, { signal }),
+      () => parseProbes({ collectPairs: { consent: false, retentionDays: 30 } }, { signal }),
       refusedAs('INVALID_ARGUMENT'),
     );
+  });
+
+  it('shadow passes a gate that it does not know on to be refused', () => {
+    const message = formatShadow({ overrule: ['collapse'] });
     const newer = sent(wire.ShadowRolloutRequest, { ...message, overrule: [gateNumbers.collapse, 99 as 1] });
     assert.deepEqual(parseShadow(newer, { signal }).overrule, ['collapse', 'number 99']);
     assert.throws(() => formatShadow({ overrule: ['luck' as 'collapse'] }), refusedAs('INVALID_ARGUMENT'));

@@ -100,13 +100,17 @@ describe('a rollout over the wire', function () {
       assert.deepEqual(fit.gates.map(({ gate }) => gate).toSorted(), [...gateNames].toSorted());
       await isAsStored(fitted.rollout);
 
+      const probing = await rollouts.probes({ gallery, share: 0.5 });
+      assert.deepEqual(probing.probes, { share: 0.5, retentionDays: null });
+      await isAsStored(probing);
+
       const report = await rollouts.report({ gallery });
       assert.deepEqual(report, await database.rollouts.report({ gallery }));
       assert.deepEqual(report.gates, fit.gates);
       assert.ok(report.curves.length > 0);
 
       const overrule = fit.gates.filter(isRefusing).map(({ gate }) => gate);
-      const shadowed = await follow(rollouts.shadow({ gallery, overrule, share: 0.5 }));
+      const shadowed = await follow(rollouts.shadow({ gallery, overrule }));
       assert.equal(shadowed.rollout.state, 'shadow');
       assert.equal(shadowed.rollout.templates.mapped, enrolledCount);
       assert.deepEqual(

@@ -95,10 +95,6 @@ export function reportCommand(run: Run): Command {
 
 interface ShadowOptions extends TargetOptions {
   readonly overrule?: readonly GateName[];
-  readonly share?: number;
-  readonly collectPairs?: boolean;
-  readonly consent?: boolean;
-  readonly retentionDays?: number;
 }
 
 export function shadowCommand(run: Run): Command {
@@ -106,34 +102,19 @@ export function shadowCommand(run: Run): Command {
     'shadow',
     'Opens the new space beside the old one and maps the gallery into it. From then on writes go to both; the old one serves.',
   );
-  command
-    .option(
-      '--overrule <gate>',
-      'go on although this gate refuses; it is written into the journal; may be repeated',
-      collectGate,
-    )
-    .option(
-      '--share <share>',
-      'share of the image probes that go through both models, 0 to 1 (default: 1)',
-      decimalNumber,
-    )
-    .option('--collect-pairs', 'keep such probes as pairs (with --consent and --retention-days)')
-    .option('--consent', 'the people have agreed to that')
-    .option('--retention-days <n>', 'how long such a pair is kept', wholeNumber);
+  command.option(
+    '--overrule <gate>',
+    'go on although this gate refuses; it is written into the journal; may be repeated',
+    collectGate,
+  );
   describe(
     command,
-    [
-      'harmonid rollout shadow lobby',
-      'harmonid rollout shadow lobby --overrule groups --share 0.5',
-      'harmonid rollout shadow lobby --collect-pairs --consent --retention-days 30',
-    ],
+    ['harmonid rollout shadow lobby', 'harmonid rollout shadow lobby --overrule groups'],
     `Gates: ${gateNames.join(', ')}.\n${rolloutJson}`,
   );
   return command.action((gallery: string, options: ShadowOptions) =>
     run(command, async (terminal) => {
-      const { overrule, share } = options;
-      const collectPairs = collectPairsOf(options);
-      const request = { gallery, overrule, share, collectPairs, signal: terminal.interrupt };
+      const request = { gallery, overrule: options.overrule, signal: terminal.interrupt };
       const rollout = await withDatabase(options, nothingEmbedded, (database) => shadow(terminal, database, request));
       printRollout(terminal, rollout, options.json);
       return exitCodes.done;
@@ -151,18 +132,6 @@ async function shadow(terminal: Terminal, { rollouts }: Database, request: Shado
     const gates = fit?.gates.filter(isRefusing);
     throw new HarmonidError(error.code, error.message, { details: { ...error.details, gates }, cause: error });
   }
-}
-
-/** @throws a usage error when consent or retention are missing, or stand alone */
-function collectPairsOf({ collectPairs, consent, retentionDays }: ShadowOptions): ShadowRolloutRequest['collectPairs'] {
-  if (!collectPairs) {
-    if (consent || retentionDays !== undefined)
-      throw usageError('--consent and --retention-days go with --collect-pairs');
-    return undefined;
-  }
-  if (!consent || retentionDays === undefined)
-    throw usageError('--collect-pairs keeps faces: it needs --consent and --retention-days N');
-  return { consent, retentionDays };
 }
 
 function collectGate(value: string, previous: readonly GateName[] | undefined): readonly GateName[] {

@@ -6,7 +6,7 @@ import { rolloutText } from '../rollout-text.js';
 import { painter, printJson, printLine, type Paint, type Terminal } from '../terminal.js';
 
 export const rolloutJson =
-  'With --json: the rollout, {"gallery","state","from","to","startedAt","pairs","fit","templates","canary","shadow","alarm","journal"}.';
+  'With --json: the rollout, {"gallery","state","from","to","startedAt","pairs","fit","templates","canary","shadow","probes","erasedSinceFit","alarm","journal"}.';
 
 /** A command on the rollout of one gallery, on a directory or a server. */
 export function stepCommand(name: string, description: string): Command {

@@ -19,6 +19,7 @@ import { painter, printJson, printLine } from '../terminal.js';
 import { table } from '../wording.js';
 import { fitCommand, reportCommand, shadowCommand } from './rollout-fit.js';
 import { backfillCommand, pairsCommand } from './rollout-photos.js';
+import { probesCommand } from './rollout-probes.js';
 import { printRollout, rolloutJson, stepCommand } from './rollout-step.js';
 
 export function rolloutCommand(run: Run): Command {
@@ -39,7 +40,16 @@ Examples:
   $ harmonid rollout activate lobby
   $ harmonid rollout status lobby`,
   );
-  const steps = [startCommand, pairsCommand, fitCommand, reportCommand, shadowCommand, canaryCommand, activateCommand];
+  const steps = [
+    startCommand,
+    pairsCommand,
+    probesCommand,
+    fitCommand,
+    reportCommand,
+    shadowCommand,
+    canaryCommand,
+    activateCommand,
+  ];
   for (const make of [...steps, backfillCommand, orderCommand, statusCommand, rollbackCommand, completeCommand])
     command.addCommand(make(run));
   return command;

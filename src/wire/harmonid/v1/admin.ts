@@ -42,6 +42,8 @@ import {
   ListBackfillCandidatesResponse,
   RollbackRolloutRequest,
   RollbackRolloutResponse,
+  SetRolloutProbesRequest,
+  SetRolloutProbesResponse,
   ShadowRolloutRequest,
   ShadowRolloutResponse,
   StartRolloutRequest,
@@ -4057,6 +4059,22 @@ export const AdminServiceService = {
     responseDeserialize: (value: Buffer): AddRolloutPairsResponse => AddRolloutPairsResponse.decode(value),
   },
   /**
+   * What live image probes are used for: a share of them goes through both models, to compare what both spaces say once there are two, and to
+   * be kept as pairs if the people have agreed. From the draft on, so that pairs come from the door where there are no photos. Needs both
+   * models at the server. Errors: ROLLOUT_STATE, EMBEDDER_MISSING.
+   */
+  setRolloutProbes: {
+    path: "/harmonid.v1.AdminService/SetRolloutProbes" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SetRolloutProbesRequest): Buffer =>
+      Buffer.from(SetRolloutProbesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SetRolloutProbesRequest => SetRolloutProbesRequest.decode(value),
+    responseSerialize: (value: SetRolloutProbesResponse): Buffer =>
+      Buffer.from(SetRolloutProbesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SetRolloutProbesResponse => SetRolloutProbesResponse.decode(value),
+  },
+  /**
    * Fits the whole ladder of estimators on the pairs and asks the gates. It takes minutes: sends how far it is, and last the rollout.
    * It succeeds also when a gate refuses: the state is then FITTED, and `fit.gates` says why. Errors: ROLLOUT_STATE.
    */
@@ -4251,6 +4269,12 @@ export interface AdminServiceServer extends UntypedServiceImplementation {
    * of images, faces, vectors and names, EMBEDDER_MISSING.
    */
   addRolloutPairs: handleBidiStreamingCall<AddRolloutPairsRequest, AddRolloutPairsResponse>;
+  /**
+   * What live image probes are used for: a share of them goes through both models, to compare what both spaces say once there are two, and to
+   * be kept as pairs if the people have agreed. From the draft on, so that pairs come from the door where there are no photos. Needs both
+   * models at the server. Errors: ROLLOUT_STATE, EMBEDDER_MISSING.
+   */
+  setRolloutProbes: handleUnaryCall<SetRolloutProbesRequest, SetRolloutProbesResponse>;
   /**
    * Fits the whole ladder of estimators on the pairs and asks the gates. It takes minutes: sends how far it is, and last the rollout.
    * It succeeds also when a gate refuses: the state is then FITTED, and `fit.gates` says why. Errors: ROLLOUT_STATE.
@@ -4505,6 +4529,26 @@ export interface AdminServiceClient extends Client {
     metadata: Metadata,
     options?: Partial<CallOptions>,
   ): ClientDuplexStream<AddRolloutPairsRequest, AddRolloutPairsResponse>;
+  /**
+   * What live image probes are used for: a share of them goes through both models, to compare what both spaces say once there are two, and to
+   * be kept as pairs if the people have agreed. From the draft on, so that pairs come from the door where there are no photos. Needs both
+   * models at the server. Errors: ROLLOUT_STATE, EMBEDDER_MISSING.
+   */
+  setRolloutProbes(
+    request: SetRolloutProbesRequest,
+    callback: (error: ServiceError | null, response: SetRolloutProbesResponse) => void,
+  ): ClientUnaryCall;
+  setRolloutProbes(
+    request: SetRolloutProbesRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: SetRolloutProbesResponse) => void,
+  ): ClientUnaryCall;
+  setRolloutProbes(
+    request: SetRolloutProbesRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: SetRolloutProbesResponse) => void,
+  ): ClientUnaryCall;
   /**
    * Fits the whole ladder of estimators on the pairs and asks the gates. It takes minutes: sends how far it is, and last the rollout.
    * It succeeds also when a gate refuses: the state is then FITTED, and `fit.gates` says why. Errors: ROLLOUT_STATE.

@@ -201,6 +201,19 @@ export interface Rollout {
   fused: boolean;
   /** In active: whether confident live probes of good quality take the places of mapped templates. */
   reEnrols: boolean;
+  probes:
+    | RolloutProbes
+    | undefined;
+  /** People of the newest fit who were erased since: its adapter has learned from them, until another fit. */
+  erasedSinceFit: number;
+}
+
+/** What live image probes are used for. */
+export interface RolloutProbes {
+  /** Share of them that goes through both models, [0, 1]. */
+  share: number;
+  /** How long such a probe is kept as a pair; absent when none is kept. */
+  retentionDays?: number | undefined;
 }
 
 /** Faces that are kept in both spaces for the fit. */
@@ -516,12 +529,23 @@ export interface ShadowRolloutRequest {
     | undefined;
   /** Gates that are overruled; it is written into the journal. */
   overrule: GateName[];
+}
+
+export interface SetRolloutProbesRequest {
+  /** Default: "default". */
+  gallery?:
+    | string
+    | undefined;
   /** Share of the image probes that go through both models, [0, 1]. Default 1. */
   share?:
     | number
     | undefined;
-  /** Keep such probes as pairs. Absent: they are not kept. */
+  /** Keep such probes as pairs. Absent: they are not kept, and those that are stay until their time is over. */
   collectPairs: CollectPairs | undefined;
+}
+
+export interface SetRolloutProbesResponse {
+  rollout: Rollout | undefined;
 }
 
 export interface CollectPairs {
@@ -771,6 +795,8 @@ function createBaseRollout(): Rollout {
     journal: [],
     fused: false,
     reEnrols: false,
+    probes: undefined,
+    erasedSinceFit: 0,
   };
 }
 
@@ -817,6 +843,12 @@ export const Rollout: MessageFns<Rollout> = {
     }
     if (message.reEnrols !== false) {
       writer.uint32(112).bool(message.reEnrols);
+    }
+    if (message.probes !== undefined) {
+      RolloutProbes.encode(message.probes, writer.uint32(122).fork()).join();
+    }
+    if (message.erasedSinceFit !== 0) {
+      writer.uint32(128).uint64(message.erasedSinceFit);
     }
     return writer;
   },
@@ -946,6 +978,22 @@ export const Rollout: MessageFns<Rollout> = {
             message.reEnrols = reader.bool();
             continue;
           }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.probes = RolloutProbes.decode(reader, reader.uint32());
+            continue;
+          }
+          case 16: {
+            if (tag !== 128) {
+              break;
+            }
+
+            message.erasedSinceFit = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -987,6 +1035,77 @@ export const Rollout: MessageFns<Rollout> = {
     message.journal = object.journal?.map((e) => JournalEntry.fromPartial(e)) || [];
     message.fused = object.fused ?? false;
     message.reEnrols = object.reEnrols ?? false;
+    message.probes = (object.probes !== undefined && object.probes !== null)
+      ? RolloutProbes.fromPartial(object.probes)
+      : undefined;
+    message.erasedSinceFit = object.erasedSinceFit ?? 0;
+    return message;
+  },
+};
+
+function createBaseRolloutProbes(): RolloutProbes {
+  return { share: 0, retentionDays: undefined };
+}
+
+export const RolloutProbes: MessageFns<RolloutProbes> = {
+  encode(message: RolloutProbes, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.share !== 0) {
+      writer.uint32(9).double(message.share);
+    }
+    if (message.retentionDays !== undefined) {
+      writer.uint32(16).int32(message.retentionDays);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RolloutProbes {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRolloutProbes();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 9) {
+              break;
+            }
+
+            message.share = reader.double();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.retentionDays = reader.int32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RolloutProbes>): RolloutProbes {
+    return RolloutProbes.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RolloutProbes>): RolloutProbes {
+    const message = createBaseRolloutProbes();
+    message.share = object.share ?? 0;
+    message.retentionDays = object.retentionDays ?? undefined;
     return message;
   },
 };
@@ -3841,7 +3960,7 @@ export const GetRolloutReportResponse: MessageFns<GetRolloutReportResponse> = {
 };
 
 function createBaseShadowRolloutRequest(): ShadowRolloutRequest {
-  return { gallery: undefined, overrule: [], share: undefined, collectPairs: undefined };
+  return { gallery: undefined, overrule: [] };
 }
 
 export const ShadowRolloutRequest: MessageFns<ShadowRolloutRequest> = {
@@ -3855,12 +3974,6 @@ export const ShadowRolloutRequest: MessageFns<ShadowRolloutRequest> = {
         writer.int32(v);
       }
       writer.join();
-    }
-    if (message.share !== undefined) {
-      writer.uint32(25).double(message.share);
-    }
-    if (message.collectPairs !== undefined) {
-      CollectPairs.encode(message.collectPairs, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -3904,22 +4017,6 @@ export const ShadowRolloutRequest: MessageFns<ShadowRolloutRequest> = {
 
             break;
           }
-          case 3: {
-            if (tag !== 25) {
-              break;
-            }
-
-            message.share = reader.double();
-            continue;
-          }
-          case 4: {
-            if (tag !== 34) {
-              break;
-            }
-
-            message.collectPairs = CollectPairs.decode(reader, reader.uint32());
-            continue;
-          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3939,9 +4036,143 @@ export const ShadowRolloutRequest: MessageFns<ShadowRolloutRequest> = {
     const message = createBaseShadowRolloutRequest();
     message.gallery = object.gallery ?? undefined;
     message.overrule = object.overrule?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseSetRolloutProbesRequest(): SetRolloutProbesRequest {
+  return { gallery: undefined, share: undefined, collectPairs: undefined };
+}
+
+export const SetRolloutProbesRequest: MessageFns<SetRolloutProbesRequest> = {
+  encode(message: SetRolloutProbesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.gallery !== undefined) {
+      writer.uint32(10).string(message.gallery);
+    }
+    if (message.share !== undefined) {
+      writer.uint32(17).double(message.share);
+    }
+    if (message.collectPairs !== undefined) {
+      CollectPairs.encode(message.collectPairs, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetRolloutProbesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetRolloutProbesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.gallery = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.share = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.collectPairs = CollectPairs.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SetRolloutProbesRequest>): SetRolloutProbesRequest {
+    return SetRolloutProbesRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SetRolloutProbesRequest>): SetRolloutProbesRequest {
+    const message = createBaseSetRolloutProbesRequest();
+    message.gallery = object.gallery ?? undefined;
     message.share = object.share ?? undefined;
     message.collectPairs = (object.collectPairs !== undefined && object.collectPairs !== null)
       ? CollectPairs.fromPartial(object.collectPairs)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseSetRolloutProbesResponse(): SetRolloutProbesResponse {
+  return { rollout: undefined };
+}
+
+export const SetRolloutProbesResponse: MessageFns<SetRolloutProbesResponse> = {
+  encode(message: SetRolloutProbesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.rollout !== undefined) {
+      Rollout.encode(message.rollout, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetRolloutProbesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetRolloutProbesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.rollout = Rollout.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SetRolloutProbesResponse>): SetRolloutProbesResponse {
+    return SetRolloutProbesResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SetRolloutProbesResponse>): SetRolloutProbesResponse {
+    const message = createBaseSetRolloutProbesResponse();
+    message.rollout = (object.rollout !== undefined && object.rollout !== null)
+      ? Rollout.fromPartial(object.rollout)
       : undefined;
     return message;
   },

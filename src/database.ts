@@ -81,6 +81,7 @@ import {
   type ParsedSearch,
 } from './requests.js';
 import type { SeenSample } from './migrate/door.js';
+import type { FaceImage } from './migrate/two-models.js';
 import { openRollouts, type OpenRollouts } from './migrate/open-rollouts.js';
 import { rolloutsOf } from './rollout-requests.js';
 import { importTemplates, type ParsedTemplate } from './template-import.js';
@@ -158,11 +159,15 @@ async function openEmbedder({ embedder, path }: DatabaseOptions): Promise<Embedd
   return openOnnxEmbedder({ modelsPath: join(path, 'models'), ...embedder });
 }
 
-/** A sample as the door of a rollout sees it. */
-function seen({ space, vector, face }: Probe, { image, alignedCrop }: Sample): SeenSample {
-  const crop = alignedCrop && ({ bytes: alignedCrop, alignment: 'chip' } as const);
+/** A sample as the door of a rollout sees it. @param image that it came from; several faces of one have the same object */
+function seen({ space, vector, face }: Probe, image: FaceImage | null): SeenSample {
   const isGood = face !== null && face.quality.reasons.length === 0;
-  return { space, vector, box: face?.box ?? null, image: image || crop ? { image, crop } : null, isGood };
+  return { space, vector, box: face?.box ?? null, image, isGood };
+}
+
+function imageOf({ image, alignedCrop }: Sample): FaceImage | null {
+  const crop = alignedCrop && ({ bytes: alignedCrop, alignment: 'chip' } as const);
+  return image || crop ? { image, crop } : null;
 }
 
 class EmbeddedDatabase implements Database {
@@ -238,7 +243,7 @@ class EmbeddedDatabase implements Database {
           });
           refuseByQuality(probe, refuse);
           // A lane may have been opened while the image was embedded.
-          const beside = await this.#opened.door.beside(this.#index.getGallery(name), seen(probe, sample));
+          const beside = await this.#opened.door.beside(this.#index.getGallery(name), seen(probe, imageOf(sample)));
           return { ...probe, beside };
         }),
       ),
@@ -306,10 +311,7 @@ class EmbeddedDatabase implements Database {
       const { sample: own, threshold } = await this.#bridged(gallery, sample, search.threshold);
       const probe = await makeProbe(this.#embedders, gallery, own, { faces, space, signal: request.signal });
       const wanted = { ...search, threshold };
-      const answer = await this.#search(gallery, probe, wanted, request.signal, startedMs, seen(probe, own));
-      const identity = answer.decision === 'match' ? (answer.candidates[0]?.identity ?? null) : null;
-      this.#opened.door.compare(gallery, seen(probe, sample), identity);
-      return answer;
+      return this.#search(gallery, probe, imageOf(own), wanted, request.signal, startedMs);
     });
   }
 
@@ -347,13 +349,14 @@ class EmbeddedDatabase implements Database {
     const startedMs = performance.now();
     const search = parseSearch(request);
     const image = parseBytes(request.image, 'image');
+    const photo: FaceImage = { image };
     return this.#inItsSpace(request.gallery, async (gallery) => {
       const space = this.#spaceFor(gallery, search);
       const embedder = await embedderFor(this.#embedders, gallery, space);
       const { faces, timings } = await embedder.embedImage(image, { signal: request.signal });
       return Promise.all(
         faces.map(({ face, vector }) =>
-          this.#search(gallery, { space, vector, face, timings }, search, request.signal, startedMs),
+          this.#search(gallery, { space, vector, face, timings }, photo, search, request.signal, startedMs),
         ),
       );
     });
@@ -374,7 +377,8 @@ class EmbeddedDatabase implements Database {
       const probe = await makeProbe(this.#embedders, now, own, { faces, signal: request.signal });
       const searchedMs = performance.now();
       const { space, vector } = probe;
-      const fused = wanted === undefined ? await this.#opened.door.verifyFused(now, seen(probe, own), identity) : null;
+      const fused =
+        wanted === undefined ? await this.#opened.door.verifyFused(now, seen(probe, imageOf(own)), identity) : null;
       const answer = fused ?? this.#index.verify({ gallery, space, identity, probe: vector, threshold });
       const endedMs = performance.now();
       return {
@@ -552,21 +556,24 @@ class EmbeddedDatabase implements Database {
     return threshold === undefined ? this.#opened.door.spaceFor(gallery, groups) : gallery.space;
   }
 
+  /** The answer, and, beside it, what a rollout does with a live probe. */
   async #search(
     gallery: GalleryRecord,
     probe: Probe,
+    image: FaceImage | null,
     search: ParsedSearch,
     signal: AbortSignal | undefined,
     startedMs: number,
-    sample: SeenSample | null = null,
   ): Promise<Identification> {
     throwIfAborted(signal);
     const searchedMs = performance.now();
     const wanted = { gallery: gallery.gallery, ...search, signal };
-    const canFuse = sample !== null && search.threshold === undefined;
-    const fused = canFuse ? await this.#opened.door.searchFused(gallery, sample, wanted) : null;
+    const { door } = this.#opened;
+    const sample = seen(probe, image);
+    const fused = search.threshold === undefined ? await door.searchFused(gallery, sample, wanted) : null;
     const answer = fused ?? (await this.#index.search({ ...wanted, space: probe.space, probe: probe.vector }));
     const endedMs = performance.now();
+    door.compare(gallery, sample, answer.decision === 'match' ? (answer.candidates[0]?.identity ?? null) : null);
     return {
       gallery: gallery.gallery,
       space: probe.space,

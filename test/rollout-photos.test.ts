@@ -249,6 +249,10 @@ describe('a rollout with photos', function () {
     const [old = 0, fresh = 0] = distances;
     const { oldShare } = fit.fusion;
     assert.ok(Math.abs(together.candidates[0].distance - (oldShare * old + (1 - oldShare) * fresh)) < 1e-3);
+    // Every face of a photo, too.
+    const [first, ...others] = await db.identifyFaces({ gallery, image: photo(two, 1), k: 1 });
+    assert.ok([first, ...others].some((one) => one?.candidates[0]?.distance === together.candidates[0]?.distance));
+    assert.equal(first?.threshold, fit.fusion.threshold);
     const verified = await db.verify({ gallery, identity: two.identity, image: photo(two, 1), faces: 'largest' });
     assert.deepEqual([verified.distance, verified.threshold], [together.candidates[0].distance, fit.fusion.threshold]);
     // A threshold of the caller's own is one of the gallery's distances, so the new model judges alone.

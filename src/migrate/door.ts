@@ -4,7 +4,7 @@
  *
  * Comparing is done after the answer and beside it: it never makes a caller wait, and is left out when too much of it is in work.
  */
-import type { Embedder } from '../embedder/embedder.js';
+import type { EmbeddedImage, Embedder } from '../embedder/embedder.js';
 import type { LaneVector, SearchAnswer, SearchRequest, VerifyAnswer } from '../index/index-api.js';
 import type { Gallery } from '../index/records.js';
 import type { Random } from '../random.js';
@@ -53,6 +53,8 @@ export class Door {
   /** By gallery and the time at which its rollout began. */
   readonly #counts = new Map<string, { readonly startedAt: number; readonly counts: ShadowCounts }>();
 
+  /** Of an image by space: an answer, a comparison and each of its faces ask for the same. */
+  readonly #embedded = new WeakMap<FaceImage, Map<string, Promise<EmbeddedImage>>>();
   readonly #watches = new Map<string, { readonly startedAt: number; readonly watch: ScoreWatch }>();
 
   constructor(context: RolloutContext, options: DoorOptions) {
@@ -78,9 +80,20 @@ export class Door {
     const embedder: Embedder | null = await this.#context.embedders.inSpace(space);
     // A chip of the one model is none of the other's.
     if (!embedder || image.crop?.alignment === 'chip') return null;
-    const embedded = await embed(embedder, image);
+    const embedded = await this.#embedOnce(embedder, image);
     const face = box ? sameFace(embedded, box) : embedded.faces[0];
     return face?.vector ?? null;
+  }
+
+  #embedOnce(embedder: Embedder, image: FaceImage): Promise<EmbeddedImage> {
+    const bySpace = this.#embedded.get(image) ?? new Map<string, Promise<EmbeddedImage>>();
+    this.#embedded.set(image, bySpace);
+    const { space } = embedder.info;
+    const known = bySpace.get(space);
+    if (known) return known;
+    const embedding = embed(embedder, image);
+    bySpace.set(space, embedding);
+    return embedding;
   }
 
   /** The space that answers an image probe. */
@@ -164,7 +177,11 @@ export class Door {
     this.#inWork++;
     this.#compare(gallery, record, sample, identity)
       .catch((error: unknown) => {
-        this.#context.onWarning('a live probe could not be compared in both spaces of a rollout', {
+        const { index, store, onWarning } = this.#context;
+        const now = index.findGallery(gallery.gallery) && store.find(gallery.gallery);
+        // A step was taken meanwhile: what was to be compared may be gone.
+        if (now?.state !== record.state) return;
+        onWarning('a live probe could not be compared in both spaces of a rollout', {
           gallery: gallery.gallery,
           error,
         });

@@ -282,28 +282,39 @@ export function weightedValAt(comparisons: Comparisons, far: number, weights: Fl
   return within / all;
 }
 
+/** Searches in the order in which thresholds meet them: sorted once, for many draws of people. */
+export interface RankedSearches {
+  /** Nearest first. */
+  readonly strangers: readonly Search[];
+  readonly mated: readonly Search[];
+}
+
+export function rankSearches(searches: readonly Search[]): RankedSearches {
+  return {
+    strangers: searches.filter(({ own }) => own === Infinity).toSorted((one, another) => one.other - another.other),
+    mated: searches.filter(({ own }) => own !== Infinity),
+  };
+}
+
 /** FNIR at `fpir` when each person counts so often. NaN where no stranger is searched for. */
-export function weightedFnirAt(searches: readonly Search[], fpir: number, weights: Float64Array): number {
-  const strangers = searches
-    .filter(({ own }) => own === Infinity)
-    .map(({ person, other }) => ({ other, weight: weights[person] as number }))
-    .toSorted((one, another) => one.other - another.other);
-  const allowed = fpir * strangers.reduce((sum, { weight }) => sum + weight, 0);
+export function weightedFnirAt({ strangers, mated }: RankedSearches, fpir: number, weights: Float64Array): number {
+  const weightOf = ({ person }: Search): number => weights[person] as number;
+  let strangerWeight = 0;
+  for (const search of strangers) strangerWeight += weightOf(search);
   let accepted = 0;
   let threshold = Infinity;
-  for (const { other, weight } of strangers) {
-    accepted += weight;
-    if (accepted > allowed) {
-      threshold = other;
+  for (const search of strangers) {
+    accepted += weightOf(search);
+    if (accepted > fpir * strangerWeight) {
+      threshold = search.other;
       break;
     }
   }
   let [all, missed] = [0, 0];
-  for (const { person, own, other } of searches) {
-    if (own === Infinity) continue;
-    const weight = weights[person] as number;
+  for (const search of mated) {
+    const weight = weightOf(search);
     all += weight;
-    if (own >= threshold || other < own) missed += weight;
+    if (search.own >= threshold || search.other < search.own) missed += weight;
   }
   return missed / all;
 }

@@ -14,6 +14,7 @@ import {
   drawPeople,
   fnirAt,
   poolComparisons,
+  rankSearches,
   valAt,
   weightedFnirAt,
   weightedValAt,
@@ -90,7 +91,9 @@ export async function selectRung(algebra: Algebra, pairs: PairSet, options: Sele
   }));
   // The best itself is always within.
   const within = scores.flatMap((score, position) =>
-    score.behindBest <= score.standardError ? [{ score, searches: pooled[position]?.searches ?? [] }] : [],
+    score.behindBest <= score.standardError
+      ? [{ score, searches: rankSearches(pooled[position]?.searches ?? []) }]
+      : [],
   );
   const drawnFnirs = within.map(({ searches }) => draws.map((weights) => weightedFnirAt(searches, fpir, weights)));
   const fnirs = within.map(({ score }) => score.fnir);

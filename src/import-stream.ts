@@ -3,7 +3,8 @@
  *
  * At most `concurrency` items are in work, and no further item is taken from the source before one of them is done, so that
  * memory stays bounded and a slow consumer slows the source. A result is handed on as soon as it is known, not when the next
- * item arrives. An item that is refused never stops the others; a source that throws ends the import with its error, after
+ * item arrives. An item that is refused never stops the others; a source that throws ends the import { setMaxListeners } from 'node:events';
+import with its error, after
  * the results of what had begun.
  */
 import { asHarmonidError, throwIfAborted } from './errors.js';
@@ -32,6 +33,8 @@ export async function* importItems<Item extends ImportItem, Answer>(
   items: AsyncIterable<Item> | Iterable<Item>,
   options: ImportOptions,
 ): AsyncIterable<ItemResult<Answer>> {
+  // Every item in work listens.
+  if (options.signal) setMaxListeners(0, options.signal);
   const source = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
   const running = new Set<Promise<void>>();
   const finished: ItemResult<Answer>[] = [];

@@ -118,6 +118,24 @@ describe('import stream', () => {
     assert.equal(await outcome, 'the disk with the photos is gone');
   });
 
+  it('warns nobody of the many that listen to one signal', async () => {
+    const { signal } = new AbortController();
+    const warnings: Error[] = [];
+    const keep = (warning: Error): void => void warnings.push(warning);
+    process.on('warning', keep);
+    const listen = (request: EnrollRequest): Promise<EnrollAnswer> =>
+      new Promise((resolve) => {
+        request.signal?.addEventListener('abort', () => undefined);
+        setImmediate(() => resolve({ identity: request.identity } as EnrollAnswer));
+      });
+    const items = Array.from({ length: 20 }, (_, i) => item(`${i}`));
+    for await (const { error } of importItems(listen, items, { concurrency: 20, signal }))
+      assert.equal(error, undefined);
+    await turns();
+    process.off('warning', keep);
+    assert.deepEqual(warnings, []);
+  });
+
   it('stops at an aborted signal', async () => {
     const controller = new AbortController();
     const enroll = async (request: EnrollRequest): Promise<EnrollAnswer> =>

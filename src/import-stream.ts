@@ -3,10 +3,10 @@
  *
  * At most `concurrency` items are in work, and no further item is taken from the source before one of them is done, so that
  * memory stays bounded and a slow consumer slows the source. A result is handed on as soon as it is known, not when the next
- * item arrives. An item that is refused never stops the others; a source that throws ends the import { setMaxListeners } from 'node:events';
-import with its error, after
+ * item arrives. An item that is refused never stops the others; a source that throws ends the import with its error, after
  * the results of what had begun.
  */
+import { setMaxListeners } from 'node:events';
 import { asHarmonidError, throwIfAborted } from './errors.js';
 
 export interface ImportOptions {

@@ -34,7 +34,8 @@ export function statusText(paint: Paint, rollout: Rollout): string {
     ],
   ];
   if (canary) rows.push(['canary', `${percent(canary.share)} of the probes; groups: ${listText(canary.groups)}`]);
-  rows.push(['live probes', probesText(probes)]);
+  const use = probesText(state, probes);
+  if (use !== null) rows.push(['live probes', use]);
   rows.push([
     'shadow',
     `${counted(shadow.compared, 'probe')} compared, ${shadow.bothFound} found in both; ${counted(shadow.negativeFlips, 'negative flip')}, ${counted(shadow.positiveFlips, 'positive flip')}`,
@@ -179,7 +180,11 @@ function erasedRows({ state, erasedSinceFit }: Rollout): readonly [string, strin
   return [['erased', `${counted(erasedSinceFit, 'person', 'people')} of this fit since; ${way} takes them out of it`]];
 }
 
-function probesText({ share, retentionDays }: Rollout['probes']): string {
+/** Null where none is used: there is nothing to compare, and none is kept. */
+function probesText(state: RolloutState, { share, retentionDays }: Rollout['probes']): string | null {
+  const isCompared = ['shadow', 'canary', 'active'].includes(state);
+  const isKept = retentionDays !== null && !['completing', 'complete', 'rolled-back'].includes(state);
+  if (!isCompared && !isKept) return null;
   const kept = retentionDays === null ? 'none is kept' : `kept as pairs for ${counted(retentionDays, 'day')}`;
   return `${percent(share)} through both models, ${kept}`;
 }

@@ -58,7 +58,7 @@ describe('a rollout as text', () => {
     assert.match(text, /^alarm +too many flips$/m);
     assert.match(text, /^1 +2026-11-23 22:34:13Z +draft +now draft$/m);
     assert.match(text, /^9 .* rolled-back +now rolled-back$/m);
-    assert.doesNotMatch(statusText(paint, draft), /alarm|distances|canary|erased/);
+    assert.doesNotMatch(statusText(paint, draft), /alarm|distances|canary|erased|live probes/);
   });
 
   it('gates stand in a table, and below it what would help those that refuse', () => {

@@ -1,33 +1,38 @@
 /**
- * A rollout under load: clients identify and enroll over a socket, paced, while a gallery is moved to another space, back, and for good.
+ * A rollout under load: clients identify and enroll over a socket, paced, while a gallery is moved to another model, back, and for good.
  *
- * Vectors are drawn from the gallery model; the other space is a fixed rotation of it with noise. Every phase has its own row: what its calls took
- * beside those of a quiet server, and how many failed. The fits are of the linear and kernel rungs, on a thousand people.
+ * Vectors are drawn from the gallery model and said to be of the default pack; those of the other model are a fixed rotation of them with noise. Photos
+ * for the backfill are real, and embedded by both: the other model is the default pack without mirror averaging. Every phase has its own row: what its
+ * calls took beside those of a quiet server, and how many failed. The fits are of the linear and kernel rungs, on a thousand people.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import type { Database, PairSample } from '../src/api.js';
+import type { BackfillSample, Database, PairSample } from '../src/api.js';
 import { connectDatabase } from '../src/client/remote-database.js';
+import { defaultPackId } from '../src/embedder/model-pack.js';
+import { openOnnxEmbedder } from '../src/embedder/onnx-embedder.js';
 import type { GateName } from '../src/migrate/rollout.js';
 import { assertInvariant } from '../src/errors.js';
 import { makeRandom } from '../src/random.js';
 import { drawGallery, modelDimensions, type ModelGallery } from './gallery-model.js';
 import { percentile, runLoad } from './measure.js';
 import type { BenchOptions } from './options.js';
-import { modelsPath } from './photos.js';
+import { cutPortraits, modelsPath, readSamplePhotos } from './photos.js';
 import type { Progress } from './progress.js';
 import { rounded, type Row, type Workload } from './report.js';
 import { startProcess } from './server-child.js';
 
 const gallery = 'bench';
-const [old, fresh] = ['gallery-model', 'gallery-model-turned'];
+const targetPack = `${defaultPackId}-unmirrored`;
 const idleMs = 10_000;
 const lanes = 4;
 /** Between two calls of a lane: doors, not a flood. */
 const pauseMs = 10;
 const pairPeopleMax = 1_000;
+/** Photos are embedded again and again: it is the load that counts. */
+const backfillPhotos = 60;
 /** Synthetic vectors say nothing of these. */
 const overrule: readonly GateName[] = ['compatibility', 'calibration', 'identification', 'negative-flips', 'collapse'];
 const p99RatioMax = 2;
@@ -39,12 +44,14 @@ export async function benchRollout(options: BenchOptions, progress: Progress): P
   const model = drawGallery({ seed, templateCount, templatesPerIdentity, probeCount: options.calls });
   const turn = makeTurn(seed);
   try {
-    await using server = await startProcess({ kind: 'harmonid', path, modelsPath, provider });
+    progress('cutting portraits');
+    const { portraits, old } = await prepare(join(path, 'models'), options);
+    await using server = await startProcess({ kind: 'harmonid', path, modelsPath: join(path, 'models'), provider });
     const database = connectDatabase({ address: server.address });
     try {
-      progress(`enrolling ${templateCount} templates`);
-      await fill(database, model);
-      const [quiet, ...phases] = await measure(database, model, turn, progress);
+      progress(`enrolling ${templateCount} templates and ${portraits.length} photos`);
+      await fill(database, model, portraits, old);
+      const [quiet, ...phases] = await measure(database, model, portraits, old, turn, progress);
       assertInvariant(quiet, 'the quiet server is measured first');
       const idleMs = percentile(quiet.searchMs, 0.99);
       const whole = percentile(
@@ -54,7 +61,7 @@ export async function benchRollout(options: BenchOptions, progress: Progress): P
       const worst = phases.reduce((one, other) => (other.p99Ms > one.p99Ms ? other : one));
       const failed = phases.reduce((sum, phase) => sum + phase.failed, 0);
       return {
-        dataset: `${templateCount} synthetic templates (bench/gallery-model), moved to a rotation of them with noise; ${lanes} lanes of Identify and one of Enroll, ${pauseMs} ms apart; seed ${seed}`,
+        dataset: `${templateCount} synthetic templates (bench/gallery-model), moved to a rotation of them with noise, and ${portraits.length} photos; ${lanes} lanes of Identify and one of Enroll, ${pauseMs} ms apart; seed ${seed}`,
         tables: { 'calls while a gallery is moved': [quiet, ...phases].map(({ row }) => row) },
         notes: [
           `target: p99 of the whole rollout at most ${p99RatioMax} times that of the quiet server: ${whole <= p99RatioMax * idleMs ? 'met' : 'missed'} (${(whole / idleMs).toFixed(2)}; the worst step, ${worst.phase}: ${(worst.p99Ms / idleMs).toFixed(2)})`,
@@ -93,15 +100,40 @@ function makeTurn(seed: number): Turn {
   };
 }
 
-async function fill(database: Database, { templates, templatesPerIdentity }: ModelGallery): Promise<void> {
+/** Puts both packs into `path`. @returns portraits, and the space of the first pack */
+async function prepare(
+  path: string,
+  { provider }: BenchOptions,
+): Promise<{ readonly portraits: readonly Buffer[]; readonly old: string }> {
+  const embedder = await openOnnxEmbedder({ modelsPath, provider });
+  try {
+    for (const id of [defaultPackId, targetPack])
+      await cp(join(modelsPath, defaultPackId), join(path, id), { recursive: true });
+    const manifestPath = join(path, targetPack, 'manifest.json');
+    const manifest = JSON.parse(await readFile(manifestPath, 'utf8')) as { readonly embedding: object };
+    const other = { ...manifest, id: targetPack, embedding: { ...manifest.embedding, mirrorAveraging: false } };
+    await writeFile(manifestPath, JSON.stringify(other));
+    return { portraits: await cutPortraits(embedder, await readSamplePhotos()), old: embedder.info.space };
+  } finally {
+    await embedder.close();
+  }
+}
+
+async function fill(
+  database: Database,
+  { templates, templatesPerIdentity }: ModelGallery,
+  portraits: readonly Buffer[],
+  old: string,
+): Promise<void> {
   await database.createGallery({
     gallery,
-    space: old,
-    dimensions: modelDimensions,
     threshold: 0.19,
     duplicates: 'ignore',
+    refuseReasons: [],
     templatesPerIdentityMax: 1000,
   });
+  for (const [i, image] of portraits.entries())
+    await database.enroll({ gallery, identity: `portrait-${i}`, images: [image], faces: 'largest' });
   await runLoad(Math.ceil(templates.length / templatesPerIdentity), 64, (identity) =>
     database.enroll({
       gallery,
@@ -116,11 +148,13 @@ async function fill(database: Database, { templates, templatesPerIdentity }: Mod
 async function measure(
   database: Database,
   model: ModelGallery,
+  portraits: readonly Buffer[],
+  old: string,
   turn: Turn,
   progress: Progress,
 ): Promise<readonly Phase[]> {
   const { rollouts } = database;
-  const load = new Load(database, model);
+  const load = new Load(database, model, old);
   const phases: Phase[] = [];
   // Before anything is timed: turning them keeps the process busy.
   const pairs = pairsOf(model, turn);
@@ -130,11 +164,7 @@ async function measure(
   };
   const request = { gallery };
   const begin = async (): Promise<void> => {
-    await rollouts.start({
-      ...request,
-      target: { space: fresh, dimensions: modelDimensions, threshold: 0.19 },
-      mapMapped: true,
-    });
+    await rollouts.start({ ...request, pack: targetPack, mapMapped: true });
   };
   const addPairs = async (): Promise<void> => {
     for await (const { error } of rollouts.addPairs(request, pairs)) if (error) throw error;
@@ -149,6 +179,9 @@ async function measure(
   await during('shadow', () => pause(idleMs / 2));
   await during('activate', () => rollouts.activate(request));
   await during('active', () => pause(idleMs / 2));
+  await during('backfill', async () => {
+    for await (const { error } of rollouts.backfill(request, backfillSamples(portraits))) if (error) throw error;
+  });
   await during('rollback', () => rollouts.rollback(request));
   await during('start, pairs and fit again', async () => {
     await begin();
@@ -160,7 +193,7 @@ async function measure(
     await rollouts.activate(request);
   });
   // Whoever sends vectors of the old space cannot be answered any more.
-  load.useSpace(fresh, turn);
+  load.useSpace((await rollouts.get(request)).to.space, turn);
   await during('complete', () => rollouts.complete({ ...request, now: true }));
   await during('afterwards', () => pause(idleMs / 2));
   return phases;
@@ -171,6 +204,13 @@ function pairsOf({ templates, templatesPerIdentity }: ModelGallery, turn: Turn):
     person: `person-${Math.floor(i / templatesPerIdentity)}`,
     vectors: { from, to: turn(from) },
   }));
+}
+
+function* backfillSamples(portraits: readonly Buffer[]): Iterable<BackfillSample> {
+  for (let i = 0; i < backfillPhotos; i++) {
+    const at = i % portraits.length;
+    yield { identity: `portrait-${at}`, image: portraits[at] };
+  }
 }
 
 async function last(steps: AsyncGenerator<unknown, unknown, void>): Promise<void> {
@@ -189,13 +229,14 @@ interface Phase {
 /** A class because it counts. */
 class Load {
   readonly #database: Database;
-  #space = old;
+  #space: string;
   #probes: readonly Float32Array[];
   #searches = 0;
   #enrolled = 0;
 
-  constructor(database: Database, model: ModelGallery) {
+  constructor(database: Database, model: ModelGallery, space: string) {
     this.#database = database;
+    this.#space = space;
     this.#probes = model.probes.map(({ vector }) => vector);
   }
 

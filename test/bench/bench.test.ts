@@ -101,8 +101,8 @@ describe('bench', () => {
         assertFigure(row, name);
     for (const row of rows.filter(({ what }) => String(what).startsWith('adapter'))) {
       for (const name of ['ratioTo128x128', 'ratioToOwnShapes']) assert.match(String(row[name]), /^\d+\.\d+ \(/);
-      // Noise of a fifth of a vector's length allows 1 / hypot(1, 0.2) = 0.981; vectors that are not mapped are nowhere near.
-      assert.ok(Number(row['cosine']) > 0.95 && Number(row['cosine']) < 0.981, JSON.stringify(row));
+      // Chance finds one in 250.
+      assert.ok(Number(row['rank1']) > 0.9, JSON.stringify(row));
     }
   });
 

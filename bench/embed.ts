@@ -9,6 +9,7 @@
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import sharp from 'sharp';
 import type { Embedder } from '../src/embedder/embedder.js';
+import type { Face } from '../src/embedder/face.js';
 import { InputMemory, normalise } from '../src/embedder/graph-input.js';
 import { readPackFile, type ModelPack } from '../src/embedder/model-pack.js';
 import { openOnnxEmbedder } from '../src/embedder/onnx-embedder.js';
@@ -16,6 +17,7 @@ import { openSession } from '../src/embedder/onnx-session.js';
 import { ModelStore } from '../src/embedder/packs/model-store.js';
 import { embedChips } from '../src/embedder/pipeline.js';
 import type { PlanarImage } from '../src/embedder/resample.js';
+import { squaredDistance } from '../src/vector.js';
 import { interleave, percentile, ratioSpread, runLoad, spread, spreadText } from './measure.js';
 import type { BenchOptions } from './options.js';
 import { openFaceApi, type FaceApi } from './peers.js';
@@ -24,6 +26,8 @@ import type { Progress } from './progress.js';
 import { rounded, type Row, type Workload } from './report.js';
 
 const batchSizes = [1, 4, 16] as const;
+/** Where a batch costs little more than a single item. */
+const batchSizesBesideCpu = [...batchSizes, 64, 256] as const;
 
 interface PhotoSet {
   readonly name: string;
@@ -37,6 +41,7 @@ export async function benchEmbed(options: BenchOptions, progress: Progress): Pro
   const embedder = await openOnnxEmbedder({ modelsPath, provider: options.provider, mirrorAveraging: false });
   const faceApi = await openFaceApi();
   try {
+    const { pack, detector, provider, providerReason } = embedder.info;
     const samples = await readSamplePhotos();
     const portraits = await cutPortraits(embedder, samples);
     const lfw = await readLfwPhotos(200);
@@ -52,12 +57,17 @@ export async function benchEmbed(options: BenchOptions, progress: Progress): Pro
     }
     progress('recognition alone');
     const alone = await benchRecognition(embedder, portraits, Math.max(64, calls), rounds);
-    const { pack, detector, provider } = embedder.info;
+    const besideCpu = `what ${provider} computes, beside the CPU`;
+    if (provider !== 'cpu') progress(besideCpu);
     return {
       dataset: `${samples.length} sample photos of face-api, ${portraits.length} portraits cut from them${lfw ? `, ${lfw.length} photos of LFW` : ''}; ${rounds} rounds`,
-      tables: { 'detect + align + embed': whole, 'embed alone, 150x150 chips': alone },
+      tables: {
+        'detect + align + embed': whole,
+        'embed alone, 150x150 chips': alone,
+        ...(provider === 'cpu' ? {} : { [besideCpu]: await benchLikeness(embedder, sets) }),
+      },
       notes: [
-        `pack ${pack}, ${detector} detector, ${provider}, without mirror averaging`,
+        `pack ${pack}, ${detector} detector, ${provider} (${providerReason}), without mirror averaging`,
         faceApi
           ? `face-api ${faceApi.version} on its WASM back end, threads: ${faceApi.threads}`
           : 'face-api on WASM: not installed; `npm run bench -- peers install` adds it',
@@ -118,6 +128,49 @@ async function benchPhotos(
   return faceApi ? [row('face-api WASM', peer, peerFaces / (rounds * peerCalls)), ...rows] : rows;
 }
 
+/** Another provider rounds otherwise: how far that moves faces and vectors. */
+async function benchLikeness(embedder: Embedder, sets: readonly PhotoSet[]): Promise<readonly Row[]> {
+  const onCpu = await openOnnxEmbedder({ modelsPath, provider: 'cpu', mirrorAveraging: false });
+  try {
+    const rows: Row[] = [];
+    for (const { name, photos } of sets) {
+      let [faces, facesOnCpu, shiftPx, distance] = [0, 0, 0, 0];
+      for (const photo of photos) {
+        const [ours, theirs] = await Promise.all([embedder.embedImage(photo), onCpu.embedImage(photo)]);
+        faces += ours.faces.length;
+        facesOnCpu += theirs.faces.length;
+        for (const { face, vector } of ours.faces) {
+          const shifts = theirs.faces.map((other) => boxShiftPx(face, other.face));
+          const nearest = theirs.faces[shifts.indexOf(Math.min(...shifts))];
+          if (!nearest) continue;
+          shiftPx = Math.max(shiftPx, boxShiftPx(face, nearest.face));
+          distance = Math.max(distance, squaredDistance(vector, nearest.vector));
+        }
+      }
+      rows.push({
+        photos: name,
+        faces,
+        facesOnCpu,
+        greatestShiftPx: rounded(shiftPx, 3),
+        greatestSquaredDistance: rounded(distance, 9),
+      });
+    }
+    return rows;
+  } finally {
+    await onCpu.close();
+  }
+}
+
+/** The greatest move of a side of the box. */
+function boxShiftPx({ box: a }: Face, { box: b }: Face): number {
+  return Math.max(
+    Math.abs(a.left - b.left),
+    Math.abs(a.top - b.top),
+    Math.abs(a.left + a.width - b.left - b.width),
+    Math.abs(a.top + a.height - b.top - b.height),
+  );
+}
+
 async function benchRecognition(
   embedder: Embedder,
   portraits: readonly Buffer[],
@@ -145,7 +198,7 @@ async function benchRecognition(
   });
   try {
     const rows: Row[] = [];
-    for (const batchSize of batchSizes) {
+    for (const batchSize of provider === 'cpu' ? batchSizes : batchSizesBesideCpu) {
       const batches = Math.ceil(chipCount / batchSize);
       const batch = Array.from({ length: batchSize }, (_, i) => chips[i % chips.length]).filter(
         (chip) => chip !== undefined,

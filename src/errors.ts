@@ -55,6 +55,10 @@ export const errorCodes = {
   BACKUP_INVALID: 'The backup is incomplete or damaged, or it is no backup.',
   DATA_EXISTS: 'There is data where something new was to be written.',
   ADDRESS_IN_USE: 'The address to listen on is in use.',
+  // Who asks
+  UNAUTHENTICATED: 'No key or certificate was shown, or none that is known.',
+  PERMISSION_DENIED: 'The key or certificate does not permit that, or not in that gallery.',
+  ACCESS_INVALID: 'The list of keys, or a certificate of the server, is missing, unreadable or invalid.',
   // The call
   CANCELLED: 'The caller cancelled the request.',
   DEADLINE_EXCEEDED: 'The deadline passed before the answer was ready.',

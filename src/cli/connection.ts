@@ -8,6 +8,7 @@ import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Database } from '../api.js';
 import type { DatabaseOptions, EncryptionOptions } from '../database.js';
+import type { ConnectionOptions } from '../client/connection.js';
 import type { Embedder } from '../embedder/embedder.js';
 import { HarmonidError } from '../errors.js';
 import { usageError } from './failure.js';
@@ -41,7 +42,38 @@ async function openTarget(target: Target, need: Need): Promise<Database> {
   if (target.server === undefined) return openEmbedded(target, need);
   refuseEmbedderOptions(target);
   const { connectDatabase } = await import('../client/remote-database.js');
-  return connectDatabase({ address: target.server });
+  return connectDatabase({ address: target.server, ...(await credentialsOf(target)) });
+}
+
+/** @throws a usage error when a file cannot be read */
+async function credentialsOf(target: Target): Promise<Pick<ConnectionOptions, 'tls' | 'apiKey'>> {
+  const { apiKeyFile, apiKey, tls, tlsCa, tlsCertificate, tlsKey, tlsName } = target;
+  const read = async (file: string | undefined): Promise<Uint8Array | undefined> =>
+    file === undefined ? undefined : readOption(file);
+  const encrypted = tls === true || [tlsCa, tlsCertificate, tlsKey].some((file) => file !== undefined);
+  const key =
+    apiKeyFile === undefined
+      ? apiKey
+      : Buffer.from(await readOption(apiKeyFile))
+          .toString()
+          .trim();
+  return {
+    ...(key !== undefined && { apiKey: key }),
+    ...(encrypted && {
+      tls: {
+        ca: await read(tlsCa),
+        certificate: await read(tlsCertificate),
+        key: await read(tlsKey),
+        serverName: tlsName,
+      },
+    }),
+  };
+}
+
+async function readOption(file: string): Promise<Uint8Array> {
+  return readFile(file).catch((error: unknown) => {
+    throw usageError(`${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
+  });
 }
 
 /** The database in a directory. @throws DATA_NOT_FOUND and the codes of `openDatabase` */
@@ -61,14 +93,8 @@ export async function openEmbedded(target: Target, need: Need): Promise<Database
 
 /** @throws a usage error when the file cannot be read */
 export function encryptionOf({ keyFile, masterKey }: KeyOptions): EncryptionOptions | undefined {
-  if (keyFile !== undefined) return { key: () => readKey(keyFile) };
+  if (keyFile !== undefined) return { key: () => readOption(keyFile) };
   return masterKey === undefined ? undefined : { key: masterKey };
-}
-
-async function readKey(file: string): Promise<Uint8Array> {
-  return readFile(file).catch((error: unknown) => {
-    throw usageError(`the key file ${file} cannot be read: ${error instanceof Error ? error.message : String(error)}`);
-  });
 }
 
 /** Networks without a database; of the data directory only its models are used. */

@@ -19,6 +19,7 @@ import { exportCommand } from './commands/export.js';
 import { galleryCommand } from './commands/gallery.js';
 import { identifyCommand } from './commands/identify.js';
 import { importCommand } from './commands/import.js';
+import { keysCommand } from './commands/keys.js';
 import { listCommand } from './commands/list.js';
 import { modelsCommand } from './commands/models.js';
 import { removeTemplateCommand } from './commands/remove-template.js';
@@ -53,7 +54,7 @@ function assemble(run: Run): Command {
   program.commandsGroup('Databases:');
   for (const make of [serveCommand, galleryCommand, statsCommand, exportCommand, checkpointCommand, encryptionCommand])
     program.addCommand(make(run));
-  for (const make of [backupCommand, restoreCommand, checkCommand]) program.addCommand(make(run));
+  for (const make of [keysCommand, backupCommand, restoreCommand, checkCommand]) program.addCommand(make(run));
   program.commandsGroup('Models:');
   for (const make of [embedCommand, modelsCommand, evaluateCommand, rolloutCommand]) program.addCommand(make(run));
   program.addHelpText(

@@ -21,9 +21,20 @@ export interface KeyOptions {
   readonly masterKey?: string;
 }
 
-export interface TargetOptions extends OutputOptions, KeyOptions {
-  readonly data: string;
+/** How a server is reached. */
+export interface ServerTargetOptions {
   readonly server?: string;
+  readonly apiKeyFile?: string;
+  readonly apiKey?: string;
+  readonly tls?: boolean;
+  readonly tlsCa?: string;
+  readonly tlsCertificate?: string;
+  readonly tlsKey?: string;
+  readonly tlsName?: string;
+}
+
+export interface TargetOptions extends OutputOptions, KeyOptions, ServerTargetOptions {
+  readonly data: string;
 }
 
 export interface GalleryOption {
@@ -71,6 +82,19 @@ export function targetOptions(command: Command): Command {
       new Option('-s, --server <host:port>', 'the server to work on, in place of a data directory')
         .argParser(hostAndPort)
         .conflicts('data'),
+    )
+    .addOption(new Option('--api-key-file <file>', 'the key to show to the server').env('HARMONID_API_KEY_FILE'))
+    .addOption(new Option('--api-key <text>').env('HARMONID_API_KEY').hideHelp())
+    .addOption(new Option('--tls', 'connect encrypted').env('HARMONID_TLS'))
+    .addOption(
+      new Option('--tls-ca <file>', 'who signs the server’s certificate (implies --tls)').env('HARMONID_TLS_CA'),
+    )
+    .addOption(
+      new Option('--tls-certificate <file>', 'the certificate to show to the server').env('HARMONID_TLS_CERTIFICATE'),
+    )
+    .addOption(new Option('--tls-key <file>', 'its key').env('HARMONID_TLS_KEY'))
+    .addOption(
+      new Option('--tls-name <name>', 'the name in the server’s certificate').env('HARMONID_TLS_NAME').hideHelp(),
     );
 }
 

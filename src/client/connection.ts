@@ -21,8 +21,12 @@ import { errorOfStatus } from '../wire/error-status.js';
 export interface ConnectionOptions {
   /** `host:port`. */
   readonly address: string;
-  /** Default: no encryption. */
-  readonly credentials?: ChannelCredentials | undefined;
+  /** True trusts the authorities that Node trusts. Default false: no encryption. */
+  readonly tls?: boolean | ClientTls | undefined;
+  /** A key of `harmonid keys add`. Refused without encryption beyond loopback addresses. */
+  readonly apiKey?: string | undefined;
+  /** Sends the key also where it can be read on the way. Default false. */
+  readonly allowPlaintextKey?: boolean | undefined;
   /**
    * How long one call may take, milliseconds; streams, and steps of a rollout that go through a whole gallery, have no deadline.
    * Infinity: for ever. Default 60,000.
@@ -30,6 +34,17 @@ export interface ConnectionOptions {
   readonly deadlineMs?: number | undefined;
   /** Largest answer that is taken, bytes. Default 32 MiB. */
   readonly messageBytesMax?: number | undefined;
+}
+
+/** PEM, as bytes or text. */
+export interface ClientTls {
+  /** Who signs the server's certificate. Default: the authorities that Node trusts. */
+  readonly ca?: string | Uint8Array | undefined;
+  /** This client's own certificate, with its key. Default: none is shown. */
+  readonly certificate?: string | Uint8Array | undefined;
+  readonly key?: string | Uint8Array | undefined;
+  /** The name in the server's certificate, when it is not that of the address. */
+  readonly serverName?: string | undefined;
 }
 
 /** What is needed of a generated method definition. */
@@ -43,12 +58,20 @@ export class Connection {
   readonly #client: Client;
   readonly #address: string;
   readonly #deadlineMs: number;
+  readonly #apiKey: string | undefined;
   #closed = false;
 
-  constructor({ address, credentials, deadlineMs, messageBytesMax }: ConnectionOptions) {
+  /** @throws INVALID_ARGUMENT for a key that could be read on the way, and for certificates that are none */
+  constructor(options: ConnectionOptions) {
+    const { address, deadlineMs, messageBytesMax, apiKey, tls } = options;
+    refuseOpenKey(options);
     this.#address = address;
     this.#deadlineMs = deadlineMs ?? 60_000;
-    this.#client = new Client(address, credentials ?? grpcCredentials.createInsecure(), {
+    this.#apiKey = apiKey;
+    this.#client = new Client(address, credentialsOf(tls ?? false), {
+      ...(typeof tls === 'object' && tls.serverName !== undefined
+        ? { 'grpc.ssl_target_name_override': tls.serverName, 'grpc.default_authority': tls.serverName }
+        : {}),
       'grpc.max_receive_message_length': messageBytesMax ?? 32 * 1024 * 1024,
       // A server that came back is found within seconds.
       'grpc.initial_reconnect_backoff_ms': 200,
@@ -79,7 +102,7 @@ export class Connection {
         asEncoded,
         method.responseDeserialize,
         message,
-        new Metadata(),
+        this.#metadata(),
         deadline,
         (error, answer) => {
           signal?.removeEventListener('abort', cancel);
@@ -98,7 +121,13 @@ export class Connection {
     this.#check(signal);
     const message = encode(method, request);
     yield* this.#answers(
-      this.#client.makeServerStreamRequest(method.path, asEncoded, method.responseDeserialize, message, new Metadata()),
+      this.#client.makeServerStreamRequest(
+        method.path,
+        asEncoded,
+        method.responseDeserialize,
+        message,
+        this.#metadata(),
+      ),
       signal,
     );
   }
@@ -114,7 +143,7 @@ export class Connection {
       method.path,
       method.requestSerialize,
       method.responseDeserialize,
-      new Metadata(),
+      this.#metadata(),
     );
     const over = new AbortController();
     let sourceFailure: { readonly error: unknown } | undefined;
@@ -153,6 +182,12 @@ export class Connection {
     }
   }
 
+  #metadata(): Metadata {
+    const metadata = new Metadata();
+    if (this.#apiKey !== undefined) metadata.set('authorization', `Bearer ${this.#apiKey}`);
+    return metadata;
+  }
+
   #check(signal: AbortSignal | undefined): void {
     if (this.#closed) throw new HarmonidError('CLOSED', `the connection to server ${this.#address} is closed`);
     throwIfAborted(signal);
@@ -163,6 +198,31 @@ export class Connection {
     if (signal?.aborted && error.code === status.CANCELLED) return abortError(signal);
     return errorOfStatus(error, this.#address);
   }
+}
+
+function credentialsOf(tls: boolean | ClientTls): ChannelCredentials {
+  if (tls === false) return grpcCredentials.createInsecure();
+  const { ca, certificate, key } = tls === true ? {} : tls;
+  try {
+    return grpcCredentials.createSsl(bytesOf(ca), bytesOf(key), bytesOf(certificate));
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new HarmonidError('INVALID_ARGUMENT', `the certificates for TLS cannot be used: ${reason}`, { cause: error });
+  }
+}
+
+function bytesOf(pem: string | Uint8Array | undefined): Buffer | null {
+  return pem === undefined ? null : Buffer.from(pem);
+}
+
+function refuseOpenKey({ address, tls, apiKey, allowPlaintextKey }: ConnectionOptions): void {
+  if (apiKey === undefined || (tls !== undefined && tls !== false) || allowPlaintextKey === true) return;
+  if (/^(localhost|127(\.\d{1,3}){3}|\[::1\]):\d+$/.test(address)) return;
+  throw new HarmonidError(
+    'INVALID_ARGUMENT',
+    `a key would go to ${address} unencrypted, where it can be read on the way; connect with TLS`,
+    { details: { argument: 'apiKey', address } },
+  );
 }
 
 /** Writes requests as fast as the server takes them, then ends the client's side. */

@@ -7,7 +7,7 @@
  * A commit that failed before its meta page has changed nothing, and the next may succeed. After a failed meta page everything is refused.
  */
 import { HarmonidError, isHarmonidError } from '../errors.js';
-import { diskError } from './disk-errors.js';
+import { diskError } from '../files/disk-errors.js';
 
 /** What is used of lmdb-js's root database. */
 export interface CommitEnvironment {

@@ -11,7 +11,7 @@ import { randomUUID } from 'node:crypto';
 import { access, constants, open, readdir, rm, stat, statfs, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { HarmonidError } from '../errors.js';
-import { shredFile } from './durable-files.js';
+import { shredFile } from '../files/durable-files.js';
 import { seal, sealedExtraBytes, unseal } from './sealing.js';
 
 const magic = Buffer.from('HdG1');

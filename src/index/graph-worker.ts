@@ -8,7 +8,7 @@ import { stat } from 'node:fs/promises';
 import { parentPort } from 'node:worker_threads';
 import { assertInvariant, asHarmonidError } from '../errors.js';
 import { placeGraphFile, verifyGraphFile } from './checkpoint.js';
-import { diskError } from './disk-errors.js';
+import { diskError } from '../files/disk-errors.js';
 import { freezeError } from '../threads/frozen-error.js';
 import { keyParts, ranges, templateCodec } from './codec.js';
 import {

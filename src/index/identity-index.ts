@@ -23,7 +23,7 @@ import {
   type GalleryRecord,
 } from './codec.js';
 import { refuseHeld, takeDataLock, type DataLock } from './data-lock.js';
-import { diskError } from './disk-errors.js';
+import { diskError } from '../files/disk-errors.js';
 import { openEncryption } from './encryption.js';
 import { isOlder, readFormat, upgradeFormat } from './format-upgrade.js';
 import { freezeStore } from './frozen-store.js';

@@ -13,8 +13,8 @@ import { closeSync, existsSync, fdatasync, fsyncSync, mkdirSync, openSync, readF
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { HarmonidError } from '../errors.js';
-import { diskError } from './disk-errors.js';
-import { shredFile, writeFileWhole } from './durable-files.js';
+import { diskError } from '../files/disk-errors.js';
+import { shredFile, writeFileWhole } from '../files/durable-files.js';
 import { keyBytes, keyIdOf, seal, sealedExtraBytes, unseal } from './sealing.js';
 
 const writeAt = promisify(write);

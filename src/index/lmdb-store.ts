@@ -18,7 +18,7 @@ import { pid as ownPid } from 'node:process';
 import { open, type Database, type RootDatabase, type Transaction } from 'lmdb';
 import { HarmonidError } from '../errors.js';
 import { refuseDamagedFile } from './data-file.js';
-import { diskError } from './disk-errors.js';
+import { diskError } from '../files/disk-errors.js';
 import { OpenSnapshots } from './open-snapshots.js';
 import { openCommits } from './commits.js';
 import { tableNames, type Store, type StoreReader, type StoreWriter, type TableName, type Written } from './store.js';

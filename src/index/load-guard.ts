@@ -8,7 +8,7 @@
 import { open, stat } from 'node:fs/promises';
 import { basename, dirname } from 'node:path';
 import { HarmonidError } from '../errors.js';
-import { removeFile, syncFolder } from './durable-files.js';
+import { removeFile, syncFolder } from '../files/durable-files.js';
 
 /** Ends the name of the mark that lies beside a graph file. */
 export const loadingMark = '.loading';

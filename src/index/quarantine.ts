@@ -8,7 +8,7 @@ import { readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { graphsFolder, quarantineMark } from './checkpoint.js';
 import { keyParts, keys, pointerCodec, quarantinedCodec, ranges, type QuarantinedRecord } from './codec.js';
-import { shredFile, syncFolder } from './durable-files.js';
+import { shredFile, syncFolder } from '../files/durable-files.js';
 import { forgetLoading } from './load-guard.js';
 import type { StoreReader, StoreWriter, TableName } from './store.js';
 

@@ -9,7 +9,7 @@ import { chmod, copyFile, mkdir, open, readdir, realpath, rename, rm, rmdir, sta
 import { dirname, join, resolve } from 'node:path';
 import { HarmonidError } from '../errors.js';
 import { readBackup, type BackupSummary, type ReadBackupOptions } from './backup-reader.js';
-import { diskError } from './disk-errors.js';
+import { diskError } from '../files/disk-errors.js';
 import { keysFolder } from './keyring.js';
 import { dataFile, openLmdbStore } from './lmdb-store.js';
 

@@ -24,6 +24,11 @@ export function parseAddress(text: string): Address {
   return { host, port };
 }
 
+/** Whether only this machine can reach it. */
+export function isLoopback({ host }: Address): boolean {
+  return host === 'localhost' || host === '::1' || /^127(\.\d{1,3}){3}$/.test(host);
+}
+
 export function formatAddress({ host, port }: Address): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

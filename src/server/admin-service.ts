@@ -1,5 +1,4 @@
 /** harmonid.v1.AdminService: one short handler a call over any Database. */
-import type { Database } from '../api.js';
 import type {
   AdminServiceServer,
   CheckRequest,
@@ -15,50 +14,47 @@ import { parseCreateGallery, parseUpdateGallery } from './parse.js';
 import { rolloutCalls } from './rollout-calls.js';
 import { receiveTemplates } from './template-call.js';
 
-export function adminService(database: Database, calls: Calls, messageBytesMax: number): AdminServiceServer {
+export function adminService(calls: Calls, messageBytesMax: number): AdminServiceServer {
   return {
     createGallery: calls.unary(async (request, call) => ({
-      gallery: formatGallery(await database.createGallery(parseCreateGallery(request, call))),
+      gallery: formatGallery(await call.database.createGallery(parseCreateGallery(request, call))),
     })),
-    getGallery: calls.unary(async ({ gallery }, { signal }) => ({
+    getGallery: calls.unary(async ({ gallery }, { database, signal }) => ({
       gallery: formatGallery(await database.getGallery({ gallery, signal })),
     })),
-    listGalleries: calls.unary(async (_request, { signal }) => ({
+    listGalleries: calls.unary(async (_request, { database, signal }) => ({
       galleries: (await database.listGalleries({ signal })).map(formatGallery),
     })),
     updateGallery: calls.unary(async (request, call) => ({
-      gallery: formatGallery(await database.updateGallery(parseUpdateGallery(request, call))),
+      gallery: formatGallery(await call.database.updateGallery(parseUpdateGallery(request, call))),
     })),
-    deleteGallery: calls.unary(async ({ gallery }, { signal }) => ({
+    deleteGallery: calls.unary(async ({ gallery }, { database, signal }) => ({
       existed: await database.deleteGallery({ gallery, signal }),
     })),
-    getInfo: calls.unary(async (_request, { signal }) => formatInfo(await database.stats({ signal }), messageBytesMax)),
-    getStats: calls.unary(async (_request, { signal }) => formatStats(await database.stats({ signal }))),
-    checkpoint: calls.unary(async ({ gallery }, { signal }) => {
+    getInfo: calls.unary(async (_request, { database, signal }) =>
+      formatInfo(await database.stats({ signal }), messageBytesMax),
+    ),
+    getStats: calls.unary(async (_request, { database, signal }) => formatStats(await database.stats({ signal }))),
+    checkpoint: calls.unary(async ({ gallery }, { database, signal }) => {
       await database.checkpoint({ gallery, signal });
       return {};
     }),
-    check: calls.serverStream((request, call) => check(database, request, call)),
-    exportTemplates: calls.serverStream((request, call) => exportTemplates(database, request, call)),
-    importTemplates: calls.bidirectional((requests, call) => receiveTemplates(database, requests, call)),
-    backup: calls.serverStream((_request, call) => sendBackup(database, call, messageBytesMax)),
-    ...rolloutCalls(database, calls),
+    check: calls.serverStream((request, call) => check(request, call)),
+    exportTemplates: calls.serverStream((request, call) => exportTemplates(request, call)),
+    importTemplates: calls.bidirectional((requests, call) => receiveTemplates(requests, call)),
+    backup: calls.serverStream((_request, call) => sendBackup(call, messageBytesMax)),
+    ...rolloutCalls(calls),
   };
 }
 
 async function* exportTemplates(
-  database: Database,
   { gallery }: ExportTemplatesRequest,
-  { signal }: CallContext,
+  { database, signal }: CallContext,
 ): AsyncIterable<ExportTemplatesResponse> {
   for await (const exported of database.exportTemplates({ gallery, signal })) yield formatExported(exported);
 }
 
-async function* check(
-  database: Database,
-  request: CheckRequest,
-  { signal }: CallContext,
-): AsyncIterable<CheckResponse> {
+async function* check(request: CheckRequest, { database, signal }: CallContext): AsyncIterable<CheckResponse> {
   const findings = database.check({ ...request, signal });
   try {
     for (;;) {

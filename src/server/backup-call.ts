@@ -1,5 +1,4 @@
 /** AdminService.Backup: the database's stream in messages that every client takes. */
-import type { Database } from '../api.js';
 import type { BackupResponse } from '../wire/harmonid/v1/admin.js';
 import type { CallContext } from './calls.js';
 
@@ -8,8 +7,7 @@ const chunkBytesMax = 512 * 1024;
 
 /** The stream is one of bytes: where it is cut into messages means nothing. */
 export async function* sendBackup(
-  database: Database,
-  { signal }: CallContext,
+  { database, signal }: CallContext,
   messageBytesMax: number,
 ): AsyncIterable<BackupResponse> {
   // Half of it, so that the message around the bytes fits, too.

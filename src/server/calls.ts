@@ -11,21 +11,38 @@ import {
   type handleBidiStreamingCall,
   type handleServerStreamingCall,
   type handleUnaryCall,
+  Metadata,
   type ServerDuplexStream,
   type ServerWritableStream,
   type StatusObject,
 } from '@grpc/grpc-js';
+import { requirePermission, type Permission } from '../access/grant.js';
+import type { Database } from '../api.js';
 import { abortError, asHarmonidError, HarmonidError, throwIfAborted } from '../errors.js';
 import { statusOf } from '../wire/error-status.js';
+import { requestIdKey, type Guard, type Visit } from './guard.js';
 
 /** What is needed of a logger; pino's has it. */
 export interface ServerLogger {
   error(facts: object, message: string): void;
+  warn(facts: object, message: string): void;
   info(facts: object, message: string): void;
+  debug(facts: object, message: string): void;
+}
+
+/** Where calls come in. */
+export interface Entrance {
+  readonly guard: Guard;
+  /** The database as the caller may see it. */
+  readonly databaseFor: (visit: Visit) => Database;
 }
 
 /** What a handler is given beside its request. */
 export interface CallContext {
+  /** As the caller may see it: a handler knows no other. */
+  readonly database: Database;
+  /** For what a call needs beyond its method's permission. @throws PERMISSION_DENIED */
+  readonly require: (permission: Permission, what: string) => void;
   /** Fires when nobody waits for the answer any more. */
   readonly signal: AbortSignal;
   /** Fires when the server begins to drain: streams without an end of their own should end. */
@@ -36,6 +53,7 @@ export interface CallContext {
 
 /** What all kinds of calls have in grpc-js. */
 interface CallSurface {
+  readonly metadata: Metadata;
   getPath(): string;
   getDeadline(): Date | number;
   on(event: 'cancelled', listener: () => void): unknown;
@@ -44,11 +62,13 @@ interface CallSurface {
 type AnswerStream<Q, A> = ServerWritableStream<Q, A> | ServerDuplexStream<Q, A>;
 
 export class Calls {
+  readonly #entrance: Entrance;
   readonly #log: ServerLogger | undefined;
   readonly #inFlight = new Set<Call>();
   readonly #draining = new AbortController();
 
-  constructor(log: ServerLogger | undefined) {
+  constructor(entrance: Entrance, log: ServerLogger | undefined) {
+    this.#entrance = entrance;
     this.#log = log;
     // One listener for every open stream is no leak.
     setMaxListeners(0, this.#draining.signal);
@@ -72,12 +92,23 @@ export class Calls {
     for (const call of this.#inFlight) call.abandon(error);
   }
 
+  /** Ends the calls of those who may not stay. @param recheck throws why not */
+  recheck(recheck: (visit: Visit) => void): void {
+    for (const call of this.#inFlight) {
+      try {
+        recheck(call.visit);
+      } catch (error) {
+        call.abandon(asHarmonidError(error));
+      }
+    }
+  }
+
   unary<Q, A>(answer: (request: Q, context: CallContext) => Promise<A>): handleUnaryCall<Q, A> {
     return (grpcCall, callback) => {
       const call = this.#begin(grpcCall, callback);
       void call.run(async () => {
         const answered = await answer(grpcCall.request, call);
-        call.finish(() => callback(null, answered));
+        call.finish(() => callback(null, answered, call.trailer));
       });
     };
   }
@@ -94,12 +125,16 @@ export class Calls {
   ): handleBidiStreamingCall<Q, A> {
     return (grpcCall) => {
       const call = this.#begin(grpcCall, (refused) => refuseStream(grpcCall, refused));
-      void call.run(() => send(answers(receive(grpcCall, call.signal), call), grpcCall, call));
+      const requests = counted(receive(grpcCall, call.signal), () => this.#entrance.guard.countItem(call.visit));
+      void call.run(() => send(answers(requests, call), grpcCall, call));
     };
   }
 
   #begin(grpcCall: CallSurface, refuse: (refused: StatusObject) => void): Call {
+    const visit = this.#entrance.guard.visitOf(grpcCall.metadata);
     const call = new Call({
+      visit,
+      database: this.#entrance.databaseFor(visit),
       method: grpcCall.getPath(),
       draining: this.draining,
       log: this.#log,
@@ -114,6 +149,8 @@ export class Calls {
 }
 
 interface CallParts {
+  readonly visit: Visit;
+  readonly database: Database;
   readonly method: string;
   readonly draining: AbortSignal;
   readonly log: ServerLogger | undefined;
@@ -138,6 +175,24 @@ class Call implements CallContext {
     return this.#controller.signal;
   }
 
+  get visit(): Visit {
+    return this.#parts.visit;
+  }
+
+  get database(): Database {
+    return this.#parts.database;
+  }
+
+  /** What goes with every answer: how the client finds the call again in the logs. */
+  get trailer(): Metadata {
+    const trailer = new Metadata();
+    trailer.set(requestIdKey, this.#parts.visit.requestId);
+    return trailer;
+  }
+
+  readonly require = (permission: Permission, what: string): void =>
+    requirePermission(this.#parts.visit.caller.grant, permission, what);
+
   get draining(): AbortSignal {
     return this.#parts.draining;
   }
@@ -145,7 +200,11 @@ class Call implements CallContext {
   readonly report = (error: unknown): HarmonidError => {
     const known = asHarmonidError(error);
     if (known.code === 'INTERNAL') {
-      this.#parts.log?.error({ err: known.cause ?? known, method: this.#parts.method }, 'call failed unexpectedly');
+      const { method, visit } = this.#parts;
+      this.#parts.log?.error(
+        { err: known.cause ?? known, method, actor: visit.caller.actor, requestId: visit.requestId },
+        'call failed unexpectedly',
+      );
     }
     return known;
   };
@@ -187,7 +246,9 @@ class Call implements CallContext {
   }
 
   #refuse(error: HarmonidError): void {
-    this.finish(() => this.#parts.refuse(statusOf(error)));
+    const refused = statusOf(error);
+    refused.metadata.merge(this.trailer);
+    this.finish(() => this.#parts.refuse(refused));
   }
 }
 
@@ -203,7 +264,17 @@ async function send<Q, A>(answers: AsyncIterable<A>, grpcCall: AnswerStream<Q, A
       throw abortError(call.signal);
     }
   }
-  call.finish(() => grpcCall.end());
+  call.finish(() => grpcCall.end(call.trailer));
+}
+
+/** Requests, each counted when it is taken; the first one was counted with the call. */
+async function* counted<Q>(requests: AsyncIterable<Q>, count: () => void): AsyncIterable<Q> {
+  let isFirst = true;
+  for await (const request of requests) {
+    if (!isFirst) count();
+    isFirst = false;
+    yield request;
+  }
 }
 
 /**

@@ -1,5 +1,4 @@
 /** harmonid.v1.IdentityService: one short handler a call over any Database. */
-import type { Database } from '../api.js';
 import { HarmonidError, throwIfAborted } from '../errors.js';
 import { wireErrorOf } from '../wire/error-status.js';
 import {
@@ -24,45 +23,48 @@ import {
 import { NewestFrame } from './newest-frame.js';
 import { parseEmbed, parseEnroll, parseIdentify, parseList, parseUpdateIdentity, parseVerify } from './parse.js';
 
-export function identityService(database: Database, calls: Calls): IdentityServiceServer {
+export function identityService(calls: Calls): IdentityServiceServer {
   return {
-    enroll: calls.unary(async (request, call) => formatEnrollAnswer(await database.enroll(parseEnroll(request, call)))),
-    import: calls.bidirectional((requests, call) => importItems(database, requests, call)),
-    identify: calls.unary((request, call) => identify(database, request, call)),
-    identifyStream: calls.bidirectional((requests, call) => identifyFrames(database, requests, call)),
-    verify: calls.unary(async (request, call) => formatVerification(await database.verify(parseVerify(request, call)))),
-    embed: calls.unary(async (request, call) => formatEmbedAnswer(await database.embed(parseEmbed(request, call)))),
-    getIdentity: calls.unary(async ({ gallery, identity }, { signal }) => ({
+    enroll: calls.unary(async (request, call) =>
+      formatEnrollAnswer(await call.database.enroll(parseEnroll(request, call))),
+    ),
+    import: calls.bidirectional((requests, call) => importItems(requests, call)),
+    identify: calls.unary((request, call) => identify(request, call)),
+    identifyStream: calls.bidirectional((requests, call) => identifyFrames(requests, call)),
+    verify: calls.unary(async (request, call) =>
+      formatVerification(await call.database.verify(parseVerify(request, call))),
+    ),
+    embed: calls.unary(async (request, call) =>
+      formatEmbedAnswer(await call.database.embed(parseEmbed(request, call))),
+    ),
+    getIdentity: calls.unary(async ({ gallery, identity }, { database, signal }) => ({
       identity: formatIdentity(await database.getIdentity({ gallery, identity, signal })),
     })),
     listIdentities: calls.unary(async (request, call) => {
-      const { identities, nextPageToken } = await database.listIdentities(parseList(request, call));
+      const { identities, nextPageToken } = await call.database.listIdentities(parseList(request, call));
       return { identities: identities.map(formatIdentity), nextPageToken };
     }),
     updateIdentity: calls.unary(async (request, call) => ({
-      identity: formatIdentity(await database.updateIdentity(parseUpdateIdentity(request, call))),
+      identity: formatIdentity(await call.database.updateIdentity(parseUpdateIdentity(request, call))),
     })),
-    removeTemplate: calls.unary(async ({ gallery, identity, template }, { signal }) => ({
+    removeTemplate: calls.unary(async ({ gallery, identity, template }, { database, signal }) => ({
       identity: formatIdentity(await database.removeTemplate({ gallery, identity, template, signal })),
     })),
-    eraseIdentity: calls.unary(async ({ gallery, identity, prove }, { signal }) =>
+    eraseIdentity: calls.unary(async ({ gallery, identity, prove }, { database, signal }) =>
       formatErasure(await database.eraseIdentity({ gallery, identity, prove, signal })),
     ),
   };
 }
 
-async function identify(database: Database, request: IdentifyRequest, call: CallContext): Promise<IdentifyResponse> {
+async function identify(request: IdentifyRequest, call: CallContext): Promise<IdentifyResponse> {
   const parsed = parseIdentify(request, call);
-  const answers = 'all' in parsed ? await database.identifyFaces(parsed.all) : [await database.identify(parsed.one)];
+  const answers =
+    'all' in parsed ? await call.database.identifyFaces(parsed.all) : [await call.database.identify(parsed.one)];
   return { identifications: answers.map(formatIdentification) };
 }
 
-async function* importItems(
-  database: Database,
-  requests: AsyncIterable<ImportRequest>,
-  call: CallContext,
-): AsyncIterable<ImportResponse> {
-  for await (const { index, identity, answer, error } of database.importAll(itemsOf(requests, call), call)) {
+async function* importItems(requests: AsyncIterable<ImportRequest>, call: CallContext): AsyncIterable<ImportResponse> {
+  for await (const { index, identity, answer, error } of call.database.importAll(itemsOf(requests, call), call)) {
     yield answer
       ? { index, identity, result: { $case: 'answer', value: formatEnrollAnswer(answer) } }
       : { index, identity, result: { $case: 'error', value: wireErrorOf(call.report(error)) } };
@@ -78,7 +80,6 @@ async function* itemsOf(
 }
 
 async function* identifyFrames(
-  database: Database,
   requests: AsyncIterable<IdentifyStreamRequest>,
   call: CallContext,
 ): AsyncIterable<IdentifyStreamResponse> {
@@ -93,7 +94,7 @@ async function* identifyFrames(
       const request = await newest.take();
       if (!request) return;
       const { sequence, capturedAt } = request;
-      const outcome = await frameOutcome(database, request, call);
+      const outcome = await frameOutcome(request, call);
       yield { sequence, capturedAt, dropped: newest.dropped, outcome };
     }
   } finally {
@@ -103,13 +104,12 @@ async function* identifyFrames(
 }
 
 async function frameOutcome(
-  database: Database,
   { frame }: IdentifyStreamRequest,
   call: CallContext,
 ): Promise<NonNullable<IdentifyStreamResponse['outcome']>> {
   try {
     if (frame === undefined) throw new HarmonidError('INVALID_ARGUMENT', 'frame is missing');
-    return { $case: 'answer', value: await identify(database, frame, call) };
+    return { $case: 'answer', value: await identify(frame, call) };
   } catch (error) {
     throwIfAborted(call.signal);
     return { $case: 'error', value: wireErrorOf(call.report(error)) };

@@ -1,5 +1,4 @@
 /** The rollout calls of harmonid.v1.AdminService: one short handler a call over any Database's `rollouts`. */
-import type { Database } from '../api.js';
 import type { Rollout, RolloutProgress } from '../migrate/rollout.js';
 import { wireErrorOf } from '../wire/error-status.js';
 import type { AdminServiceServer } from '../wire/harmonid/v1/admin.js';
@@ -42,59 +41,58 @@ type RolloutCalls = Pick<
   | 'completeRollout'
 >;
 
-export function rolloutCalls(database: Database, calls: Calls): RolloutCalls {
+export function rolloutCalls(calls: Calls): RolloutCalls {
   return {
     startRollout: calls.unary(async (request, call) => ({
-      rollout: formatRollout(await database.rollouts.start(parseStart(request, call))),
+      rollout: formatRollout(await call.database.rollouts.start(parseStart(request, call))),
     })),
     addRolloutPairs: calls.bidirectional((requests, call) =>
       answerItems<AddRolloutPairsOptions, WirePairSample, AddRolloutPairsResponse>(requests, (options, items) =>
-        addPairs(database, options, items, call),
+        addPairs(options, items, call),
       ),
     ),
     setRolloutProbes: calls.unary(async (request, call) => ({
-      rollout: formatRollout(await database.rollouts.probes(parseProbes(request, call))),
+      rollout: formatRollout(await call.database.rollouts.probes(parseProbes(request, call))),
     })),
-    fitRollout: calls.serverStream((request, call) => sendSteps(database.rollouts.fit(parseFit(request, call)))),
-    getRolloutReport: calls.unary(async ({ gallery }, { signal }) => ({
+    fitRollout: calls.serverStream((request, call) => sendSteps(call.database.rollouts.fit(parseFit(request, call)))),
+    getRolloutReport: calls.unary(async ({ gallery }, { database, signal }) => ({
       report: formatReport(await database.rollouts.report({ gallery, signal })),
     })),
     shadowRollout: calls.serverStream((request, call) =>
-      sendSteps(database.rollouts.shadow(parseShadow(request, call))),
+      sendSteps(call.database.rollouts.shadow(parseShadow(request, call))),
     ),
     canaryRollout: calls.unary(async (request, call) => ({
-      rollout: formatRollout(await database.rollouts.canary(parseCanary(request, call))),
+      rollout: formatRollout(await call.database.rollouts.canary(parseCanary(request, call))),
     })),
-    activateRollout: calls.unary(async ({ gallery, fuse, reEnrol }, { signal }) => ({
+    activateRollout: calls.unary(async ({ gallery, fuse, reEnrol }, { database, signal }) => ({
       rollout: formatRollout(await database.rollouts.activate({ gallery, fuse, reEnrol, signal })),
     })),
     backfillRollout: calls.bidirectional((requests, call) =>
       answerItems<BackfillRolloutOptions, WireBackfillSample, BackfillRolloutResponse>(requests, (options, items) =>
-        backfill(database, options, items, call),
+        backfill(options, items, call),
       ),
     ),
-    listBackfillCandidates: calls.unary(async ({ gallery, limit }, { signal }) => ({
+    listBackfillCandidates: calls.unary(async ({ gallery, limit }, { database, signal }) => ({
       candidates: [...(await database.rollouts.backfillOrder({ gallery, limit, signal }))],
     })),
-    getRollout: calls.unary(async ({ gallery }, { signal }) => ({
+    getRollout: calls.unary(async ({ gallery }, { database, signal }) => ({
       rollout: formatRollout(await database.rollouts.get({ gallery, signal })),
     })),
-    rollbackRollout: calls.unary(async ({ gallery }, { signal }) => ({
+    rollbackRollout: calls.unary(async ({ gallery }, { database, signal }) => ({
       rollout: formatRollout(await database.rollouts.rollback({ gallery, signal })),
     })),
-    completeRollout: calls.unary(async ({ gallery, now }, { signal }) => ({
+    completeRollout: calls.unary(async ({ gallery, now }, { database, signal }) => ({
       rollout: formatRollout(await database.rollouts.complete({ gallery, now, signal })),
     })),
   };
 }
 
 async function* addPairs(
-  database: Database,
   options: AddRolloutPairsOptions | undefined,
   items: AsyncIterable<WirePairSample | undefined>,
   call: CallContext,
 ): AsyncIterable<AddRolloutPairsResponse> {
-  const { signal } = call;
+  const { database, signal } = call;
   const samples = parsed(items, parsePairSample);
   for await (const result of database.rollouts.addPairs({ gallery: options?.gallery, signal }, samples)) {
     const { index, added } = result;
@@ -105,12 +103,11 @@ async function* addPairs(
 }
 
 async function* backfill(
-  database: Database,
   options: BackfillRolloutOptions | undefined,
   items: AsyncIterable<WireBackfillSample | undefined>,
   call: CallContext,
 ): AsyncIterable<BackfillRolloutResponse> {
-  const { signal } = call;
+  const { database, signal } = call;
   const samples = parsed(items, parseBackfillSample);
   for await (const result of database.rollouts.backfill({ gallery: options?.gallery, signal }, samples)) {
     const { index, identity, replaced } = result;

@@ -2,9 +2,11 @@
  * The gRPC server: a thin skin over any Database.
  *
  * Promises: it listens when `startServer` returns; it answers every call once; `close` loses no answer of a call that finishes within
- * the time it is given. It does not close the database and knows nothing of the process.
+ * the time it is given. It does not close the database and knows nothing of the process. Beyond this machine it listens encrypted and to known callers only,
+ * unless it is told otherwise in so many words.
  */
-import { Server as GrpcServer, ServerCredentials } from '@grpc/grpc-js';
+import { Server as GrpcServer, type ServerCredentials } from '@grpc/grpc-js';
+import { scoped } from '../access/scoped-database.js';
 import type { Database } from '../api.js';
 import { HarmonidError } from '../errors.js';
 import { AdminServiceService } from '../wire/harmonid/v1/admin.js';
@@ -13,9 +15,10 @@ import { formatAddress, listenError, parseAddress, whyNotListening, type Address
 import { adminService } from './admin-service.js';
 import { Calls, type ServerLogger } from './calls.js';
 import { identityService } from './identity-service.js';
+import { openSecurity, type SecurityOptions } from './security.js';
 import { addStandardServices } from './standard-services.js';
 
-export interface ServerOptions {
+export interface ServerOptions extends SecurityOptions {
   readonly database: Database;
   /** `host:port`; port 0 takes a free one. Default `127.0.0.1:0`: whoever opens a server to the network says so. */
   readonly address?: string | undefined;
@@ -25,8 +28,6 @@ export interface ServerOptions {
   readonly messageBytesMax?: number | undefined;
   /** Calls at the same time on one connection. Larger lets one client queue more. Default 1000. */
   readonly callsPerConnectionMax?: number | undefined;
-  /** Default: no encryption. */
-  readonly credentials?: ServerCredentials | undefined;
 }
 
 export interface CloseOptions {
@@ -50,11 +51,19 @@ export const messageBytesMaxDefault = 32 * 1024 * 1024;
 /** How long refused calls have to get their answer out before connections are cut, milliseconds. */
 const farewellMs = 1_000;
 
-/** @throws ADDRESS_IN_USE, INVALID_ARGUMENT */
+/** @throws ADDRESS_IN_USE, INVALID_ARGUMENT, ACCESS_INVALID */
 export async function startServer(options: ServerOptions): Promise<Server> {
+  const { database, logger } = options;
   const address = parseAddress(options.address ?? '127.0.0.1:0');
   const messageBytesMax = options.messageBytesMax ?? messageBytesMaxDefault;
-  const calls = new Calls(options.logger);
+  const security = await openSecurity(options, address, {
+    logger,
+    onListChange: () => calls.recheck((visit) => security.guard.recheck(visit)),
+  });
+  const calls = new Calls(
+    { guard: security.guard, databaseFor: ({ caller }) => scoped(database, caller.grant) },
+    logger,
+  );
   const grpc = new GrpcServer({
     'grpc.max_receive_message_length': messageBytesMax,
     'grpc.max_send_message_length': messageBytesMax,
@@ -63,19 +72,27 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     'grpc.keepalive_time_ms': 40_000,
     'grpc.keepalive_timeout_ms': 20_000,
     'grpc.enable_channelz': 0,
+    interceptors: [security.guard.interceptor],
   });
-  grpc.addService(IdentityServiceService, identityService(options.database, calls));
-  grpc.addService(AdminServiceService, adminService(options.database, calls, messageBytesMax));
+  grpc.addService(IdentityServiceService, identityService(calls));
+  grpc.addService(AdminServiceService, adminService(calls, messageBytesMax));
   addStandardServices(grpc, calls.draining);
 
-  const port = await bind(grpc, address, options.credentials ?? ServerCredentials.createInsecure());
+  const port = await bind(grpc, address, security.credentials).catch((error: unknown) => {
+    security.close();
+    throw error;
+  });
   const bound = formatAddress({ host: address.host, port });
-  options.logger?.info({ address: bound }, 'listening');
+  logger?.info(
+    { address: bound, encrypted: options.tls !== undefined, keys: options.accessFile !== undefined },
+    'listening',
+  );
   let closing: Promise<void> | undefined;
   return {
     address: bound,
     port,
-    close: ({ drainMs } = {}) => (closing ??= shutDown(grpc, calls, drainMs ?? 10_000, options.logger)),
+    close: ({ drainMs } = {}) =>
+      (closing ??= shutDown(grpc, calls, drainMs ?? 10_000, logger).finally(() => security.close())),
   };
 }
 

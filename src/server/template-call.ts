@@ -3,7 +3,7 @@
  *
  * What an item lacks is refused as that item's result; options in a wrong place, or wrong ones, end the call.
  */
-import type { Database, ExportedTemplate } from '../api.js';
+import type { ExportedTemplate } from '../api.js';
 import { asHarmonidError, type HarmonidError } from '../errors.js';
 import { wireErrorOf } from '../wire/error-status.js';
 import type {
@@ -18,22 +18,21 @@ import { answerItems } from './options-first.js';
 import { invalidArgument, parseImportOptions } from './parse.js';
 
 export function receiveTemplates(
-  database: Database,
   requests: AsyncIterable<ImportTemplatesRequest>,
   call: CallContext,
 ): AsyncIterable<ImportTemplatesResponse> {
   return answerItems<ImportTemplatesOptions, WireItem, ImportTemplatesResponse>(requests, (options, items) =>
-    importItems(database, options, new WireItems(items), call),
+    importItems(options, new WireItems(items), call),
   );
 }
 
 async function* importItems(
-  database: Database,
   options: ImportTemplatesOptions | undefined,
   items: WireItems,
   call: CallContext,
 ): AsyncIterable<ImportTemplatesResponse> {
-  for await (const result of database.importTemplates(items.parsed(), parseImportOptions(options, call))) {
+  if (options?.createGallery) call.require('admin', 'making galleries in an import');
+  for await (const result of call.database.importTemplates(items.parsed(), parseImportOptions(options, call))) {
     const { index, identity, answer } = result;
     const error = items.takeRefusal(index) ?? result.error;
     yield answer

@@ -4,11 +4,12 @@
  * A refused call carries the code twice in its trailing metadata: as text in `harmonid-code`, for languages in which decoding
  * details is awkward, and as google.rpc.ErrorInfo inside `grpc-status-details-bin`. The client rebuilds the same code, message
  * and details from it. INTERNAL crosses the wire without message or details of its own. Trailers stay under the 8 KiB that
- * common peers accept: long messages are cut, details that do not fit are left out.
+ * common peers accept: long messages are cut, details that do not fit are left out. A refusal that says when to try again (`retryAfterMs`) also carries
+ * google.rpc.RetryInfo and gRPC's own push-back.
  */
 import { Metadata, status, type StatusObject } from '@grpc/grpc-js';
 import { errorCodes, HarmonidError, type ErrorCode, type ErrorDetails } from '../errors.js';
-import { ErrorInfo } from './google/rpc/error_details.js';
+import { ErrorInfo, RetryInfo } from './google/rpc/error_details.js';
 import { Status } from './google/rpc/status.js';
 import type { Error as WireError } from './harmonid/v1/common.js';
 
@@ -56,6 +57,9 @@ export const grpcStatus = {
   BACKUP_INVALID: status.DATA_LOSS,
   DATA_EXISTS: status.FAILED_PRECONDITION,
   ADDRESS_IN_USE: status.FAILED_PRECONDITION,
+  UNAUTHENTICATED: status.UNAUTHENTICATED,
+  PERMISSION_DENIED: status.PERMISSION_DENIED,
+  ACCESS_INVALID: status.FAILED_PRECONDITION,
   CANCELLED: status.CANCELLED,
   DEADLINE_EXCEEDED: status.DEADLINE_EXCEEDED,
   OVERLOADED: status.RESOURCE_EXHAUSTED,
@@ -68,6 +72,9 @@ const codeKey = 'harmonid-code';
 const detailsKey = 'grpc-status-details-bin';
 const domain = 'harmonid';
 const errorInfoUrl = 'type.googleapis.com/google.rpc.ErrorInfo';
+const retryInfoUrl = 'type.googleapis.com/google.rpc.RetryInfo';
+/** Retry policies of gRPC clients heed this trailer. */
+const pushbackKey = 'grpc-retry-pushback-ms';
 
 // Percent-encoding may triple the message, base64 adds a third to the details, and the message travels in both.
 const messageBytesMax = 1024;
@@ -84,6 +91,12 @@ export function statusOf(error: HarmonidError): StatusObject {
     message,
     details: [{ typeUrl: errorInfoUrl, value: ErrorInfo.encode(info).finish() }],
   };
+  const { retryAfterMs } = error.details;
+  if (typeof retryAfterMs === 'number') {
+    const retryDelay = { seconds: Math.floor(retryAfterMs / 1000), nanos: Math.round(retryAfterMs % 1000) * 1e6 };
+    rich.details.push({ typeUrl: retryInfoUrl, value: RetryInfo.encode({ retryDelay }).finish() });
+    metadata.set(pushbackKey, String(Math.ceil(retryAfterMs)));
+  }
   metadata.set(detailsKey, Buffer.from(Status.encode(rich).finish()));
   return { code: grpcStatus[error.code], details: message, metadata };
 }
@@ -129,6 +142,8 @@ const transportCodes: Readonly<Partial<Record<status, ErrorCode>>> = {
   [status.UNAVAILABLE]: 'UNAVAILABLE',
   // A message larger than the other side takes.
   [status.RESOURCE_EXHAUSTED]: 'LIMIT_EXCEEDED',
+  [status.UNAUTHENTICATED]: 'UNAUTHENTICATED',
+  [status.PERMISSION_DENIED]: 'PERMISSION_DENIED',
   [status.INVALID_ARGUMENT]: 'INVALID_ARGUMENT',
   [status.OUT_OF_RANGE]: 'INVALID_ARGUMENT',
 };

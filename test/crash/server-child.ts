@@ -38,7 +38,12 @@ async function open(path: string): Promise<Running> {
   const { startServer } = await code;
   const server = await startServer({
     database,
-    logger: { info: () => undefined, error: (facts, message) => tell({ trouble: `${message} ${inspect(facts)}` }) },
+    logger: {
+      debug: () => undefined,
+      info: () => undefined,
+      warn: () => undefined,
+      error: (facts, message) => tell({ trouble: `${message} ${inspect(facts)}` }),
+    },
   });
   tell({ listening: server.address });
   return { database, server };

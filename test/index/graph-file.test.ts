@@ -9,7 +9,7 @@ import { link, open, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'mocha';
 import { graphsFolder, placeGraphFile, removeStrayGraphFiles } from '../../src/index/checkpoint.js';
-import { shredFile } from '../../src/index/durable-files.js';
+import { shredFile } from '../../src/files/durable-files.js';
 import { cleanGraphFile } from '../../src/index/graph-file.js';
 import { openHnswGraph, type HnswGraph } from '../../src/index/hnsw-graph.js';
 import { openIdentityIndex } from '../../src/index/identity-index.js';

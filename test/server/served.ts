@@ -29,7 +29,12 @@ export async function withServer(options: ServedOptions, work: (served: Served) 
     const server = await startServer({
       ...serverOptions,
       database: around ? around(database) : database,
-      logger: { info: () => {}, error: (facts, message) => logged.push({ facts, message }) },
+      logger: {
+        debug: () => {},
+        info: () => {},
+        warn: () => {},
+        error: (facts, message) => logged.push({ facts, message }),
+      },
     });
     const remote = connectDatabase({ address: server.address });
     try {

@@ -1,8 +1,10 @@
 /** `harmonid serve`: the database behind gRPC. */
+import { access } from 'node:fs/promises';
 import { Command, Option } from 'commander';
 import type { Database } from '../../api.js';
+import type { TlsOptions } from '../../server/certificates.js';
 import { openEmbedded } from '../connection.js';
-import { exitCodes, type ExitCode } from '../failure.js';
+import { exitCodes, usageError, type ExitCode } from '../failure.js';
 import { logLevels, openLog, type LogOptions } from '../log.js';
 import {
   dataDefault,
@@ -15,6 +17,7 @@ import {
   type OutputOptions,
 } from '../options.js';
 import type { Run } from '../run.js';
+import { accessFileOf } from './keys.js';
 import { keepPausesShort } from '../short-pauses.js';
 import type { Terminal } from '../terminal.js';
 
@@ -22,6 +25,13 @@ interface ServeOptions extends OutputOptions, EmbedderOptions, KeyOptions {
   readonly data: string;
   readonly listen: string;
   readonly drain: number;
+  readonly access?: string;
+  readonly tlsCertificate?: string;
+  readonly tlsKey?: string;
+  readonly tlsClientCa?: string;
+  readonly requireClientCertificate?: boolean;
+  readonly insecurePlaintext?: boolean;
+  readonly insecureAnonymous?: boolean;
   readonly vectorsOnly?: boolean;
   readonly logLevel: LogOptions['level'];
   readonly log?: 'json' | 'plain';
@@ -37,6 +47,13 @@ export function serveCommand(run: Run): Command {
     .option('-l, --listen <host:port>', 'where to listen; port 0 takes a free one', '127.0.0.1:50051')
     .option('--drain <seconds>', 'how long calls in work may take when stopping', wholeNumber, 10)
     .option('--vectors-only', 'load no model: only vectors are taken')
+    .option('--access <file>', 'who may come in (default: DATA/access.json when it is there; see `harmonid keys`)')
+    .option('--tls-certificate <file>', 'the server’s certificate, PEM; followed while the server runs')
+    .option('--tls-key <file>', 'its key, PEM')
+    .option('--tls-client-ca <file>', 'who signs the certificates of clients, PEM')
+    .option('--require-client-certificate', 'turn away clients without a certificate, also those with a key')
+    .option('--insecure-plaintext', 'listen unencrypted where others can listen in')
+    .option('--insecure-anonymous', 'let everybody who reaches the address do everything')
     .addOption(
       new Option('--log <format>', 'json lines or plain text (default: plain at a terminal)').choices([
         'json',
@@ -48,10 +65,10 @@ export function serveCommand(run: Run): Command {
     command,
     [
       'harmonid serve',
-      'harmonid serve --data /var/lib/harmonid --listen 0.0.0.0:50051',
+      'harmonid serve --data /var/lib/harmonid --listen 0.0.0.0:50051 --tls-certificate tls.crt --tls-key tls.key',
       'harmonid serve --provider webgpu --listen 127.0.0.1:0',
     ],
-    'The log goes to stdout. Its line "opened" has the model, the execution provider and why it was chosen, "listening" the address.\nThe connection is not encrypted: listen on a private address.',
+    'The log goes to stdout. Its line "opened" has the model, the execution provider and why it was chosen, "listening" the address.\nBeyond loopback addresses a certificate and a list of keys are wanted.',
   );
   keyOptions(command);
   embedderOptions(command);
@@ -66,7 +83,15 @@ async function serve(terminal: Terminal, options: ServeOptions): Promise<ExitCod
   try {
     log.info(await announcement(database, options.data), 'opened');
     // The server itself logs where it listens, and that it drains.
-    const server = await startServer({ database, address: options.listen, logger: log });
+    const server = await startServer({
+      database,
+      address: options.listen,
+      logger: log,
+      tls: tlsOf(options),
+      accessFile: options.access ?? (await listInData(options.data)),
+      allowPlaintext: options.insecurePlaintext,
+      allowAnonymous: options.insecureAnonymous,
+    });
     await untilAborted(terminal.interrupt);
     await server.close({ drainMs: options.drain * 1000 });
   } finally {
@@ -74,6 +99,26 @@ async function serve(terminal: Terminal, options: ServeOptions): Promise<ExitCod
   }
   log.info('stopped');
   return exitCodes.done;
+}
+
+/** A list that lies in the data directory is taken: whoever made it means it. */
+async function listInData(data: string): Promise<string | undefined> {
+  const file = accessFileOf({ data });
+  return access(file).then(
+    () => file,
+    () => undefined,
+  );
+}
+
+function tlsOf(options: ServeOptions): TlsOptions | undefined {
+  const { tlsCertificate, tlsKey, tlsClientCa, requireClientCertificate } = options;
+  if (tlsCertificate === undefined && tlsKey === undefined) {
+    if (tlsClientCa !== undefined) throw usageError('--tls-client-ca wants --tls-certificate and --tls-key');
+    return undefined;
+  }
+  if (tlsCertificate === undefined || tlsKey === undefined)
+    throw usageError('--tls-certificate and --tls-key go together');
+  return { certificateFile: tlsCertificate, keyFile: tlsKey, clientCaFile: tlsClientCa, requireClientCertificate };
 }
 
 /** What an operator wants to know of a server that comes up. */

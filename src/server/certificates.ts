@@ -66,12 +66,13 @@ export async function followCertificates(
   const provider: Provider = {
     addIdentityCertificateListener: (listener) => {
       identityListeners.add(listener);
-      tellIdentity(listener);
+      // grpc-js hears what it is told only when it has returned from adding.
+      queueMicrotask(() => tellIdentity(listener));
     },
     removeIdentityCertificateListener: (listener) => void identityListeners.delete(listener),
     addCaCertificateListener: (listener) => {
       caListeners.add(listener);
-      tellCa(listener);
+      queueMicrotask(() => tellCa(listener));
     },
     removeCaCertificateListener: (listener) => void caListeners.delete(listener),
   };

@@ -212,6 +212,9 @@ export interface Timings extends EmbedTimings {
   readonly totalMs: number;
 }
 
+/** What a database spends its time on. */
+export type Stage = 'decode' | 'detect' | 'align' | 'embed' | 'search' | 'write';
+
 export interface Identification {
   readonly gallery: string;
   readonly space: string;

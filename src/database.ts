@@ -38,6 +38,7 @@ import {
   type RemoveTemplateRequest,
   type Rollouts,
   type Sample,
+  type Stage,
   type Stats,
   type TemplateImportResult,
   type UpdateGalleryRequest,
@@ -45,7 +46,7 @@ import {
   type Verification,
   type VerifyRequest,
 } from './api.js';
-import type { Embedder } from './embedder/embedder.js';
+import type { Embedder, EmbedTimings } from './embedder/embedder.js';
 import { EmbedderSet } from './embedder/embedder-set.js';
 import { qualityReasons } from './embedder/face.js';
 import type { OnnxEmbedderOptions } from './embedder/onnx-embedder.js';
@@ -111,7 +112,11 @@ export interface DatabaseOptions extends IdentityIndexOptions {
   readonly embedder?: Embedder | Partial<OnnxEmbedderOptions> | false | undefined;
   /** Enrolments that an import works on at the same time, 1 to 256. Larger fills batches better and holds more images. Default 16. */
   readonly importConcurrency?: number | undefined;
+  /** Told how long each stage of an image, a search or a write took, waiting for it included, milliseconds. Must not throw. */
+  readonly onStage?: StageListener | undefined;
 }
+
+export type StageListener = (stage: Stage, ms: number) => void;
 
 /**
  * Opens (and makes, when absent) the database in a directory.
@@ -130,7 +135,7 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     const rollouts = openRollouts({ index, embedders, clock, onWarning });
     opened.unshift(rollouts);
     if (!readOnly) await rollouts.begin();
-    return new EmbeddedDatabase(index, embedders, rollouts, options.importConcurrency ?? 16);
+    return new EmbeddedDatabase({ index, embedders, rollouts }, options);
   } catch (error) {
     for (const part of opened) await part.close();
     throw error;
@@ -170,21 +175,29 @@ function imageOf({ image, alignedCrop }: Sample): FaceImage | null {
   return image || crop ? { image, crop } : null;
 }
 
+interface OpenParts {
+  readonly index: IdentityIndex;
+  readonly embedders: EmbedderSet;
+  readonly rollouts: OpenRollouts;
+}
+
 class EmbeddedDatabase implements Database {
   readonly #index: IdentityIndex;
   readonly rollouts: Rollouts;
   readonly #embedders: EmbedderSet;
   readonly #opened: OpenRollouts;
   readonly #importConcurrency: number;
+  readonly #onStage: StageListener | undefined;
   readonly #startedAt = new Date();
   #closing: Promise<void> | undefined;
 
-  constructor(index: IdentityIndex, embedders: EmbedderSet, rollouts: OpenRollouts, importConcurrency: number) {
+  constructor({ index, embedders, rollouts }: OpenParts, { importConcurrency, onStage }: DatabaseOptions) {
     this.#index = index;
     this.#embedders = embedders;
     this.#opened = rollouts;
     this.rollouts = rolloutsOf(rollouts.steps, (options) => this.#check(options));
-    this.#importConcurrency = importConcurrency;
+    this.#importConcurrency = importConcurrency ?? 16;
+    this.#onStage = onStage;
   }
 
   /** The one that the database was opened with. */
@@ -241,6 +254,7 @@ class EmbeddedDatabase implements Database {
             faces: parsed.faces,
             signal: request.signal,
           });
+          this.#embedded(probe.timings);
           refuseByQuality(probe, refuse);
           // A lane may have been opened while the image was embedded.
           const beside = await this.#opened.door.beside(this.#index.getGallery(name), seen(probe, imageOf(sample)));
@@ -260,6 +274,7 @@ class EmbeddedDatabase implements Database {
       };
     });
     throwIfAborted(request.signal);
+    const writtenMs = performance.now();
     const enrolment = await this.#index.enroll({
       gallery: name,
       identity: parsed.identity,
@@ -272,6 +287,7 @@ class EmbeddedDatabase implements Database {
       idempotency: parsed.idempotency,
       signal: request.signal,
     });
+    this.#onStage?.('write', performance.now() - writtenMs);
     return { gallery: name, identity: parsed.identity, faces: probes.flatMap(({ face }) => face ?? []), ...enrolment };
   }
 
@@ -310,6 +326,7 @@ class EmbeddedDatabase implements Database {
       const space = this.#spaceFor(gallery, search);
       const { sample: own, threshold } = await this.#bridged(gallery, sample, search.threshold);
       const probe = await makeProbe(this.#embedders, gallery, own, { faces, space, signal: request.signal });
+      this.#embedded(probe.timings);
       const wanted = { ...search, threshold };
       return this.#search(gallery, probe, imageOf(own), wanted, request.signal, startedMs);
     });
@@ -354,6 +371,7 @@ class EmbeddedDatabase implements Database {
       const space = this.#spaceFor(gallery, search);
       const embedder = await embedderFor(this.#embedders, gallery, space);
       const { faces, timings } = await embedder.embedImage(image, { signal: request.signal });
+      this.#embedded(timings);
       return Promise.all(
         faces.map(({ face, vector }) =>
           this.#search(gallery, { space, vector, face, timings }, photo, search, request.signal, startedMs),
@@ -375,12 +393,14 @@ class EmbeddedDatabase implements Database {
       const now = this.#gallery(gallery);
       const { sample: own, threshold } = await this.#bridged(now, sample, wanted);
       const probe = await makeProbe(this.#embedders, now, own, { faces, signal: request.signal });
+      this.#embedded(probe.timings);
       const searchedMs = performance.now();
       const { space, vector } = probe;
       const fused =
         wanted === undefined ? await this.#opened.door.verifyFused(now, seen(probe, imageOf(own)), identity) : null;
       const answer = fused ?? this.#index.verify({ gallery, space, identity, probe: vector, threshold });
       const endedMs = performance.now();
+      this.#onStage?.('search', endedMs - searchedMs);
       return {
         gallery,
         space,
@@ -396,6 +416,7 @@ class EmbeddedDatabase implements Database {
     this.#check(request);
     const embedder = requireEmbedder(this.#embedder);
     const embedded = await embedSample(this.#embedder, parseSample(request), request.signal);
+    this.#embedded(embedded.timings);
     return {
       width: embedded.width,
       height: embedded.height,
@@ -520,6 +541,14 @@ class EmbeddedDatabase implements Database {
     throwIfAborted(options.signal);
   }
 
+  /** Stages that a sample did not go through took no time. */
+  #embedded({ decodeMs, detectMs, alignMs, embedMs }: EmbedTimings): void {
+    const took = { decode: decodeMs, detect: detectMs, align: alignMs, embed: embedMs };
+    for (const stage of ['decode', 'detect', 'align', 'embed'] as const) {
+      if (took[stage] > 0) this.#onStage?.(stage, took[stage]);
+    }
+  }
+
   #gallery(name: string | undefined): GalleryRecord {
     return this.#index.getGallery(galleryName(name));
   }
@@ -573,6 +602,7 @@ class EmbeddedDatabase implements Database {
     const fused = search.threshold === undefined ? await door.searchFused(gallery, sample, wanted) : null;
     const answer = fused ?? (await this.#index.search({ ...wanted, space: probe.space, probe: probe.vector }));
     const endedMs = performance.now();
+    this.#onStage?.('search', endedMs - searchedMs);
     door.compare(gallery, sample, answer.decision === 'match' ? (answer.candidates[0]?.identity ?? null) : null);
     return {
       gallery: gallery.gallery,

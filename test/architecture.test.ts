@@ -83,6 +83,7 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   'cli-progress': ['cli/'],
   'cli-table3': ['cli/', 'evaluate/'],
   pino: ['cli/'],
+  'prom-client': ['server/metrics.ts'],
   vega: ['evaluate/plots.ts'],
 };
 

@@ -17,8 +17,8 @@ import {
   type StatusObject,
 } from '@grpc/grpc-js';
 import { requirePermission, type Permission } from '../access/grant.js';
-import type { Database } from '../api.js';
-import { abortError, asHarmonidError, HarmonidError, throwIfAborted } from '../errors.js';
+import type { Database, Decision } from '../api.js';
+import { abortError, asHarmonidError, HarmonidError, throwIfAborted, type ErrorCode } from '../errors.js';
 import { statusOf } from '../wire/error-status.js';
 import { requestIdKey, type Guard, type Visit } from './guard.js';
 
@@ -30,11 +30,20 @@ export interface ServerLogger {
   debug(facts: object, message: string): void;
 }
 
+/** Who counts what comes and what becomes of it; `Metrics` does. */
+export interface CallObserver {
+  /** @returns what is told of the answer */
+  called(path: string): (code: ErrorCode | 'OK') => void;
+  tookItem(path: string): void;
+  decided(kind: 'identify' | 'verify', decision: Decision): void;
+}
+
 /** Where calls come in. */
 export interface Entrance {
   readonly guard: Guard;
   /** The database as the caller may see it. */
   readonly databaseFor: (visit: Visit) => Database;
+  readonly observer?: CallObserver | undefined;
 }
 
 /** What a handler is given beside its request. */
@@ -43,6 +52,8 @@ export interface CallContext {
   readonly database: Database;
   /** For what a call needs beyond its method's permission. @throws PERMISSION_DENIED */
   readonly require: (permission: Permission, what: string) => void;
+  /** Counts a decision that was made. */
+  readonly decided: (kind: 'identify' | 'verify', decision: Decision) => void;
   /** Fires when nobody waits for the answer any more. */
   readonly signal: AbortSignal;
   /** Fires when the server begins to drain: streams without an end of their own should end. */
@@ -125,7 +136,12 @@ export class Calls {
   ): handleBidiStreamingCall<Q, A> {
     return (grpcCall) => {
       const call = this.#begin(grpcCall, (refused) => refuseStream(grpcCall, refused));
-      const requests = counted(receive(grpcCall, call.signal), () => this.#entrance.guard.countItem(call.visit));
+      const { guard, observer } = this.#entrance;
+      const requests = counted(receive(grpcCall, call.signal), (isFirst) => {
+        // The first one was counted with the call.
+        if (!isFirst) guard.countItem(call.visit);
+        observer?.tookItem(grpcCall.getPath());
+      });
       void call.run(() => send(answers(requests, call), grpcCall, call));
     };
   }
@@ -135,6 +151,7 @@ export class Calls {
     const call = new Call({
       visit,
       database: this.#entrance.databaseFor(visit),
+      observer: this.#entrance.observer,
       method: grpcCall.getPath(),
       draining: this.draining,
       log: this.#log,
@@ -151,6 +168,7 @@ export class Calls {
 interface CallParts {
   readonly visit: Visit;
   readonly database: Database;
+  readonly observer: CallObserver | undefined;
   readonly method: string;
   readonly draining: AbortSignal;
   readonly log: ServerLogger | undefined;
@@ -162,11 +180,14 @@ interface CallParts {
 /** One call: answered once, by whoever comes first of its handler, its client and its server. */
 class Call implements CallContext {
   readonly #parts: CallParts;
+  readonly #startedMs = performance.now();
+  readonly #answeredWith: ((code: ErrorCode | 'OK') => void) | undefined;
   readonly #controller = new AbortController();
   #answered = false;
 
   constructor(parts: CallParts) {
     this.#parts = parts;
+    this.#answeredWith = parts.observer?.called(parts.method);
     // Nor is one for every item of an import, or face of a photo, in work.
     setMaxListeners(0, this.#controller.signal);
   }
@@ -220,18 +241,32 @@ class Call implements CallContext {
     }
   }
 
+  readonly decided = (kind: 'identify' | 'verify', decision: Decision): void =>
+    this.#parts.observer?.decided(kind, decision);
+
   /** Gives the answer, unless one was given. */
-  finish(answer: () => void): void {
+  finish(answer: () => void, code: ErrorCode | 'OK' = 'OK'): void {
     if (this.#answered) return;
-    this.#answered = true;
+    this.#end(code);
     answer();
+  }
+
+  #end(code: ErrorCode | 'OK'): void {
+    const { method, visit, log } = this.#parts;
+    this.#answered = true;
+    this.#answeredWith?.(code);
+    const ms = Math.round((performance.now() - this.#startedMs) * 10) / 10;
+    log?.debug(
+      { method, code, ms, actor: visit.caller.actor, peer: visit.peer, requestId: visit.requestId },
+      'answered',
+    );
   }
 
   /** Nobody waits any more; grpc-js has told the client what there is to tell. */
   lose(deadline: Date | number): void {
     if (this.#answered) return;
-    this.#answered = true;
     const passed = Date.now() >= Number(deadline);
+    this.#end(passed ? 'DEADLINE_EXCEEDED' : 'CANCELLED');
     this.#controller.abort(
       passed
         ? new HarmonidError('DEADLINE_EXCEEDED', 'the deadline passed before the answer was ready')
@@ -248,7 +283,7 @@ class Call implements CallContext {
   #refuse(error: HarmonidError): void {
     const refused = statusOf(error);
     refused.metadata.merge(this.trailer);
-    this.finish(() => this.#parts.refuse(refused));
+    this.finish(() => this.#parts.refuse(refused), error.code);
   }
 }
 
@@ -267,11 +302,11 @@ async function send<Q, A>(answers: AsyncIterable<A>, grpcCall: AnswerStream<Q, A
   call.finish(() => grpcCall.end(call.trailer));
 }
 
-/** Requests, each counted when it is taken; the first one was counted with the call. */
-async function* counted<Q>(requests: AsyncIterable<Q>, count: () => void): AsyncIterable<Q> {
+/** Requests, each counted when it is taken. */
+async function* counted<Q>(requests: AsyncIterable<Q>, count: (isFirst: boolean) => void): AsyncIterable<Q> {
   let isFirst = true;
   for await (const request of requests) {
-    if (!isFirst) count();
+    count(isFirst);
     isFirst = false;
     yield request;
   }

@@ -31,9 +31,11 @@ export function identityService(calls: Calls): IdentityServiceServer {
     import: calls.bidirectional((requests, call) => importItems(requests, call)),
     identify: calls.unary((request, call) => identify(request, call)),
     identifyStream: calls.bidirectional((requests, call) => identifyFrames(requests, call)),
-    verify: calls.unary(async (request, call) =>
-      formatVerification(await call.database.verify(parseVerify(request, call))),
-    ),
+    verify: calls.unary(async (request, call) => {
+      const answer = await call.database.verify(parseVerify(request, call));
+      call.decided('verify', answer.decision);
+      return formatVerification(answer);
+    }),
     embed: calls.unary(async (request, call) =>
       formatEmbedAnswer(await call.database.embed(parseEmbed(request, call))),
     ),
@@ -60,6 +62,7 @@ async function identify(request: IdentifyRequest, call: CallContext): Promise<Id
   const parsed = parseIdentify(request, call);
   const answers =
     'all' in parsed ? await call.database.identifyFaces(parsed.all) : [await call.database.identify(parsed.one)];
+  for (const { decision } of answers) call.decided('identify', decision);
   return { identifications: answers.map(formatIdentification) };
 }
 

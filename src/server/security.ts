@@ -38,6 +38,7 @@ export interface Security {
 
 export interface SecurityListeners {
   readonly logger: ServerLogger | undefined;
+  readonly onRefusal: (refusal: Refusal) => void;
   /** Some who were let in may have to go. */
   readonly onListChange: (list: AccessList) => void;
 }
@@ -46,7 +47,7 @@ export interface SecurityListeners {
 export async function openSecurity(
   options: SecurityOptions,
   address: Address,
-  { logger, onListChange }: SecurityListeners,
+  { logger, onRefusal, onListChange }: SecurityListeners,
 ): Promise<Security> {
   refuseOpenDoor(address, options);
   const following: { close(): void }[] = [];
@@ -75,7 +76,7 @@ export async function openSecurity(
       ({ credentials } = certificates);
     }
     warnOfOpenDoor(address, options, logger);
-    return { guard: new Guard({ gatekeeper, onRefusal: logRefusals(logger) }), credentials, gatekeeper, close };
+    return { guard: new Guard({ gatekeeper, onRefusal }), credentials, gatekeeper, close };
   } catch (error) {
     close();
     throw error;
@@ -111,9 +112,4 @@ function warnOfOpenDoor(
 
 function openDoor(message: string): HarmonidError {
   return new HarmonidError('INVALID_ARGUMENT', message, { details: { argument: 'address' } });
-}
-
-function logRefusals(logger: ServerLogger | undefined): (refusal: Refusal) => void {
-  return ({ error, ...facts }) =>
-    logger?.warn({ ...facts, code: error.code, reason: error.message }, 'refused at the door');
 }

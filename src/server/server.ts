@@ -15,6 +15,7 @@ import { formatAddress, listenError, parseAddress, whyNotListening, type Address
 import { adminService } from './admin-service.js';
 import { Calls, type ServerLogger } from './calls.js';
 import { identityService } from './identity-service.js';
+import type { Metrics } from './metrics.js';
 import { openSecurity, type SecurityOptions } from './security.js';
 import { addStandardServices } from './standard-services.js';
 
@@ -24,6 +25,8 @@ export interface ServerOptions extends SecurityOptions {
   readonly address?: string | undefined;
   /** pino's will do. Default: no log. */
   readonly logger?: ServerLogger | undefined;
+  /** Counts what the server does. Default: nobody does. */
+  readonly metrics?: Metrics | undefined;
   /** Largest message, both ways, bytes. Larger takes larger photos and batches, and more memory a call. Default 32 MiB. */
   readonly messageBytesMax?: number | undefined;
   /** Calls at the same time on one connection. Larger lets one client queue more. Default 1000. */
@@ -53,15 +56,19 @@ const farewellMs = 1_000;
 
 /** @throws ADDRESS_IN_USE, INVALID_ARGUMENT, ACCESS_INVALID */
 export async function startServer(options: ServerOptions): Promise<Server> {
-  const { database, logger } = options;
+  const { database, logger, metrics } = options;
   const address = parseAddress(options.address ?? '127.0.0.1:0');
   const messageBytesMax = options.messageBytesMax ?? messageBytesMaxDefault;
   const security = await openSecurity(options, address, {
     logger,
+    onRefusal: ({ error, ...facts }) => {
+      metrics?.refusedAtDoor(error.code);
+      logger?.warn({ ...facts, code: error.code, reason: error.message }, 'refused at the door');
+    },
     onListChange: () => calls.recheck((visit) => security.guard.recheck(visit)),
   });
   const calls = new Calls(
-    { guard: security.guard, databaseFor: ({ caller }) => scoped(database, caller.grant) },
+    { guard: security.guard, databaseFor: ({ caller }) => scoped(database, caller.grant), observer: metrics },
     logger,
   );
   const grpc = new GrpcServer({

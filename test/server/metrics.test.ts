@@ -1,0 +1,154 @@
+/**
+ * Method: real calls to a real server, then its figures as Prometheus would read them; what each should be is counted by hand. The text format is read by
+ * the rule of its specification: one sample a line, name, labels, value.
+ */
+import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'mocha';
+import { connectDatabase } from '../../src/client/remote-database.js';
+import { Metrics } from '../../src/server/metrics.js';
+import { openStatusServer } from '../../src/server/status-server.js';
+import { startServer } from '../../src/server/server.js';
+import { axis, makeVectorGallery, withServer } from './served.js';
+
+type Samples = ReadonlyMap<string, number>;
+
+async function samplesOf(metrics: Metrics): Promise<Samples> {
+  const lines = (await metrics.text()).split('\n').filter((line) => line !== '' && !line.startsWith('#'));
+  return new Map(
+    lines.map((line) => {
+      const at = line.lastIndexOf(' ');
+      const value = line.slice(at + 1);
+      return [line.slice(0, at), value === '+Inf' ? Infinity : Number(value)];
+    }),
+  );
+}
+
+describe('metrics', () => {
+  it('count calls by method and outcome, decisions, items and refusals', async () => {
+    const metrics = new Metrics();
+    await withServer({ metrics }, async ({ remote, database }) => {
+      metrics.watch(database);
+      await makeVectorGallery(remote);
+      for (const i of [0, 1, 2]) await remote.enroll({ gallery: 'lobby', identity: `p${i}`, embeddings: [axis(i)] });
+      await remote.identify({ gallery: 'lobby', embedding: axis(0) });
+      await remote.identify({ gallery: 'lobby', embedding: axis(0) });
+      await remote.identify({ gallery: 'lobby', embedding: axis(5) });
+      await remote.verify({ gallery: 'lobby', identity: 'p1', embedding: axis(1) });
+      await assert.rejects(remote.verify({ gallery: 'lobby', identity: 'nobody', embedding: axis(1) }));
+      const items = [3, 4].map((i) => ({ gallery: 'lobby', identity: `p${i}`, embeddings: [axis(i)] }));
+      for await (const _ of remote.importAll(items));
+      const samples = await samplesOf(metrics);
+      const expected: Record<string, number> = {
+        'harmonid_calls_total{method="CreateGallery",code="OK"}': 1,
+        'harmonid_calls_total{method="Enroll",code="OK"}': 3,
+        'harmonid_calls_total{method="Identify",code="OK"}': 3,
+        'harmonid_calls_total{method="Verify",code="OK"}': 1,
+        'harmonid_calls_total{method="Verify",code="IDENTITY_NOT_FOUND"}': 1,
+        'harmonid_calls_total{method="Import",code="OK"}': 1,
+        'harmonid_call_seconds_count{method="Identify"}': 3,
+        'harmonid_calls_in_flight{method="Identify"}': 0,
+        'harmonid_stream_items_total{method="Import"}': 2,
+        'harmonid_decisions_total{kind="identify",decision="match"}': 2,
+        'harmonid_decisions_total{kind="identify",decision="no-match"}': 1,
+        'harmonid_decisions_total{kind="verify",decision="match"}': 1,
+        'harmonid_gallery_identities{gallery="lobby"}': 5,
+        'harmonid_gallery_templates{gallery="lobby"}': 5,
+        'harmonid_refused_at_door_total{code="UNAUTHENTICATED"}': 0,
+      };
+      for (const [name, value] of Object.entries(expected)) assert.equal(samples.get(name), value, name);
+      assert.ok((samples.get('harmonid_store_bytes') ?? 0) > 0);
+      assert.ok((samples.get('process_resident_memory_bytes') ?? 0) > 1e6);
+      assert.ok(samples.has('nodejs_eventloop_lag_p99_seconds'));
+    });
+  });
+
+  it('forget galleries that are gone', async () => {
+    const metrics = new Metrics();
+    await withServer({ metrics }, async ({ database }) => {
+      metrics.watch(database);
+      await makeVectorGallery(database);
+      assert.equal((await samplesOf(metrics)).get('harmonid_gallery_templates{gallery="lobby"}'), 0);
+      await database.deleteGallery({ gallery: 'lobby' });
+      assert.equal((await samplesOf(metrics)).has('harmonid_gallery_templates{gallery="lobby"}'), false);
+    });
+  });
+
+  it('give every figure a help text and a unit that Prometheus knows', async () => {
+    const text = await new Metrics().text();
+    const names = [...text.matchAll(/^# HELP (harmonid_\w+) (.+)$/gm)].map(([, name = '', help = '']) => ({
+      name,
+      help,
+    }));
+    assert.ok(names.length >= 6, text);
+    for (const { name, help } of names) {
+      assert.match(name, /_(total|seconds|in_flight|bytes)$/);
+      assert.ok(help.length > 10, name);
+    }
+  });
+});
+
+describe('the status server', () => {
+  const ask = async (address: string, path: string, method = 'GET') => {
+    const response = await fetch(`http://${address}${path}`, { method });
+    return { code: response.status, body: await response.text(), type: response.headers.get('content-type') ?? '' };
+  };
+
+  it('tells starting, serving and draining, and is alive all the while', async () => {
+    const status = await openStatusServer({
+      address: '127.0.0.1:0',
+      metrics: new Metrics(),
+      busyWith: async () => ['the graph of gallery "lobby" is built: 10 of 20'],
+    });
+    try {
+      for (const [state, code] of [
+        ['starting', 503],
+        ['serving', 200],
+        ['draining', 503],
+      ] as const) {
+        status.state = state;
+        const ready = await ask(status.address, '/readyz');
+        assert.deepEqual([ready.code, (JSON.parse(ready.body) as { state: string }).state], [code, state]);
+        assert.equal((await ask(status.address, '/livez')).code, 200);
+      }
+      status.state = 'serving';
+      assert.match((await ask(status.address, '/readyz')).body, /10 of 20/);
+    } finally {
+      await status.close();
+    }
+  });
+
+  it('gives metrics in the text format, and nothing else', async () => {
+    const metrics = new Metrics();
+    const status = await openStatusServer({ address: '127.0.0.1:0', metrics, busyWith: async () => [] });
+    try {
+      const { code, body, type } = await ask(status.address, '/metrics?x=1');
+      assert.deepEqual([code, type.startsWith('text/plain')], [200, true]);
+      assert.match(body, /^harmonid_stage_seconds_count\{stage="search"\} 0$/m);
+      assert.equal((await ask(status.address, '/')).code, 404);
+      assert.equal((await ask(status.address, '/metrics', 'POST')).code, 405);
+      await assert.rejects(openStatusServer({ address: status.address, metrics, busyWith: async () => [] }), {
+        code: 'ADDRESS_IN_USE',
+      });
+    } finally {
+      await status.close();
+    }
+  });
+
+  it('counts who is refused at the door', () =>
+    withServer({}, async ({ database }) => {
+      const folder = await mkdtemp(join(tmpdir(), 'harmonid-metrics-'));
+      const accessFile = join(folder, 'access.json');
+      await writeFile(accessFile, JSON.stringify({ format: 1, entries: [] }));
+      const metrics = new Metrics();
+      const server = await startServer({ database, metrics, accessFile });
+      const remote = connectDatabase({ address: server.address });
+      await assert.rejects(remote.listGalleries(), { code: 'UNAUTHENTICATED' });
+      assert.equal((await samplesOf(metrics)).get('harmonid_refused_at_door_total{code="UNAUTHENTICATED"}'), 1);
+      await remote.close();
+      await server.close();
+      await rm(folder, { recursive: true });
+    }));
+});

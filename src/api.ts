@@ -5,6 +5,7 @@
  * semantics, same error codes. Distances are squared L2 between unit vectors, in [0, 4]; smaller is more alike
  * (FaceNet, CVPR 2015). Words follow ISO/IEC 2382-37.
  */
+import type { LaneStats } from './admission.js';
 import type { Embedding } from './vector.js';
 import type { EmbedderInfo, EmbedderStats, EmbedTimings } from './embedder/embedder.js';
 import type { Face, QualityReason } from './embedder/face.js';
@@ -22,6 +23,7 @@ import type {
 
 import type { Rollouts } from './migrate/rollout.js';
 
+export type { AdmissionLimits, LaneName, LaneStats } from './admission.js';
 export type { Embedding } from './vector.js';
 export type * from './migrate/rollout.js';
 export { findingKinds } from './index/findings.js';
@@ -57,6 +59,11 @@ export type Sample =
 export interface CallOptions {
   /** Aborts the call: it rejects with CANCELLED or DEADLINE_EXCEEDED, and work that has not begun is not done. */
   readonly signal?: AbortSignal | undefined;
+  /**
+   * When the answer is of no use any more, milliseconds since 1970. What would not be done by then is refused at once with OVERLOADED where work
+   * waits for its turn (images, searches, enrolments). Default: never; over gRPC the call's own deadline.
+   */
+  readonly deadlineAt?: number | undefined;
 }
 
 // ── Galleries ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -270,6 +277,8 @@ export interface EmbedAnswer {
 // ── Operations ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 export interface Stats {
+  /** What works and what waits, in each lane. */
+  readonly lanes: readonly LaneStats[];
   readonly version: string;
   readonly startedAt: Date;
   readonly embedder: { readonly info: EmbedderInfo; readonly stats: EmbedderStats } | null;

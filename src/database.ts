@@ -8,6 +8,13 @@
 import { memoryUsage } from 'node:process';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { join } from 'node:path';
+import {
+  Admission,
+  defaultAdmissionLimits,
+  type AdmissionLimits,
+  type Admittance,
+  type Priority,
+} from './admission.js';
 import { importItems } from './import-stream.js';
 import {
   defaultGallery,
@@ -60,7 +67,15 @@ import {
 } from './index/identity-index.js';
 import type { LaneVector } from './index/index-api.js';
 import type { Gallery as GalleryRecord } from './index/records.js';
-import { embedderFor, embedSample, makeProbe, refuseByQuality, requireEmbedder, type Probe } from './probe.js';
+import {
+  embedderFor,
+  embedSample,
+  makeProbe,
+  refuseByQuality,
+  requireEmbedder,
+  type Probe,
+  type ProbeOptions,
+} from './probe.js';
 import {
   parseBytes,
   parseEnrollment,
@@ -114,6 +129,8 @@ export interface DatabaseOptions extends IdentityIndexOptions {
   readonly importConcurrency?: number | undefined;
   /** Told how long each stage of an image, a search or a write took, waiting for it included, milliseconds. Must not throw. */
   readonly onStage?: StageListener | undefined;
+  /** How many images, searches and writes are worked on at a time, and how many may wait. Default: `defaultAdmissionLimits`. */
+  readonly admission?: Partial<AdmissionLimits> | undefined;
 }
 
 export type StageListener = (stage: Stage, ms: number) => void;
@@ -188,16 +205,18 @@ class EmbeddedDatabase implements Database {
   readonly #opened: OpenRollouts;
   readonly #importConcurrency: number;
   readonly #onStage: StageListener | undefined;
+  readonly #admission: Admission;
   readonly #startedAt = new Date();
   #closing: Promise<void> | undefined;
 
-  constructor({ index, embedders, rollouts }: OpenParts, { importConcurrency, onStage }: DatabaseOptions) {
+  constructor({ index, embedders, rollouts }: OpenParts, { importConcurrency, onStage, admission }: DatabaseOptions) {
     this.#index = index;
     this.#embedders = embedders;
     this.#opened = rollouts;
     this.rollouts = rolloutsOf(rollouts.steps, (options) => this.#check(options));
     this.#importConcurrency = importConcurrency ?? 16;
     this.#onStage = onStage;
+    this.#admission = new Admission({ ...defaultAdmissionLimits, ...admission });
   }
 
   /** The one that the database was opened with. */
@@ -235,11 +254,15 @@ class EmbeddedDatabase implements Database {
   // ── Enrolment ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async enroll(request: EnrollRequest): Promise<EnrollAnswer> {
-    return this.#enroll(request, { unlessErased: false });
+    return this.#enroll(request, { unlessErased: false, priority: 'live' });
   }
 
-  async #enroll(request: EnrollRequest, { unlessErased }: { readonly unlessErased: boolean }): Promise<EnrollAnswer> {
+  async #enroll(
+    request: EnrollRequest,
+    { unlessErased, priority }: { readonly unlessErased: boolean; readonly priority: Priority },
+  ): Promise<EnrollAnswer> {
     this.#check(request);
+    const turn = turnOf(request);
     const parsed = parseEnrollment(request);
     const gallery = await this.#galleryToEnroll(request.gallery);
     const name = gallery.gallery;
@@ -250,11 +273,8 @@ class EmbeddedDatabase implements Database {
     const probes = await allOrFirstError(
       parsed.samples.map((sample, i) =>
         locateError(i, parsed.samples.length, async () => {
-          const probe = await makeProbe(this.#embedders, gallery, sample, {
-            faces: parsed.faces,
-            signal: request.signal,
-          });
-          this.#embedded(probe.timings);
+          const wanted = { faces: parsed.faces, signal: request.signal };
+          const probe = await this.#probe(gallery, sample, wanted, { ...turn, priority });
           refuseByQuality(probe, refuse);
           // A lane may have been opened while the image was embedded.
           const beside = await this.#opened.door.beside(this.#index.getGallery(name), seen(probe, imageOf(sample)));
@@ -275,18 +295,20 @@ class EmbeddedDatabase implements Database {
     });
     throwIfAborted(request.signal);
     const writtenMs = performance.now();
-    const enrolment = await this.#index.enroll({
-      gallery: name,
-      identity: parsed.identity,
-      label: parsed.label,
-      groups: parsed.groups,
-      attributes: parsed.attributes,
-      templates,
-      duplicates: parsed.duplicates,
-      unlessErased,
-      idempotency: parsed.idempotency,
-      signal: request.signal,
-    });
+    const enrolment = await this.#admission.run('write', { ...turn, priority }, () =>
+      this.#index.enroll({
+        gallery: name,
+        identity: parsed.identity,
+        label: parsed.label,
+        groups: parsed.groups,
+        attributes: parsed.attributes,
+        templates,
+        duplicates: parsed.duplicates,
+        unlessErased,
+        idempotency: parsed.idempotency,
+        signal: request.signal,
+      }),
+    );
     this.#onStage?.('write', performance.now() - writtenMs);
     return { gallery: name, identity: parsed.identity, faces: probes.flatMap(({ face }) => face ?? []), ...enrolment };
   }
@@ -296,7 +318,7 @@ class EmbeddedDatabase implements Database {
     options: CallOptions = {},
   ): AsyncIterable<ImportResult> {
     this.#check(options);
-    return importItems((request) => this.#enroll(request, { unlessErased: true }), items, {
+    return importItems((request) => this.#enroll(request, { unlessErased: true, priority: 'bulk' }), items, {
       concurrency: this.#importConcurrency,
       signal: options.signal,
     });
@@ -325,10 +347,10 @@ class EmbeddedDatabase implements Database {
     return this.#inItsSpace(request.gallery, async (gallery) => {
       const space = this.#spaceFor(gallery, search);
       const { sample: own, threshold } = await this.#bridged(gallery, sample, search.threshold);
-      const probe = await makeProbe(this.#embedders, gallery, own, { faces, space, signal: request.signal });
-      this.#embedded(probe.timings);
+      const turn = turnOf(request);
+      const probe = await this.#probe(gallery, own, { faces, space, signal: request.signal }, turn);
       const wanted = { ...search, threshold };
-      return this.#search(gallery, probe, imageOf(own), wanted, request.signal, startedMs);
+      return this.#search(gallery, probe, imageOf(own), wanted, turn, startedMs);
     });
   }
 
@@ -370,11 +392,14 @@ class EmbeddedDatabase implements Database {
     return this.#inItsSpace(request.gallery, async (gallery) => {
       const space = this.#spaceFor(gallery, search);
       const embedder = await embedderFor(this.#embedders, gallery, space);
-      const { faces, timings } = await embedder.embedImage(image, { signal: request.signal });
+      const turn = turnOf(request);
+      const { faces, timings } = await this.#admission.run('image', turn, () =>
+        embedder.embedImage(image, { signal: request.signal }),
+      );
       this.#embedded(timings);
       return Promise.all(
         faces.map(({ face, vector }) =>
-          this.#search(gallery, { space, vector, face, timings }, photo, search, request.signal, startedMs),
+          this.#search(gallery, { space, vector, face, timings }, photo, search, turn, startedMs),
         ),
       );
     });
@@ -392,8 +417,7 @@ class EmbeddedDatabase implements Database {
       this.#index.getIdentity(gallery, identity);
       const now = this.#gallery(gallery);
       const { sample: own, threshold } = await this.#bridged(now, sample, wanted);
-      const probe = await makeProbe(this.#embedders, now, own, { faces, signal: request.signal });
-      this.#embedded(probe.timings);
+      const probe = await this.#probe(now, own, { faces, signal: request.signal }, turnOf(request));
       const searchedMs = performance.now();
       const { space, vector } = probe;
       const fused =
@@ -415,7 +439,10 @@ class EmbeddedDatabase implements Database {
   async embed(request: EmbedRequest): Promise<EmbedAnswer> {
     this.#check(request);
     const embedder = requireEmbedder(this.#embedder);
-    const embedded = await embedSample(this.#embedder, parseSample(request), request.signal);
+    const sample = parseSample(request);
+    const embedded = await this.#admission.run('image', turnOf(request), () =>
+      embedSample(this.#embedder, sample, request.signal),
+    );
     this.#embedded(embedded.timings);
     return {
       width: embedded.width,
@@ -513,6 +540,7 @@ class EmbeddedDatabase implements Database {
     return {
       version,
       startedAt: this.#startedAt,
+      lanes: this.#admission.stats(),
       embedder: this.#embedder && { info: this.#embedder.info, stats: this.#embedder.stats() },
       galleries: await this.#index.stats(),
       residentBytes: memoryUsage.rss(),
@@ -539,6 +567,15 @@ class EmbeddedDatabase implements Database {
   #check(options: CallOptions): void {
     if (this.#closing) throw new HarmonidError('CLOSED', 'the database is closed');
     throwIfAborted(options.signal);
+  }
+
+  /** A vector takes no turn: there is nothing to compute. */
+  async #probe(gallery: GalleryRecord, sample: Sample, wanted: ProbeOptions, turn: Admittance): Promise<Probe> {
+    const make = (): Promise<Probe> => makeProbe(this.#embedders, gallery, sample, wanted);
+    if (sample.embedding) return make();
+    const probe = await this.#admission.run('image', turn, make);
+    this.#embedded(probe.timings);
+    return probe;
   }
 
   /** Stages that a sample did not go through took no time. */
@@ -591,16 +628,21 @@ class EmbeddedDatabase implements Database {
     probe: Probe,
     image: FaceImage | null,
     search: ParsedSearch,
-    signal: AbortSignal | undefined,
+    turn: Admittance,
     startedMs: number,
   ): Promise<Identification> {
+    const { signal } = turn;
     throwIfAborted(signal);
     const searchedMs = performance.now();
     const wanted = { gallery: gallery.gallery, ...search, signal };
     const { door } = this.#opened;
     const sample = seen(probe, image);
     const fused = search.threshold === undefined ? await door.searchFused(gallery, sample, wanted) : null;
-    const answer = fused ?? (await this.#index.search({ ...wanted, space: probe.space, probe: probe.vector }));
+    const answer =
+      fused ??
+      (await this.#admission.run('search', turn, () =>
+        this.#index.search({ ...wanted, space: probe.space, probe: probe.vector }),
+      ));
     const endedMs = performance.now();
     this.#onStage?.('search', endedMs - searchedMs);
     door.compare(gallery, sample, answer.decision === 'match' ? (answer.candidates[0]?.identity ?? null) : null);
@@ -626,6 +668,10 @@ async function locateError<T>(sample: number, sampleCount: number, work: () => P
       cause,
     });
   }
+}
+
+function turnOf({ signal, deadlineAt }: CallOptions): Admittance {
+  return { signal, deadlineAt };
 }
 
 /** Waits for all, so that nothing is left running, then throws the first error in the order of the samples. */

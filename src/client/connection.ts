@@ -92,10 +92,12 @@ export class Connection {
     return this.#call(method, request, options, Infinity);
   }
 
-  async #call<Q, A>(method: Method<Q, A>, request: Q, { signal }: CallOptions, deadlineMs: number): Promise<A> {
+  async #call<Q, A>(method: Method<Q, A>, request: Q, options: CallOptions, deadlineMs: number): Promise<A> {
+    const { signal, deadlineAt = Infinity } = options;
     this.#check(signal);
     const message = encode(method, request);
-    const deadline = Number.isFinite(deadlineMs) ? { deadline: Date.now() + deadlineMs } : {};
+    const at = Math.min(Date.now() + deadlineMs, deadlineAt);
+    const deadline = Number.isFinite(at) ? { deadline: at } : {};
     return new Promise<A>((resolve, reject) => {
       const call = this.#client.makeUnaryRequest(
         method.path,

@@ -1,4 +1,5 @@
 /** From answers on the wire to the API's. What an answer must have and lacks is an error of the server: INTERNAL. */
+import { lanes, type LaneStats } from '../admission.js';
 import { findingKinds } from '../api.js';
 import type {
   Candidate,
@@ -142,7 +143,14 @@ export function parseStats(stats: admin.GetStatsResponse): Stats {
       ? { info: parseEmbedderInfo(present(stats.embedder.info, 'info')), stats: present(stats.embedder.stats, 'stats') }
       : null,
     galleries: stats.galleries.map(parseGalleryStats),
+    lanes: stats.lanes.map(parseLaneStats),
   };
+}
+
+function parseLaneStats({ lane, ...rest }: admin.LaneStats): LaneStats {
+  const known = lanes.find((name) => name === lane);
+  if (known === undefined) throw incomplete(`a known lane (it says ${lane})`);
+  return { lane: known, ...rest };
 }
 
 export function parseFinding(finding: admin.Finding): Finding {

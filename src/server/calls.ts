@@ -56,6 +56,8 @@ export interface CallContext {
   readonly decided: (kind: 'identify' | 'verify', decision: Decision) => void;
   /** Fires when nobody waits for the answer any more. */
   readonly signal: AbortSignal;
+  /** When the client gives up, milliseconds since 1970; undefined when it never does. */
+  readonly deadlineAt: number | undefined;
   /** Fires when the server begins to drain: streams without an end of their own should end. */
   readonly draining: AbortSignal;
   /** An error that becomes part of an answer; the same funnel as for the call's own. */
@@ -152,6 +154,7 @@ export class Calls {
       visit,
       database: this.#entrance.databaseFor(visit),
       observer: this.#entrance.observer,
+      deadline: grpcCall.getDeadline(),
       method: grpcCall.getPath(),
       draining: this.draining,
       log: this.#log,
@@ -160,7 +163,7 @@ export class Calls {
     });
     this.#inFlight.add(call);
     // grpc-js emits this for a deadline, for a client that is gone, and after every answer.
-    grpcCall.on('cancelled', () => call.lose(grpcCall.getDeadline()));
+    grpcCall.on('cancelled', () => call.lose());
     return call;
   }
 }
@@ -170,6 +173,7 @@ interface CallParts {
   readonly database: Database;
   readonly observer: CallObserver | undefined;
   readonly method: string;
+  readonly deadline: Date | number;
   readonly draining: AbortSignal;
   readonly log: ServerLogger | undefined;
   readonly refuse: (refused: StatusObject) => void;
@@ -194,6 +198,11 @@ class Call implements CallContext {
 
   get signal(): AbortSignal {
     return this.#controller.signal;
+  }
+
+  get deadlineAt(): number | undefined {
+    const at = Number(this.#parts.deadline);
+    return Number.isFinite(at) ? at : undefined;
   }
 
   get visit(): Visit {
@@ -263,9 +272,9 @@ class Call implements CallContext {
   }
 
   /** Nobody waits any more; grpc-js has told the client what there is to tell. */
-  lose(deadline: Date | number): void {
+  lose(): void {
     if (this.#answered) return;
-    const passed = Date.now() >= Number(deadline);
+    const passed = Date.now() >= Number(this.#parts.deadline);
     this.#end(passed ? 'DEADLINE_EXCEEDED' : 'CANCELLED');
     this.#controller.abort(
       passed

@@ -119,6 +119,7 @@ export function formatStats(stats: Stats): admin.GetStatsResponse {
       ? { info: formatEmbedderInfo(stats.embedder.info), stats: stats.embedder.stats }
       : undefined,
     galleries: stats.galleries.map(formatGalleryStats),
+    lanes: [...stats.lanes],
   };
 }
 

@@ -5,7 +5,7 @@
  * memory with them. What is read off the database is read when it is asked for. Names and units follow Prometheus' conventions: seconds, bytes, `_total`.
  */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { Database, Decision, EmbedderStats, GalleryStats, Rollout, Stage } from '../api.js';
+import type { Database, Decision, EmbedderStats, GalleryStats, LaneStats, Rollout, Stage } from '../api.js';
 import { isHarmonidError, type ErrorCode } from '../errors.js';
 import { rolloutStates } from '../migrate/rollout.js';
 import { callNeeds } from './call-permissions.js';
@@ -141,6 +141,17 @@ const galleryGauges = {
   ],
 } as const satisfies Record<string, readonly [help: string, read: (stats: GalleryStats, now: Date) => number | null]>;
 
+/** Of each lane of work. */
+const laneGauges = {
+  running: 'Worked on now.',
+  waiting: 'Waiting for their turn now.',
+  admitted: 'Begun since the start.',
+  refused: 'Refused since the start, because they would be done too late.',
+  waitMs: 'How long those that began lately had waited, milliseconds.',
+} as const satisfies Record<Exclude<keyof LaneStats, 'lane'>, string>;
+
+type LaneGauge = keyof typeof laneGauges;
+
 /** Since the start, but for the images in flight. */
 const embedderGauges = {
   images: 'Images that were embedded.',
@@ -152,6 +163,7 @@ const embedderGauges = {
 
 class DatabaseGauges {
   readonly #ofGalleries: ReadonlyMap<GaugeName, Gauge<'gallery'>>;
+  readonly #ofLanes: ReadonlyMap<LaneGauge, Gauge<'lane'>>;
   readonly #store: Gauge;
   readonly #ofEmbedder: ReadonlyMap<keyof EmbedderStats, Gauge>;
   readonly #info: Gauge<'version' | 'pack' | 'space' | 'provider' | 'detector'>;
@@ -163,6 +175,10 @@ class DatabaseGauges {
       new Gauge({ name: `harmonid_${name}`, help, labelNames, registers: [registry] });
     const names = Object.keys(galleryGauges) as GaugeName[];
     this.#ofGalleries = new Map(names.map((name) => [name, gauge(name, galleryGauges[name][0], ['gallery'])]));
+    const figures = Object.keys(laneGauges) as LaneGauge[];
+    this.#ofLanes = new Map(
+      figures.map((name) => [name, gauge(`lane_${snakeCase(name)}`, laneGauges[name], ['lane'])]),
+    );
     this.#store = gauge('store_bytes', 'Size of the data file.', []);
     const counters = Object.keys(embedderGauges) as (keyof EmbedderStats)[];
     this.#ofEmbedder = new Map(
@@ -186,7 +202,10 @@ class DatabaseGauges {
   }
 
   async read(database: Database): Promise<void> {
-    const { galleries, storeBytes, embedder, version } = await database.stats();
+    const { galleries, storeBytes, embedder, version, lanes } = await database.stats();
+    for (const { lane, ...figures } of lanes) {
+      for (const [name, gauge] of this.#ofLanes) gauge.set({ lane }, figures[name]);
+    }
     const now = new Date();
     // Galleries that are gone have no figures.
     for (const gauge of this.#ofGalleries.values()) gauge.reset();

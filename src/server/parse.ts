@@ -26,7 +26,7 @@ import type * as admin from '../wire/harmonid/v1/admin.js';
 import type * as common from '../wire/harmonid/v1/common.js';
 import type * as wire from '../wire/harmonid/v1/identity.js';
 
-export function parseEnroll(request: wire.EnrollRequest, { signal }: CallOptions): EnrollRequest {
+export function parseEnroll(request: wire.EnrollRequest, { signal, deadlineAt }: CallOptions): EnrollRequest {
   return {
     gallery: request.gallery,
     identity: request.identity,
@@ -41,6 +41,7 @@ export function parseEnroll(request: wire.EnrollRequest, { signal }: CallOptions
     refuseReasons: parseReasons(request.refuseReasons),
     faces: parseEnum(oneFaceSelections, request.faces),
     signal,
+    deadlineAt,
   };
 }
 
@@ -48,8 +49,8 @@ export function parseEnroll(request: wire.EnrollRequest, { signal }: CallOptions
 export type ParsedIdentify = { readonly one: IdentifyRequest } | { readonly all: IdentifyFacesRequest };
 
 /** @throws INVALID_ARGUMENT without a sample, or for all faces of something else than an image */
-export function parseIdentify(request: wire.IdentifyRequest, { signal }: CallOptions): ParsedIdentify {
-  const common = { gallery: request.gallery, ...parseSearch(request.search), signal };
+export function parseIdentify(request: wire.IdentifyRequest, { signal, deadlineAt }: CallOptions): ParsedIdentify {
+  const common = { gallery: request.gallery, ...parseSearch(request.search), signal, deadlineAt };
   const sample = parseSample(request.sample);
   const faces = parseEnum(faceSelections, request.faces);
   if (faces !== 'all') return { one: { ...common, ...sample, faces } };
@@ -63,15 +64,17 @@ function parseSearch(search: wire.SearchOptions | undefined): SearchOptions {
   return { k, groups: groups?.anyOf, threshold, exact, ef };
 }
 
-export function parseVerify(request: wire.VerifyRequest, { signal }: CallOptions): VerifyRequest {
+export function parseVerify(request: wire.VerifyRequest, { signal, deadlineAt }: CallOptions): VerifyRequest {
   const { gallery, identity, threshold } = request;
   const faces = parseEnum(oneFaceSelections, request.faces);
-  return { gallery, identity, threshold, faces, ...parseSample(request.sample), signal };
+  return { gallery, identity, threshold, faces, ...parseSample(request.sample), signal, deadlineAt };
 }
 
-export function parseEmbed({ sample }: wire.EmbedRequest, { signal }: CallOptions): EmbedRequest {
+export function parseEmbed({ sample }: wire.EmbedRequest, { signal, deadlineAt }: CallOptions): EmbedRequest {
   if (sample === undefined) throw invalidArgument('sample is missing: give one of image, aligned_crop', 'sample');
-  return sample.$case === 'image' ? { image: sample.value, signal } : { alignedCrop: sample.value, signal };
+  return sample.$case === 'image'
+    ? { image: sample.value, signal, deadlineAt }
+    : { alignedCrop: sample.value, signal, deadlineAt };
 }
 
 export function parseList(request: wire.ListIdentitiesRequest, { signal }: CallOptions): ListIdentitiesRequest {

@@ -333,6 +333,24 @@ export interface GetStatsResponse {
   residentBytes: number;
   /** Size of the store's files. */
   storeBytes: number;
+  /** What works and what waits: images, searches, writes. */
+  lanes: LaneStats[];
+}
+
+/** Work of one kind. So many are worked on at a time; others wait, or are refused with OVERLOADED when they would be done too late. */
+export interface LaneStats {
+  /** `image`, `search` or `write`. */
+  lane: string;
+  /** Now. */
+  running: number;
+  /** Now. */
+  waiting: number;
+  /** Since the start. */
+  admitted: number;
+  /** Since the start. */
+  refused: number;
+  /** How long those that began lately had waited. */
+  waitMs: number;
 }
 
 export interface CheckpointRequest {
@@ -2576,7 +2594,15 @@ export const GetStatsRequest: MessageFns<GetStatsRequest> = {
 };
 
 function createBaseGetStatsResponse(): GetStatsResponse {
-  return { version: "", startedAt: undefined, embedder: undefined, galleries: [], residentBytes: 0, storeBytes: 0 };
+  return {
+    version: "",
+    startedAt: undefined,
+    embedder: undefined,
+    galleries: [],
+    residentBytes: 0,
+    storeBytes: 0,
+    lanes: [],
+  };
 }
 
 export const GetStatsResponse: MessageFns<GetStatsResponse> = {
@@ -2598,6 +2624,9 @@ export const GetStatsResponse: MessageFns<GetStatsResponse> = {
     }
     if (message.storeBytes !== 0) {
       writer.uint32(48).uint64(message.storeBytes);
+    }
+    for (const v of message.lanes) {
+      LaneStats.encode(v!, writer.uint32(58).fork()).join();
     }
     return writer;
   },
@@ -2663,6 +2692,14 @@ export const GetStatsResponse: MessageFns<GetStatsResponse> = {
             message.storeBytes = longToNumber(reader.uint64());
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.lanes.push(LaneStats.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2688,6 +2725,122 @@ export const GetStatsResponse: MessageFns<GetStatsResponse> = {
     message.galleries = object.galleries?.map((e) => GalleryStats.fromPartial(e)) || [];
     message.residentBytes = object.residentBytes ?? 0;
     message.storeBytes = object.storeBytes ?? 0;
+    message.lanes = object.lanes?.map((e) => LaneStats.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseLaneStats(): LaneStats {
+  return { lane: "", running: 0, waiting: 0, admitted: 0, refused: 0, waitMs: 0 };
+}
+
+export const LaneStats: MessageFns<LaneStats> = {
+  encode(message: LaneStats, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.lane !== "") {
+      writer.uint32(10).string(message.lane);
+    }
+    if (message.running !== 0) {
+      writer.uint32(16).uint32(message.running);
+    }
+    if (message.waiting !== 0) {
+      writer.uint32(24).uint32(message.waiting);
+    }
+    if (message.admitted !== 0) {
+      writer.uint32(32).uint64(message.admitted);
+    }
+    if (message.refused !== 0) {
+      writer.uint32(40).uint64(message.refused);
+    }
+    if (message.waitMs !== 0) {
+      writer.uint32(49).double(message.waitMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LaneStats {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLaneStats();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.lane = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.running = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.waiting = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.admitted = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.refused = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 49) {
+              break;
+            }
+
+            message.waitMs = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<LaneStats>): LaneStats {
+    return LaneStats.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LaneStats>): LaneStats {
+    const message = createBaseLaneStats();
+    message.lane = object.lane ?? "";
+    message.running = object.running ?? 0;
+    message.waiting = object.waiting ?? 0;
+    message.admitted = object.admitted ?? 0;
+    message.refused = object.refused ?? 0;
+    message.waitMs = object.waitMs ?? 0;
     return message;
   },
 };

@@ -44,10 +44,12 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   evaluate: ['migrate', 'embedder', 'random', 'errors', 'vector'],
   migrate: ['import-stream', 'index', 'embedder', 'random', 'threads', 'errors', 'vector'],
   'rollout-requests': ['api', 'requests', 'migrate', 'errors', 'vector'],
+  config: ['embedder', 'server', 'errors'],
   client: ['api', 'wire', 'requests', 'migrate', 'embedder', 'errors', 'vector', 'version'],
   server: ['api', 'wire', 'requests', 'migrate', 'errors', 'vector', 'version'],
   cli: [
     'api',
+    'config',
     'database',
     'requests',
     'client',
@@ -69,7 +71,8 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   'hnswlib-node': ['index/native-graph.ts'],
   'onnxruntime-node': ['embedder/onnx-session.ts'],
   sharp: ['embedder/image.ts', 'cli/annotate.ts'],
-  zod: ['embedder/model-pack.ts', 'embedder/packs/'],
+  zod: ['embedder/model-pack.ts', 'embedder/packs/', 'config/'],
+  yaml: ['config/'],
   '@bufbuild/protobuf': ['wire/', 'embedder/packs/'],
   '@grpc/grpc-js': ['wire/', 'server/', 'client/'],
   '@grpc/reflection': ['server/'],
@@ -158,7 +161,7 @@ describe('architecture', () => {
 
   it('the index and the embedder read nothing of the process', () => {
     const offenders = sources(sourcePath)
-      .filter((file) => /^(index|embedder|evaluate|server|client|migrate)\//.test(file))
+      .filter((file) => /^(index|embedder|evaluate|server|client|migrate|config)\//.test(file))
       .filter((file) => /\bprocess\.(env|argv|exit|on|cwd)\b/.test(readFileSync(join(sourcePath, file), 'utf8')));
     assert.deepEqual(offenders, []);
   });

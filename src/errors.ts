@@ -54,6 +54,8 @@ export const errorCodes = {
   KEY_WRONG: 'The key is not the one with which the data directory is sealed, or it is no key.',
   BACKUP_INVALID: 'The backup is incomplete or damaged, or it is no backup.',
   DATA_EXISTS: 'There is data where something new was to be written.',
+  CONFIG_INVALID:
+    'The configuration has a key or a value that is not allowed; details.problems names each with its place.',
   ADDRESS_IN_USE: 'The address to listen on is in use.',
   // Who asks
   UNAUTHENTICATED: 'No key or certificate was shown, or none that is known.',

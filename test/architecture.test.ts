@@ -48,11 +48,13 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   evaluate: ['migrate', 'embedder', 'random', 'errors', 'vector'],
   migrate: ['import-stream', 'index', 'embedder', 'random', 'threads', 'errors', 'vector'],
   'rollout-requests': ['api', 'requests', 'migrate', 'errors', 'vector'],
+  config: ['admission', 'embedder', 'server', 'errors'],
   client: ['admission', 'api', 'wire', 'requests', 'migrate', 'embedder', 'errors', 'vector', 'version'],
   server: ['access', 'api', 'wire', 'requests', 'migrate', 'errors', 'vector', 'version'],
   cli: [
     'access',
     'api',
+    'config',
     'database',
     'requests',
     'client',
@@ -74,7 +76,8 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   'hnswlib-node': ['index/native-graph.ts'],
   'onnxruntime-node': ['embedder/onnx-session.ts'],
   sharp: ['embedder/image.ts', 'cli/annotate.ts'],
-  zod: ['embedder/model-pack.ts', 'embedder/packs/', 'access/access-list.ts'],
+  zod: ['embedder/model-pack.ts', 'embedder/packs/', 'access/access-list.ts', 'config/'],
+  yaml: ['config/'],
   '@bufbuild/protobuf': ['wire/', 'embedder/packs/'],
   '@grpc/grpc-js': ['wire/', 'server/', 'client/'],
   '@grpc/reflection': ['server/'],
@@ -164,7 +167,7 @@ describe('architecture', () => {
 
   it('the index and the embedder read nothing of the process', () => {
     const offenders = sources(sourcePath)
-      .filter((file) => /^(index|embedder|evaluate|server|client|migrate)\//.test(file))
+      .filter((file) => /^(index|embedder|evaluate|server|client|migrate|config)\//.test(file))
       .filter((file) => /\bprocess\.(env|argv|exit|on|cwd)\b/.test(readFileSync(join(sourcePath, file), 'utf8')));
     assert.deepEqual(offenders, []);
   });

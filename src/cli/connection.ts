@@ -77,7 +77,7 @@ async function readOption(file: string): Promise<Uint8Array> {
 }
 
 /** The database in a directory. @throws DATA_NOT_FOUND and the codes of `openDatabase` */
-export async function openEmbedded(target: Target, need: Need): Promise<Database> {
+async function openEmbedded(target: Target, need: Need): Promise<Database> {
   if (!need.create && !(await isDirectory(target.data))) {
     throw new HarmonidError('DATA_NOT_FOUND', `there is no data directory at ${target.data}`, {
       details: { path: target.data },
@@ -126,7 +126,13 @@ function embedderSettings(options: EmbedderOptions): EmbedderSettings {
 }
 
 /** Where model packs are kept, also when there is no database yet. */
-export function modelsPathOf({ data, models }: { readonly data: string; readonly models?: string }): string {
+export function modelsPathOf({
+  data,
+  models,
+}: {
+  readonly data: string;
+  readonly models?: string | undefined;
+}): string {
   return models ?? join(data, 'models');
 }
 

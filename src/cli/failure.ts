@@ -145,6 +145,8 @@ const nextSteps: Partial<Record<ErrorCode, string>> = {
   DISK_FULL: 'make room, then repeat; nothing was lost',
   BACKUP_INVALID: 'take another backup; `harmonid restore FILE --verify-only` tells a whole one',
   DATA_EXISTS: 'name a place where there is nothing yet',
+  CONFIG_INVALID:
+    '`harmonid config schema` describes every key, `harmonid config check` looks at a file without starting anything',
   ADDRESS_IN_USE: 'choose another with --listen HOST:PORT (port 0 takes a free one), or end the process that has it',
   OVERLOADED: 'the server is busy: try again in a moment',
   UNAVAILABLE:

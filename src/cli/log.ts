@@ -3,20 +3,13 @@
  */
 import { Writable } from 'node:stream';
 import { pino, type Logger } from 'pino';
+import type { Configuration } from '../config/schema.js';
 import { painter, type Paint, type Terminal } from './terminal.js';
 import { printable } from './wording.js';
 
-export const logLevels = ['debug', 'info', 'warn', 'error'] as const;
-
-export interface LogOptions {
-  readonly level: (typeof logLevels)[number];
-  /** Default: plain at a terminal, JSON otherwise. */
-  readonly format?: 'json' | 'plain';
-}
-
 /** A logger on stdout. */
-export function openLog(terminal: Terminal, { level, format }: LogOptions): Logger {
-  const plain = format === undefined ? terminal.stdout.isTTY : format === 'plain';
+export function openLog(terminal: Terminal, { level, format }: Configuration['log']): Logger {
+  const plain = format === 'auto' ? terminal.stdout.isTTY : format === 'plain';
   return pino({ level, base: null }, plain ? plainLines(terminal) : terminal.stdout);
 }
 

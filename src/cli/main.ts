@@ -10,6 +10,7 @@ import { version } from '../version.js';
 import { backupCommand } from './commands/backup.js';
 import { checkCommand } from './commands/check.js';
 import { checkpointCommand } from './commands/checkpoint.js';
+import { configCommand } from './commands/config.js';
 import { embedCommand } from './commands/embed.js';
 import { encryptionCommand } from './commands/encryption.js';
 import { enrollCommand } from './commands/enroll.js';
@@ -54,7 +55,8 @@ function assemble(run: Run): Command {
   program.commandsGroup('Databases:');
   for (const make of [serveCommand, galleryCommand, statsCommand, exportCommand, checkpointCommand, encryptionCommand])
     program.addCommand(make(run));
-  for (const make of [keysCommand, backupCommand, restoreCommand, checkCommand]) program.addCommand(make(run));
+  for (const make of [keysCommand, configCommand, backupCommand, restoreCommand, checkCommand])
+    program.addCommand(make(run));
   program.commandsGroup('Models:');
   for (const make of [embedCommand, modelsCommand, evaluateCommand, rolloutCommand]) program.addCommand(make(run));
   program.addHelpText(
@@ -99,6 +101,7 @@ const terminal: Terminal = {
   stderr: process.stderr,
   colour: (process.env['NO_COLOR'] ?? '') === '',
   interrupt: listenForInterrupt(),
+  environment: process.env,
 };
 
 function exit(code: ExitCode): void {

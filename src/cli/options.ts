@@ -17,8 +17,8 @@ export interface OutputOptions {
 
 /** Commands on a database have these. */
 export interface KeyOptions {
-  readonly keyFile?: string;
-  readonly masterKey?: string;
+  readonly keyFile?: string | undefined;
+  readonly masterKey?: string | undefined;
 }
 
 /** How a server is reached. */

@@ -1,5 +1,5 @@
 /**
- * Where the command line reads and prints: the process's streams, as arguments.
+ * Where the command line reads and prints: the process's streams and environment, as arguments.
  *
  * Answers go to stdout, everything else (progress, notes, errors) to stderr, so that stdout can be piped. Colours are only
  * for a terminal and honour NO_COLOR. `interrupt` fires at the first SIGINT or SIGTERM; the second one ends the process.
@@ -13,6 +13,8 @@ export interface Terminal {
   /** Whether NO_COLOR is unset. */
   readonly colour: boolean;
   readonly interrupt: AbortSignal;
+  /** The variables of the process. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
 }
 
 export type Style = 'bold' | 'dim' | 'red' | 'green' | 'yellow';

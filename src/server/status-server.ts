@@ -6,33 +6,36 @@
  * tells of people; it has no keys, so it listens on a loopback address unless it is told otherwise.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Database } from '../api.js';
 import { HarmonidError } from '../errors.js';
 import { formatAddress, listenError, parseAddress, whyNotListening } from './address.js';
 import type { Metrics } from './metrics.js';
 
-export type ServerState = 'starting' | 'serving' | 'draining';
+type ServerState = 'starting' | 'serving' | 'draining';
 
 export interface StatusServerOptions {
   /** `host:port`; port 0 takes a free one. */
   readonly address: string;
   readonly metrics: Metrics;
-  /** Told to whoever asks why something took long, e.g. graphs that are built. */
-  readonly busyWith: () => Promise<readonly string[]>;
 }
 
 export interface StatusServer {
   /** As bound. */
   readonly address: string;
-  state: ServerState;
+  /** Calls are taken from now on. */
+  serve(database: Database): void;
+  /** Calls are taken no longer. */
+  drain(): void;
   close(): Promise<void>;
 }
 
 /** @throws ADDRESS_IN_USE, INVALID_ARGUMENT */
-export async function openStatusServer({ address, metrics, busyWith }: StatusServerOptions): Promise<StatusServer> {
+export async function openStatusServer({ address, metrics }: StatusServerOptions): Promise<StatusServer> {
   const wanted = parseAddress(address);
   const reason = await whyNotListening(wanted);
   if (reason !== undefined) throw listenError(wanted, reason);
-  const status = { state: 'starting' as ServerState };
+  let state: ServerState = 'starting';
+  let served: Database | null = null;
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     if (request.method !== 'GET' && request.method !== 'HEAD') {
       response.writeHead(405, { allow: 'GET, HEAD' }).end();
@@ -43,13 +46,10 @@ export async function openStatusServer({ address, metrics, busyWith }: StatusSer
         response.writeHead(200, { 'content-type': metrics.contentType }).end(await metrics.text());
         return;
       case '/livez':
-        sendJson(response, 200, { state: status.state });
+        sendJson(response, 200, { state });
         return;
       case '/readyz':
-        sendJson(response, status.state === 'serving' ? 200 : 503, {
-          state: status.state,
-          busyWith: status.state === 'serving' ? await busyWith() : [],
-        });
+        sendJson(response, state === 'serving' ? 200 : 503, { state, busyWith: served ? await workOf(served) : [] });
         return;
       default:
         sendJson(response, 404, { paths: ['/metrics', '/livez', '/readyz'] });
@@ -73,11 +73,13 @@ export async function openStatusServer({ address, metrics, busyWith }: StatusSer
   if (bound === null || typeof bound === 'string') throw new HarmonidError('INTERNAL', 'the status server has no port');
   return {
     address: formatAddress({ host: wanted.host, port: bound.port }),
-    get state() {
-      return status.state;
+    serve: (database) => {
+      served = database;
+      state = 'serving';
     },
-    set state(state) {
-      status.state = state;
+    drain: () => {
+      served = null;
+      state = 'draining';
     },
     close: () =>
       new Promise((resolve) => {
@@ -85,6 +87,16 @@ export async function openStatusServer({ address, metrics, busyWith }: StatusSer
         server.closeAllConnections();
       }),
   };
+}
+
+/** Why things may take longer than usual. */
+async function workOf(database: Database): Promise<readonly string[]> {
+  const { galleries } = await database.stats();
+  return galleries.flatMap(({ gallery, graph: { rebuild, pendingCount } }) => {
+    if (rebuild)
+      return [`the graph of gallery "${gallery}" is built anew: ${rebuild.builtCount} of ${rebuild.wantedCount}`];
+    return pendingCount > 0 ? [`${pendingCount} templates of gallery "${gallery}" are not in its graph yet`] : [];
+  });
 }
 
 function sendJson(response: ServerResponse, code: number, body: object): void {

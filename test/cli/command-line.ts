@@ -20,11 +20,17 @@ export interface Surroundings {
   readonly cwd?: string;
   /** What is piped into it; nothing by default. */
   readonly stdin?: Uint8Array;
+  /** Variables beside those of the tests. */
+  readonly variables?: Readonly<Record<string, string>>;
 }
 
 /** Runs `harmonid ...args` to its end. */
-export async function harmonid(args: readonly string[], { cwd, stdin }: Surroundings = {}): Promise<Outcome> {
-  const child = spawn(process.execPath, [main, ...args], { cwd, stdio: ['pipe', 'pipe', 'pipe'] });
+export async function harmonid(
+  args: readonly string[],
+  { cwd, stdin, variables }: Surroundings = {},
+): Promise<Outcome> {
+  const env = { ...process.env, ...variables };
+  const child = spawn(process.execPath, [main, ...args], { cwd, env, stdio: ['pipe', 'pipe', 'pipe'] });
   // A command that refuses its arguments does not read its input.
   child.stdin.on('error', () => undefined);
   child.stdin.end(stdin);
@@ -59,7 +65,17 @@ export interface Serving {
 }
 
 export async function serve(args: readonly string[]): Promise<Serving> {
-  const child = spawn(process.execPath, [main, 'serve', '--listen', '127.0.0.1:0', '--log', 'json', ...args], {
+  return serveExactly(['--listen', '127.0.0.1:0', '--log', 'json', ...args]);
+}
+
+/** `harmonid serve` with these options alone; it must log JSON, which it does in a pipe. */
+export async function serveExactly(
+  args: readonly string[],
+  { cwd, variables }: Omit<Surroundings, 'stdin'> = {},
+): Promise<Serving> {
+  const child = spawn(process.execPath, [main, 'serve', ...args], {
+    cwd,
+    env: { ...process.env, ...variables },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const log: Record<string, unknown>[] = [];

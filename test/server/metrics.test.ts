@@ -96,40 +96,35 @@ describe('the status server', () => {
     return { code: response.status, body: await response.text(), type: response.headers.get('content-type') ?? '' };
   };
 
-  it('tells starting, serving and draining, and is alive all the while', async () => {
-    const status = await openStatusServer({
-      address: '127.0.0.1:0',
-      metrics: new Metrics(),
-      busyWith: async () => ['the graph of gallery "lobby" is built: 10 of 20'],
-    });
-    try {
-      for (const [state, code] of [
-        ['starting', 503],
-        ['serving', 200],
-        ['draining', 503],
-      ] as const) {
-        status.state = state;
+  it('tells starting, serving and draining, and is alive all the while', () =>
+    withServer({}, async ({ database }) => {
+      const status = await openStatusServer({ address: '127.0.0.1:0', metrics: new Metrics() });
+      const tells = async (state: string, code: number): Promise<void> => {
         const ready = await ask(status.address, '/readyz');
-        assert.deepEqual([ready.code, (JSON.parse(ready.body) as { state: string }).state], [code, state]);
+        assert.deepEqual([ready.code, JSON.parse(ready.body)], [code, { state, busyWith: [] }]);
         assert.equal((await ask(status.address, '/livez')).code, 200);
+      };
+      try {
+        await tells('starting', 503);
+        status.serve(database);
+        await tells('serving', 200);
+        status.drain();
+        await tells('draining', 503);
+      } finally {
+        await status.close();
       }
-      status.state = 'serving';
-      assert.match((await ask(status.address, '/readyz')).body, /10 of 20/);
-    } finally {
-      await status.close();
-    }
-  });
+    }));
 
   it('gives metrics in the text format, and nothing else', async () => {
     const metrics = new Metrics();
-    const status = await openStatusServer({ address: '127.0.0.1:0', metrics, busyWith: async () => [] });
+    const status = await openStatusServer({ address: '127.0.0.1:0', metrics });
     try {
       const { code, body, type } = await ask(status.address, '/metrics?x=1');
       assert.deepEqual([code, type.startsWith('text/plain')], [200, true]);
       assert.match(body, /^harmonid_stage_seconds_count\{stage="search"\} 0$/m);
       assert.equal((await ask(status.address, '/')).code, 404);
       assert.equal((await ask(status.address, '/metrics', 'POST')).code, 405);
-      await assert.rejects(openStatusServer({ address: status.address, metrics, busyWith: async () => [] }), {
+      await assert.rejects(openStatusServer({ address: status.address, metrics }), {
         code: 'ADDRESS_IN_USE',
       });
     } finally {

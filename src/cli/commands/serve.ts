@@ -1,124 +1,129 @@
 /** `harmonid serve`: the database behind gRPC. */
-import { access } from 'node:fs/promises';
-import { Command, Option } from 'commander';
+import { stat } from 'node:fs/promises';
+import { Command } from 'commander';
 import type { Database } from '../../api.js';
-import type { TlsOptions } from '../../server/certificates.js';
-import { openEmbedded } from '../connection.js';
-import { exitCodes, usageError, type ExitCode } from '../failure.js';
-import { logLevels, openLog, type LogOptions } from '../log.js';
-import {
-  dataDefault,
-  describe,
-  embedderOptions,
-  wholeNumber,
-  keyOptions,
-  type EmbedderOptions,
-  type KeyOptions,
-  type OutputOptions,
-} from '../options.js';
+import type { Configuration } from '../../config/schema.js';
+import type { DatabaseOptions } from '../../database.js';
+import { configurationOf, serverModelOptions, serverOptions } from '../configuration.js';
+import { encryptionOf, modelsPathOf } from '../connection.js';
+import { exitCodes, type ExitCode } from '../failure.js';
+import { openLog } from '../log.js';
+import { describe } from '../options.js';
 import type { Run } from '../run.js';
+import type { Metrics } from '../../server/metrics.js';
+import type { SecurityOptions } from '../../server/security.js';
+import type { StatusServer } from '../../server/status-server.js';
 import { accessFileOf } from './keys.js';
 import { keepPausesShort } from '../short-pauses.js';
 import type { Terminal } from '../terminal.js';
 
-interface ServeOptions extends OutputOptions, EmbedderOptions, KeyOptions {
-  readonly data: string;
-  readonly listen: string;
-  readonly drain: number;
-  readonly access?: string;
-  readonly tlsCertificate?: string;
-  readonly tlsKey?: string;
-  readonly tlsClientCa?: string;
-  readonly requireClientCertificate?: boolean;
-  readonly insecurePlaintext?: boolean;
-  readonly insecureAnonymous?: boolean;
-  readonly vectorsOnly?: boolean;
-  readonly logLevel: LogOptions['level'];
-  readonly log?: 'json' | 'plain';
-}
-
 export function serveCommand(run: Run): Command {
-  const command = new Command('serve')
-    .summary('serve a data directory over gRPC')
-    .description(
-      'Serves a data directory over gRPC (harmonid.v1, with health checks and reflection) until SIGINT or SIGTERM, then finishes what has begun and exits 0; a second signal ends it at once.',
-    )
-    .option('-d, --data <dir>', 'the data directory; made when there is none', dataDefault)
-    .option('-l, --listen <host:port>', 'where to listen; port 0 takes a free one', '127.0.0.1:50051')
-    .option('--drain <seconds>', 'how long calls in work may take when stopping', wholeNumber, 10)
-    .option('--vectors-only', 'load no model: only vectors are taken')
-    .option('--access <file>', 'who may come in (default: DATA/access.json when it is there; see `harmonid keys`)')
-    .option('--tls-certificate <file>', 'the server’s certificate, PEM; followed while the server runs')
-    .option('--tls-key <file>', 'its key, PEM')
-    .option('--tls-client-ca <file>', 'who signs the certificates of clients, PEM')
-    .option('--require-client-certificate', 'turn away clients without a certificate, also those with a key')
-    .option('--insecure-plaintext', 'listen unencrypted where others can listen in')
-    .option('--insecure-anonymous', 'let everybody who reaches the address do everything')
-    .addOption(
-      new Option('--log <format>', 'json lines or plain text (default: plain at a terminal)').choices([
-        'json',
-        'plain',
-      ]),
-    )
-    .addOption(new Option('--log-level <level>', 'the least that is logged').choices(logLevels).default('info'));
+  const command = serverOptions(
+    new Command('serve')
+      .summary('serve a data directory over gRPC')
+      .description(
+        'Serves a data directory over gRPC (harmonid.v1, with health checks and reflection) until SIGINT or SIGTERM, then finishes what has begun and exits 0; a second signal ends it at once.',
+      ),
+  );
   describe(
     command,
     [
       'harmonid serve',
+      'harmonid serve --config harmonid.yaml',
       'harmonid serve --data /var/lib/harmonid --listen 0.0.0.0:50051 --tls-certificate tls.crt --tls-key tls.key',
       'harmonid serve --provider webgpu --listen 127.0.0.1:0',
     ],
-    'The log goes to stdout. Its line "opened" has the model, the execution provider and why it was chosen, "listening" the address.\nBeyond loopback addresses a certificate and a list of keys are wanted.',
+    'Every option is a key of the configuration, too; options win over HARMONID_… variables, those over the file (see `harmonid config --help`).\nThe log goes to stdout. Its line "opened" has the model, the execution provider and why it was chosen, "listening" the address.\nBeyond loopback addresses a certificate and a list of keys are wanted.',
   );
-  keyOptions(command);
-  embedderOptions(command);
-  return command.action((options: ServeOptions) => run(command, (terminal) => serve(terminal, options)));
+  serverModelOptions(command);
+  return command.action(() =>
+    run(command, async (terminal) => {
+      const { values, file } = await configurationOf(command, terminal);
+      return serve(terminal, values, file);
+    }),
+  );
 }
 
-async function serve(terminal: Terminal, options: ServeOptions): Promise<ExitCode> {
+async function serve(terminal: Terminal, configuration: Configuration, file: string | null): Promise<ExitCode> {
   keepPausesShort();
-  const log = openLog(terminal, { level: options.logLevel, ...(options.log && { format: options.log }) });
+  const { data, listen, drainSeconds, limits, status } = configuration;
+  const log = openLog(terminal, configuration.log);
   const { startServer } = await import('../../server/server.js');
-  const database = await openEmbedded(options, { images: !options.vectorsOnly, create: true });
+  const { openDatabase } = await import('../../database.js');
+  const { Metrics } = await import('../../server/metrics.js');
+  const metrics = new Metrics();
+  const open: { close(): Promise<void> }[] = [];
   try {
-    log.info(await announcement(database, options.data), 'opened');
+    // Before the data: opening may take a while, and an orchestrator wants to know why.
+    const statusServer = status.listen === undefined ? null : await openStatus(status.listen, metrics);
+    if (statusServer) {
+      open.unshift(statusServer);
+      log.info({ address: statusServer.address }, 'tells its status');
+    }
+    const database = await openDatabase({
+      ...databaseOptions(configuration),
+      onStage: (stage, ms) => metrics.took(stage, ms),
+    });
+    open.unshift(database);
+    metrics.watch(database);
+    log.info({ ...(await announcement(database, data)), config: file }, 'opened');
     // The server itself logs where it listens, and that it drains.
     const server = await startServer({
+      ...limits,
+      ...(await securityOf(configuration)),
       database,
-      address: options.listen,
+      metrics,
+      address: listen,
       logger: log,
-      tls: tlsOf(options),
-      accessFile: options.access ?? (await listInData(options.data)),
-      allowPlaintext: options.insecurePlaintext,
-      allowAnonymous: options.insecureAnonymous,
     });
+    statusServer?.serve(database);
     await untilAborted(terminal.interrupt);
-    await server.close({ drainMs: options.drain * 1000 });
+    statusServer?.drain();
+    await server.close({ drainMs: drainSeconds * 1000 });
   } finally {
-    await database.close();
+    for (const each of open) await each.close();
   }
   log.info('stopped');
   return exitCodes.done;
 }
 
+async function openStatus(address: string, metrics: Metrics): Promise<StatusServer> {
+  const { openStatusServer } = await import('../../server/status-server.js');
+  return openStatusServer({ address, metrics });
+}
+
+async function securityOf({ data, tls, access }: Configuration): Promise<SecurityOptions> {
+  const { certificateFile, keyFile, clientCaFile, requireClientCertificate, allowPlaintext } = tls;
+  const isEncrypted = certificateFile !== undefined && keyFile !== undefined;
+  return {
+    tls: isEncrypted ? { certificateFile, keyFile, clientCaFile, requireClientCertificate } : undefined,
+    accessFile: access.file ?? (await listInData(data)),
+    allowPlaintext,
+    allowAnonymous: access.allowAnonymous,
+  };
+}
+
 /** A list that lies in the data directory is taken: whoever made it means it. */
 async function listInData(data: string): Promise<string | undefined> {
   const file = accessFileOf({ data });
-  return access(file).then(
+  return stat(file).then(
     () => file,
     () => undefined,
   );
 }
 
-function tlsOf(options: ServeOptions): TlsOptions | undefined {
-  const { tlsCertificate, tlsKey, tlsClientCa, requireClientCertificate } = options;
-  if (tlsCertificate === undefined && tlsKey === undefined) {
-    if (tlsClientCa !== undefined) throw usageError('--tls-client-ca wants --tls-certificate and --tls-key');
-    return undefined;
-  }
-  if (tlsCertificate === undefined || tlsKey === undefined)
-    throw usageError('--tls-certificate and --tls-key go together');
-  return { certificateFile: tlsCertificate, keyFile: tlsKey, clientCaFile: tlsClientCa, requireClientCertificate };
+function databaseOptions(configuration: Configuration): DatabaseOptions {
+  const { data, admission, vectorsOnly, durability, encryption, embedder, graph, limits } = configuration;
+  const modelsPath = modelsPathOf({ data, models: embedder.modelsPath });
+  return {
+    path: data,
+    embedder: vectorsOnly ? false : { ...embedder, modelsPath },
+    encryption: encryptionOf({ keyFile: encryption.keyFile, masterKey: encryption.key }),
+    durability,
+    ...graph,
+    importConcurrency: limits.importConcurrency,
+    admission,
+  };
 }
 
 /** What an operator wants to know of a server that comes up. */

@@ -1,0 +1,21 @@
+/** The graphs that searches of large galleries go through. */
+import { z } from 'zod';
+import { key, section } from '../key.js';
+
+export const graphSection = section(
+  z.strictObject({
+    exactMax: key(
+      z.int().min(0).max(10_000_000).default(2_000),
+      'Galleries of up to so many templates have no graph and are compared one by one. Larger saves memory and costs search time.',
+    ),
+    checkpointEvery: key(
+      z.int().min(1).max(1_000_000_000).default(20_000),
+      'Changes of a gallery after which its graph is saved. Smaller opens faster after a crash and writes more.',
+    ),
+    recallMin: key(
+      z.number().min(0).max(1).default(0.9),
+      'Share of sampled queries whose nearest identity a graph must find first; below it the graph is built anew. Larger builds anew more often.',
+    ),
+  }),
+  'The graphs of large galleries.',
+);

@@ -697,5 +697,10 @@ function parsePageToken(token: string): string {
 
 /** The index keeps reasons as plain strings; only known ones were ever written. */
 function asGallery(record: GalleryRecord): Gallery {
-  return { ...record, refuseReasons: qualityReasons.filter((reason) => record.refuseReasons.includes(reason)) };
+  return {
+    ...record,
+    // The caller's own.
+    createdAt: new Date(record.createdAt),
+    refuseReasons: qualityReasons.filter((reason) => record.refuseReasons.includes(reason)),
+  };
 }

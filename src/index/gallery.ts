@@ -7,7 +7,7 @@
 import { assertInvariant, HarmonidError, throwIfAborted } from '../errors.js';
 import { squaredDistance, type UnitVector } from '../vector.js';
 import { byDistance, judge, rankCandidates } from './candidates.js';
-import { ranges, type GalleryRecord, type LaneRecord } from './codec.js';
+import { ranges, type GalleryRecord, type IdentityRecord, type LaneRecord } from './codec.js';
 import {
   beginEdit,
   changeSettings,
@@ -86,6 +86,8 @@ const duplicateSearch = { k: 5, ef: 256 };
 const calibrationSlack = 16;
 /** Width of a search that names none. */
 const defaultEf = 128;
+/** Records kept at hand between two writes, some hundred bytes each. */
+const foundMax = 10_000;
 /** Below this many members a page of a group is gathered from them; above, identities are read in order. */
 const gatherMax = 2_000;
 
@@ -96,6 +98,10 @@ export class Gallery {
   readonly #queue: WriteQueue;
   readonly #groups: GroupSets;
   #record: GalleryRecord;
+  /** Of the record as it is. */
+  #view: GalleryView | null = null;
+  /** Who was a candidate since the last write: most searches at a door find the same people. */
+  readonly #found = new Map<number, IdentityRecord>();
   readonly graphs: LaneGraphs;
   #erasedCount = 0;
   #isRetired = false;
@@ -118,7 +124,7 @@ export class Gallery {
   }
 
   get view(): GalleryView {
-    return asGallery(this.name, this.#record);
+    return (this.#view ??= asGallery(this.name, this.#record));
   }
 
   get number(): number {
@@ -292,6 +298,8 @@ export class Gallery {
       return begun;
     });
     this.#record = edit.record;
+    this.#view = null;
+    this.#found.clear();
     this.#erasedCount += edit.erasedCount;
     for (const { owner, groups } of edit.regrouped) this.#groups.regroup(owner, groups);
     this.graphs.change((lane) => graphChange(edit, lane));
@@ -406,8 +414,11 @@ export class Gallery {
 
   /** Undefined when the owner was erased after the graph was asked. */
   #candidate({ owner, label: template, distance }: GraphHit): Candidate | undefined {
-    const found = findOwner(this.#store, this.#record, owner);
-    return found && { identity: found.identity, label: found.label, groups: found.groups, distance, template };
+    const found = this.#found.get(owner) ?? findOwner(this.#store, this.#record, owner);
+    if (!found) return undefined;
+    if (this.#found.size >= foundMax) this.#found.clear();
+    this.#found.set(owner, found);
+    return { identity: found.identity, label: found.label, groups: [...found.groups], distance, template };
   }
 
   /** The nearest template of each probe in a lane's space, by the graph as searches walk it, or by comparing with all. */

@@ -6,6 +6,7 @@
  */
 import { Worker } from 'node:worker_threads';
 import { HarmonidError } from '../errors.js';
+import { Outbox } from '../threads/outbox.js';
 import { ThreadCalls, type ThreadReply } from '../threads/thread-calls.js';
 import type { GraphFile } from './checkpoint.js';
 import type { GraphAnswer, GraphCounts, GraphEntries, GraphQuery } from './graph.js';
@@ -114,7 +115,9 @@ export interface GraphThreadListener {
 
 export function startGraphThread({ onDeath, onWarning }: GraphThreadListener): GraphThread {
   const worker = new Worker(new URL('./graph-worker.js', import.meta.url));
-  const calls = new ThreadCalls(worker);
+  const outbox = new Outbox<GraphMessage>((messages, transfer) => worker.postMessage(messages, transfer));
+  // Both ends are compiled together, and nobody else has this channel.
+  const calls = new ThreadCalls(worker, (message) => outbox.put(message as GraphMessage));
   let closing: Promise<void> | null = null;
   /** Whether the worker has said that it is done: only then may it go. */
   let hasEnded = false;
@@ -128,12 +131,13 @@ export function startGraphThread({ onDeath, onWarning }: GraphThreadListener): G
   worker.on('exit', (code) => {
     if (!hasEnded) die(new Error(`the graph thread ended with code ${code}`));
   });
-  worker.on('message', (reply: GraphReply) => {
-    if (reply.warning) onWarning(reply.warning);
-    else calls.take(reply);
+  worker.on('message', (replies: readonly GraphReply[]) => {
+    for (const reply of replies) {
+      if (reply.warning) onWarning(reply.warning);
+      else calls.take(reply);
+    }
   });
 
-  // Both ends are compiled together, and nobody else has this channel.
   const call: GraphThread['call'] = (kind, request) => calls.call({ kind, request }) as Promise<never>;
 
   return {
@@ -142,12 +146,7 @@ export function startGraphThread({ onDeath, onWarning }: GraphThreadListener): G
       if (calls.end) return;
       const { labels, owners, vectors } = change.added;
       const message = { id: 0, kind: 'change', request: { graph, change } } satisfies GraphMessage;
-      worker.postMessage(message, [
-        labels.buffer,
-        owners.buffer,
-        vectors.buffer,
-        change.removed.buffer,
-      ] as ArrayBuffer[]);
+      outbox.put(message, [labels.buffer, owners.buffer, vectors.buffer, change.removed.buffer] as ArrayBuffer[]);
     },
     async close() {
       closing ??= (async () => {

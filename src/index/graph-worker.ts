@@ -10,6 +10,7 @@ import { assertInvariant, asHarmonidError } from '../errors.js';
 import { placeGraphFile, verifyGraphFile } from './checkpoint.js';
 import { diskError } from '../files/disk-errors.js';
 import { freezeError } from '../threads/frozen-error.js';
+import { Outbox } from '../threads/outbox.js';
 import { keyParts, ranges, templateCodec } from './codec.js';
 import {
   type GraphChange,
@@ -45,7 +46,8 @@ function serve(port: NonNullable<typeof parentPort>): void {
     assertInvariant(found, 'a graph is open before it is used');
     return found;
   };
-  const reply = (message: GraphReply): void => port.postMessage(message);
+  const outbox = new Outbox<GraphReply>((replies) => port.postMessage(replies));
+  const reply = (message: GraphReply): void => outbox.put(message);
 
   function search({ id, request }: Extract<GraphMessage, { kind: 'search' }>): void {
     try {
@@ -116,11 +118,12 @@ function serve(port: NonNullable<typeof parentPort>): void {
       take(message);
     } while (taken < waiting.length && performance.now() < untilMs);
     waiting.splice(0, taken);
+    outbox.flush();
     isTaking = waiting.length > 0;
     if (isTaking) setImmediate(takeSome);
   }
-  port.on('message', (message: GraphMessage) => {
-    waiting.push(message);
+  port.on('message', (messages: readonly GraphMessage[]) => {
+    waiting.push(...messages);
     if (isTaking) return;
     isTaking = true;
     setImmediate(takeSome);

@@ -25,13 +25,15 @@ interface Waiting {
 
 export class ThreadCalls {
   readonly #worker: Worker;
+  readonly #post: (message: object) => void;
   readonly #waiting = new Map<number, Waiting>();
   #lastId = 0;
   #end: HarmonidError | null = null;
 
-  /** The thread keeps no process alive but for a call that is under way. */
-  constructor(worker: Worker) {
+  /** The thread keeps no process alive but for a call that is under way. @param post default: each message at once */
+  constructor(worker: Worker, post = (message: object): void => worker.postMessage(message)) {
     this.#worker = worker;
+    this.#post = post;
     worker.unref();
   }
 
@@ -46,14 +48,14 @@ export class ThreadCalls {
     if (signal?.aborted) throw abortError(signal);
     const id = ++this.#lastId;
     const abort = (): void => {
-      if (!this.#end) this.#worker.postMessage({ id, kind: 'abort' });
+      if (!this.#end) this.#post({ id, kind: 'abort' });
     };
     signal?.addEventListener('abort', abort, { once: true });
     try {
       return await new Promise((resolve, reject) => {
         this.#waiting.set(id, { resolve, reject, onProgress });
         if (this.#waiting.size === 1) this.#worker.ref();
-        this.#worker.postMessage({ ...message, id });
+        this.#post({ ...message, id });
       });
     } finally {
       signal?.removeEventListener('abort', abort);

@@ -213,8 +213,12 @@ class Call implements CallContext {
     return this.#parts.database;
   }
 
-  /** What goes with every answer: how the client finds the call again in the logs. */
-  get trailer(): Metadata {
+  /** How the client finds the call again in the logs. Undefined where it did not ask to: trailers cost. */
+  get trailer(): Metadata | undefined {
+    return this.#parts.visit.isRequestIdGiven ? this.#requestIdTrailer() : undefined;
+  }
+
+  #requestIdTrailer(): Metadata {
     const trailer = new Metadata();
     trailer.set(requestIdKey, this.#parts.visit.requestId);
     return trailer;
@@ -291,7 +295,7 @@ class Call implements CallContext {
 
   #refuse(error: HarmonidError): void {
     const refused = statusOf(error);
-    refused.metadata.merge(this.trailer);
+    refused.metadata.merge(this.#requestIdTrailer());
     this.finish(() => this.#parts.refuse(refused), error.code);
   }
 }

@@ -20,8 +20,10 @@ import { callNeeds } from './call-permissions.js';
 /** Who asks, and how the question is found again in logs and in the audit. */
 export interface Visit {
   readonly caller: Caller;
-  /** The client's `x-request-id`, or one of our own; goes back as a trailer. */
+  /** The client's `x-request-id`, or one of our own. */
   readonly requestId: string;
+  /** Whether the client gave it: then it goes back with every answer, else only with refusals. */
+  readonly isRequestIdGiven: boolean;
   /** Address and port. */
   readonly peer: string;
 }
@@ -92,7 +94,7 @@ export class Guard {
               call.sendStatus(statusOf(known));
               return;
             }
-            this.#visits.set(metadata, { caller, requestId: requestIdOf(metadata), peer: call.getPeer() });
+            this.#visits.set(metadata, { caller, ...requestIdOf(metadata), peer: call.getPeer() });
             pass(metadata);
           },
         }),
@@ -123,9 +125,11 @@ function credentialsOf(metadata: Metadata, call: ServerInterceptingCallInterface
   };
 }
 
-function requestIdOf(metadata: Metadata): string {
+function requestIdOf(metadata: Metadata): Pick<Visit, 'requestId' | 'isRequestIdGiven'> {
   const given = textOf(metadata, requestIdKey);
-  return given !== undefined && requestIdPattern.test(given) ? given : randomUUID();
+  return given !== undefined && requestIdPattern.test(given)
+    ? { requestId: given, isRequestIdGiven: true }
+    : { requestId: randomUUID(), isRequestIdGiven: false };
 }
 
 function textOf(metadata: Metadata, name: string): string | undefined {

@@ -20,6 +20,7 @@ import { connectDatabase, type RemoteDatabase } from '../../src/client/remote-da
 import type { ClientTls } from '../../src/client/connection.js';
 import { startServer, type Server, type ServerOptions } from '../../src/server/server.js';
 import { makeAuthority, signCertificate, type Pem } from '../support/certificates.js';
+import { IdentityServiceService } from '../../src/wire/harmonid/v1/identity.js';
 import { axis, Gate, makeVectorGallery, withServer } from './served.js';
 
 const health = new Set(['Check', 'List', 'Watch'].map((name) => `/grpc.health.v1.Health/${name}`));
@@ -505,3 +506,47 @@ async function until(isSo: () => boolean | Promise<boolean>): Promise<void> {
 async function read(items: AsyncIterable<unknown>): Promise<void> {
   for await (const _ of items);
 }
+
+describe('a request id', () => {
+  const trailersOf = async (address: string, requestId: string | null, identity: string): Promise<Metadata> => {
+    const { verify } = IdentityServiceService;
+    const client = new Client(address, credentials.createInsecure());
+    const metadata = new Metadata();
+    if (requestId !== null) metadata.set('x-request-id', requestId);
+    const request = {
+      gallery: 'lobby',
+      identity,
+      sample: { sample: { $case: 'embedding' as const, value: { space: axis(0).space, vector: [...axis(0).vector] } } },
+      threshold: undefined,
+      faces: 0 as const,
+    };
+    try {
+      return await new Promise<Metadata>((resolve) => {
+        const call = client.makeUnaryRequest(
+          verify.path,
+          verify.requestSerialize,
+          (bytes: Buffer) => bytes,
+          request,
+          metadata,
+          () => undefined,
+        );
+        call.on('status', (told) => resolve(told.metadata));
+      });
+    } finally {
+      client.close();
+    }
+  };
+
+  it('goes back as it came, with answers and with refusals; a refusal has one in any case, and what is no id is not repeated', () =>
+    withServer({}, async ({ server, remote }) => {
+      await makeVectorGallery(remote);
+      await remote.enroll({ gallery: 'lobby', identity: 'a', embeddings: [axis(0)] });
+      const idOf = async (requestId: string | null, identity: string): Promise<unknown> =>
+        (await trailersOf(server.address, requestId, identity)).get('x-request-id')[0];
+      assert.equal(await idOf('door-7/42', 'a'), 'door-7/42');
+      assert.equal(await idOf('door-7/42', 'nobody'), 'door-7/42');
+      assert.equal(await idOf(null, 'a'), undefined);
+      assert.match(String(await idOf(null, 'nobody')), /^[0-9a-f-]{36}$/);
+      assert.match(String(await idOf('x'.repeat(129), 'nobody')), /^[0-9a-f-]{36}$/);
+    }));
+});

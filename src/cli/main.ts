@@ -29,6 +29,7 @@ import { rolloutCommand } from './commands/rollout.js';
 import { serveCommand } from './commands/serve.js';
 import { showCommand } from './commands/show.js';
 import { statsCommand } from './commands/stats.js';
+import { topCommand } from './commands/top.js';
 import { updateCommand } from './commands/update.js';
 import { verifyCommand } from './commands/verify.js';
 import { exitCodesHelp, printUsageError, reportFailure, type ExitCode } from './failure.js';
@@ -55,7 +56,7 @@ function assemble(run: Run): Command {
   program.commandsGroup('Databases:');
   for (const make of [serveCommand, galleryCommand, statsCommand, exportCommand, checkpointCommand, encryptionCommand])
     program.addCommand(make(run));
-  for (const make of [keysCommand, configCommand, backupCommand, restoreCommand, checkCommand])
+  for (const make of [topCommand, keysCommand, configCommand, backupCommand, restoreCommand, checkCommand])
     program.addCommand(make(run));
   program.commandsGroup('Models:');
   for (const make of [embedCommand, modelsCommand, evaluateCommand, rolloutCommand]) program.addCommand(make(run));

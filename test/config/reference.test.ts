@@ -46,7 +46,12 @@ describe('what is written of the configuration', () => {
     const lines = readFileSync(example, 'utf8').split('\n');
     for (const { key, value, origin } of settings) {
       if (key.default === undefined) {
-        const shown = lines.some((line) => line.trim().replace(/^# /, '').startsWith(`${key.segments.at(-1)}: `));
+        const shown = lines.some((line) =>
+          line
+            .trim()
+            .replace(/^# /, '')
+            .startsWith(`${key.segments.at(-1)}: `),
+        );
         assert.ok(shown, `${key.name} is not shown`);
         continue;
       }

@@ -89,6 +89,11 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   'cli-table3': ['cli/', 'evaluate/'],
   pino: ['cli/'],
   'prom-client': ['server/metrics.ts'],
+  '@opentelemetry/api': ['server/tracing.ts'],
+  '@opentelemetry/core': ['server/tracing.ts'],
+  '@opentelemetry/exporter-trace-otlp-http': ['server/tracing.ts'],
+  '@opentelemetry/resources': ['server/tracing.ts'],
+  '@opentelemetry/sdk-trace-base': ['server/tracing.ts'],
   vega: ['evaluate/plots.ts'],
 };
 

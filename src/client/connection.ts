@@ -25,6 +25,8 @@ export interface ConnectionOptions {
   readonly tls?: boolean | ClientTls | undefined;
   /** A key of `harmonid keys add`. Refused without encryption beyond loopback addresses. */
   readonly apiKey?: string | undefined;
+  /** Sent with every call, e.g. `x-request-id` to find it in the server's log, or `traceparent`. Asked anew for each. */
+  readonly headers?: (() => Readonly<Record<string, string>>) | undefined;
   /** Sends the key also where it can be read on the way. Default false. */
   readonly allowPlaintextKey?: boolean | undefined;
   /**
@@ -59,6 +61,7 @@ export class Connection {
   readonly #address: string;
   readonly #deadlineMs: number;
   readonly #apiKey: string | undefined;
+  readonly #headers: ConnectionOptions['headers'];
   #closed = false;
 
   /** @throws INVALID_ARGUMENT for a key that could be read on the way, and for certificates that are none */
@@ -68,6 +71,7 @@ export class Connection {
     this.#address = address;
     this.#deadlineMs = deadlineMs ?? 60_000;
     this.#apiKey = apiKey;
+    this.#headers = options.headers;
     this.#client = new Client(address, credentialsOf(tls ?? false), {
       ...(typeof tls === 'object' && tls.serverName !== undefined
         ? { 'grpc.ssl_target_name_override': tls.serverName, 'grpc.default_authority': tls.serverName }
@@ -186,6 +190,7 @@ export class Connection {
 
   #metadata(): Metadata {
     const metadata = new Metadata();
+    for (const [name, value] of Object.entries(this.#headers?.() ?? {})) metadata.set(name, value);
     if (this.#apiKey !== undefined) metadata.set('authorization', `Bearer ${this.#apiKey}`);
     return metadata;
   }

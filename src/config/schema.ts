@@ -16,12 +16,14 @@ import { logSection } from './sections/log.js';
 import { serverKeys } from './sections/server.js';
 import { statusSection } from './sections/status.js';
 import { tlsSection } from './sections/tls.js';
+import { tracingSection } from './sections/tracing.js';
 
 export const configurationSchema = z.strictObject({
   ...serverKeys,
   tls: tlsSection,
   access: accessSection,
   status: statusSection,
+  tracing: tracingSection,
   log: logSection,
   encryption: encryptionSection,
   embedder: embedderSection,

@@ -21,6 +21,7 @@ import type { Database, Decision } from '../api.js';
 import { abortError, asHarmonidError, HarmonidError, throwIfAborted, type ErrorCode } from '../errors.js';
 import { statusOf } from '../wire/error-status.js';
 import { requestIdKey, type Guard, type Visit } from './guard.js';
+import type { CallTrace, Tracing } from './tracing.js';
 
 /** What is needed of a logger; pino's has it. */
 export interface ServerLogger {
@@ -44,6 +45,7 @@ export interface Entrance {
   /** The database as the caller may see it. */
   readonly databaseFor: (visit: Visit) => Database;
   readonly observer?: CallObserver | undefined;
+  readonly tracing?: Tracing | undefined;
 }
 
 /** What a handler is given beside its request. */
@@ -154,6 +156,7 @@ export class Calls {
       visit,
       database: this.#entrance.databaseFor(visit),
       observer: this.#entrance.observer,
+      trace: this.#entrance.tracing?.begin(grpcCall.getPath(), grpcCall.metadata, visit.requestId),
       deadline: grpcCall.getDeadline(),
       method: grpcCall.getPath(),
       draining: this.draining,
@@ -172,6 +175,7 @@ interface CallParts {
   readonly visit: Visit;
   readonly database: Database;
   readonly observer: CallObserver | undefined;
+  readonly trace: CallTrace | undefined;
   readonly method: string;
   readonly deadline: Date | number;
   readonly draining: AbortSignal;
@@ -245,8 +249,9 @@ class Call implements CallContext {
 
   /** Runs the handler and turns its failure into the answer. */
   async run(handler: () => Promise<void>): Promise<void> {
+    const { trace } = this.#parts;
     try {
-      await handler();
+      await (trace ? trace.run(handler) : handler());
     } catch (error) {
       this.#refuse(this.report(error));
     } finally {
@@ -265,9 +270,10 @@ class Call implements CallContext {
   }
 
   #end(code: ErrorCode | 'OK'): void {
-    const { method, visit, log } = this.#parts;
+    const { method, visit, log, trace } = this.#parts;
     this.#answered = true;
     this.#answeredWith?.(code);
+    trace?.end(code);
     const ms = Math.round((performance.now() - this.#startedMs) * 10) / 10;
     log?.debug(
       { method, code, ms, actor: visit.caller.actor, peer: visit.peer, requestId: visit.requestId },

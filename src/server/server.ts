@@ -18,6 +18,7 @@ import { identityService } from './identity-service.js';
 import type { Metrics } from './metrics.js';
 import { openSecurity, type SecurityOptions } from './security.js';
 import { addStandardServices } from './standard-services.js';
+import type { Tracing } from './tracing.js';
 
 export interface ServerOptions extends SecurityOptions {
   readonly database: Database;
@@ -27,6 +28,8 @@ export interface ServerOptions extends SecurityOptions {
   readonly logger?: ServerLogger | undefined;
   /** Counts what the server does. Default: nobody does. */
   readonly metrics?: Metrics | undefined;
+  /** Tells a collector of every call. Default: nobody is told. */
+  readonly tracing?: Tracing | undefined;
   /** Largest message, both ways, bytes. Larger takes larger photos and batches, and more memory a call. Default 32 MiB. */
   readonly messageBytesMax?: number | undefined;
   /** Calls at the same time on one connection. Larger lets one client queue more. Default 1000. */
@@ -68,7 +71,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     onListChange: () => calls.recheck((visit) => security.guard.recheck(visit)),
   });
   const calls = new Calls(
-    { guard: security.guard, databaseFor: ({ caller }) => scoped(database, caller.grant), observer: metrics },
+    {
+      guard: security.guard,
+      databaseFor: ({ caller }) => scoped(database, caller.grant),
+      observer: metrics,
+      tracing: options.tracing,
+    },
     logger,
   );
   const grpc = new GrpcServer({

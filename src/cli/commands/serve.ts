@@ -12,6 +12,7 @@ import { describe } from '../options.js';
 import type { Run } from '../run.js';
 import type { Metrics } from '../../server/metrics.js';
 import type { SecurityOptions } from '../../server/security.js';
+import type { Tracing } from '../../server/tracing.js';
 import type { StatusServer } from '../../server/status-server.js';
 import { accessFileOf } from './keys.js';
 import { keepPausesShort } from '../short-pauses.js';
@@ -52,6 +53,7 @@ async function serve(terminal: Terminal, configuration: Configuration, file: str
   const { openDatabase } = await import('../../database.js');
   const { Metrics } = await import('../../server/metrics.js');
   const metrics = new Metrics();
+  const tracing = await tracingOf(configuration);
   const open: { close(): Promise<void> }[] = [];
   try {
     // Before the data: opening may take a while, and an orchestrator wants to know why.
@@ -62,7 +64,10 @@ async function serve(terminal: Terminal, configuration: Configuration, file: str
     }
     const database = await openDatabase({
       ...databaseOptions(configuration),
-      onStage: (stage, ms) => metrics.took(stage, ms),
+      onStage: (stage, ms) => {
+        metrics.took(stage, ms);
+        tracing?.took(stage, ms);
+      },
     });
     open.unshift(database);
     metrics.watch(database);
@@ -73,6 +78,7 @@ async function serve(terminal: Terminal, configuration: Configuration, file: str
       ...(await securityOf(configuration)),
       database,
       metrics,
+      tracing,
       address: listen,
       logger: log,
     });
@@ -82,9 +88,17 @@ async function serve(terminal: Terminal, configuration: Configuration, file: str
     await server.close({ drainMs: drainSeconds * 1000 });
   } finally {
     for (const each of open) await each.close();
+    await tracing?.close();
   }
   log.info('stopped');
   return exitCodes.done;
+}
+
+/** Loaded when it is wanted: a collector is rare. */
+async function tracingOf({ tracing: { endpoint, sampleRatio } }: Configuration): Promise<Tracing | undefined> {
+  if (endpoint === undefined) return undefined;
+  const { Tracing: OpenTracing } = await import('../../server/tracing.js');
+  return new OpenTracing({ endpoint, sampleRatio });
 }
 
 async function openStatus(address: string, metrics: Metrics): Promise<StatusServer> {

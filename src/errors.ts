@@ -61,6 +61,7 @@ export const errorCodes = {
   UNAUTHENTICATED: 'No key or certificate was shown, or none that is known.',
   PERMISSION_DENIED: 'The key or certificate does not permit that, or not in that gallery.',
   ACCESS_INVALID: 'The list of keys, or a certificate of the server, is missing, unreadable or invalid.',
+  AUDIT_UNAVAILABLE: 'The audit log cannot be written, and what cannot be recorded is refused.',
   // The call
   CANCELLED: 'The caller cancelled the request.',
   DEADLINE_EXCEEDED: 'The deadline passed before the answer was ready.',

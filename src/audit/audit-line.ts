@@ -1,0 +1,100 @@
+/**
+ * One line of the audit log, and what ties it to the one before.
+ *
+ * `{"hash":"<64 hex digits>",<the rest of a JSON object>}`: the hash is the SHA-256 of the hash before, as text, and of the line's own bytes without the hash. So a
+ * line cannot be changed, taken out, put in or moved without every later hash being another. Pure.
+ */
+import { createHash } from 'node:crypto';
+
+/** What was done, or asked. */
+export const auditActions = [
+  'identify',
+  'verify',
+  'enroll',
+  'import',
+  'update-identity',
+  'remove-template',
+  'erase',
+  'create-gallery',
+  'update-gallery',
+  'delete-gallery',
+  'export',
+  'backup',
+  'rollout',
+  'keys',
+  'refused',
+  'serve',
+  // The log's own: a file begins, old files went, a torn line was cut off, entries could not be written.
+  'file',
+  'retired',
+  'mended',
+  'missing',
+] as const;
+export type AuditAction = (typeof auditActions)[number];
+
+/** JSON values. No image, no vector. */
+export type AuditFacts = Readonly<Record<string, unknown>>;
+
+export interface AuditEntry {
+  readonly action: AuditAction;
+  /** `key:<name>`, `cert:<name>`, `anonymous`, `local:<user>`, `harmonid` for the log's own entries. */
+  readonly actor: string;
+  /** Address and port; null when it is this process. */
+  readonly peer: string | null;
+  readonly requestId: string | null;
+  readonly gallery: string | null;
+  readonly identity: string | null;
+  /** `begun` before something is written, then `OK` or the code of the error. */
+  readonly outcome: string;
+  readonly facts: AuditFacts;
+}
+
+/** As it stands in a file. */
+export interface AuditRecord extends AuditEntry {
+  readonly hash: string;
+  /** Counts from 1 through all files. */
+  readonly sequence: number;
+  readonly at: Date;
+}
+
+/** Where the chain begins. */
+export const firstHash = '0'.repeat(64);
+
+const prefix = '{"hash":"';
+const contentAt = prefix.length + 64 + 2;
+
+export function formatLine(
+  before: string,
+  sequence: number,
+  at: Date,
+  entry: AuditEntry,
+): { line: string; hash: string } {
+  const content = JSON.stringify({ sequence, at, ...entry }).slice(1);
+  const hash = hashOf(before, content);
+  return { line: `${prefix}${hash}",${content}\n`, hash };
+}
+
+export type ReadLine =
+  | {
+      readonly record: AuditRecord;
+      /** Whether its hash is that of its bytes after `before`. */ readonly holds: (before: string) => boolean;
+    }
+  | { readonly record: null };
+
+/** @param line without its end */
+export function readLine(line: string): ReadLine {
+  if (!line.startsWith(prefix) || line.slice(contentAt - 2, contentAt) !== '",') return { record: null };
+  const hash = line.slice(prefix.length, contentAt - 2);
+  try {
+    const parsed = JSON.parse(line) as Omit<AuditRecord, 'at'> & { readonly at: string };
+    if (!Number.isSafeInteger(parsed.sequence) || typeof parsed.action !== 'string') return { record: null };
+    const content = line.slice(contentAt);
+    return { record: { ...parsed, at: new Date(parsed.at) }, holds: (before) => hashOf(before, content) === hash };
+  } catch {
+    return { record: null };
+  }
+}
+
+function hashOf(before: string, content: string): string {
+  return createHash('sha256').update(before).update(content).digest('hex');
+}

@@ -20,6 +20,8 @@ export interface BenchOptions {
   readonly seed: number;
   /** Where networks run. */
   readonly provider: ExecutionProvider;
+  /** Of the embedder; left out: as many as it takes by itself. */
+  readonly workers?: number | undefined;
 }
 
 export type BenchCommand =
@@ -45,6 +47,7 @@ export const usage = `npm run bench -- <bench> [options]
   --rounds N        rounds in which all peers take their turn (default 3)
   --seed N          seed of gallery and probes (default 1)
   --provider NAME   where networks run: cpu (default), auto, webgpu, cuda, ...
+  --workers N       threads of the embedder (embed; default: its own choice)
   --json            one JSON document instead of tables
 `;
 
@@ -69,6 +72,7 @@ export function parseCommand(words: readonly string[]): BenchCommand {
       rounds: parseCount('--rounds', values.rounds),
       seed: parseCount('--seed', values.seed),
       provider: parseProvider(values.provider),
+      workers: values.workers === undefined ? undefined : parseCount('--workers', values.workers),
     },
   };
 }
@@ -85,6 +89,7 @@ function parseWords(words: readonly string[]) {
         rounds: { type: 'string', default: '3' },
         seed: { type: 'string', default: '1' },
         provider: { type: 'string', default: 'cpu' },
+        workers: { type: 'string' },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
       },

@@ -15,9 +15,12 @@ describe('shared turn', function () {
 
   it('is one thread’s at a time', async () => {
     const [turn, counter] = [newTurn(), new SharedArrayBuffer(4)];
-    const rounds = 400;
+    const rounds = 2000;
     const threads = [1, 2, 3].map(() => startThread({ turn, counter, rounds }));
-    const exits = await Promise.all(threads.map((thread) => once(thread, 'exit')));
+    const exited = threads.map((thread) => once(thread, 'exit'));
+    await Promise.all(threads.map((thread) => once(thread, 'message')));
+    for (const thread of threads) thread.postMessage('begin');
+    const exits = await Promise.all(exited);
     assert.deepEqual(exits, [[0], [0], [0]]);
     assert.equal(new Int32Array(counter)[0], 3 * rounds);
   });

@@ -1,4 +1,5 @@
 /** A thread that takes turns for `shared-turn.test.ts`. */
+import { once } from 'node:events';
 import { setImmediate } from 'node:timers/promises';
 import { parentPort, threadId, workerData } from 'node:worker_threads';
 import { SharedTurn } from '../../src/threads/shared-turn.js';
@@ -16,6 +17,12 @@ const shared = new SharedTurn(turn, threadId);
 const numbers = new Int32Array(counter);
 // Keeps the thread alive while it waits: a turn that is waited for does not.
 parentPort?.on('message', () => undefined);
+if (parentPort && rounds !== null) {
+  // All threads begin together.
+  const begin = once(parentPort, 'message');
+  parentPort.postMessage('is ready');
+  await begin;
+}
 if (rounds === null) {
   await shared.take(async () => {
     parentPort?.postMessage('holds');

@@ -22,6 +22,8 @@ export interface BenchOptions {
   readonly provider: ExecutionProvider;
   /** Of the embedder; left out: as many as it takes by itself. */
   readonly workers?: number | undefined;
+  /** CPU threads of one graph of a worker; left out: as the embedder takes them. */
+  readonly threads?: number | undefined;
 }
 
 export type BenchCommand =
@@ -48,6 +50,7 @@ export const usage = `npm run bench -- <bench> [options]
   --seed N          seed of gallery and probes (default 1)
   --provider NAME   where networks run: cpu (default), auto, webgpu, cuda, ...
   --workers N       threads of the embedder (embed; default: its own choice)
+  --threads N       CPU threads of each worker's graphs (embed; default: the workers share the cores)
   --json            one JSON document instead of tables
 `;
 
@@ -73,6 +76,7 @@ export function parseCommand(words: readonly string[]): BenchCommand {
       seed: parseCount('--seed', values.seed),
       provider: parseProvider(values.provider),
       workers: values.workers === undefined ? undefined : parseCount('--workers', values.workers),
+      threads: values.threads === undefined ? undefined : parseCount('--threads', values.threads),
     },
   };
 }
@@ -90,6 +94,7 @@ function parseWords(words: readonly string[]) {
         seed: { type: 'string', default: '1' },
         provider: { type: 'string', default: 'cpu' },
         workers: { type: 'string' },
+        threads: { type: 'string' },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
       },

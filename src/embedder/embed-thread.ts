@@ -118,12 +118,12 @@ export class EmbedThread {
     };
     try {
       return await new Promise<EmbeddedImage>((resolve, reject) => {
-        this.#pending.set(id, { work, resolve, reject });
-        this.#work += work;
-        signal?.addEventListener('abort', abort, { once: true });
         // One copy of just these bytes: the caller keeps its own, and a view would drag its whole buffer along.
         const copy = new Uint8Array(bytes);
         this.#post({ kind: 'embed', id, bytes: copy, alignment, largestOnly }, [copy.buffer]);
+        this.#pending.set(id, { work, resolve, reject });
+        this.#work += work;
+        signal?.addEventListener('abort', abort, { once: true });
       });
     } finally {
       signal?.removeEventListener('abort', abort);

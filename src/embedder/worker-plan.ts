@@ -8,11 +8,18 @@ export interface WorkerPlan {
 }
 
 /**
- * A worker for each so many cores. On two cores a second one embedded a fifth more images when many came at once, and made one image alone
- * wait longer; on a GPU the cores have only decoding, drawing and cutting to do.
+ * A worker for each so many cores. On two cores a second one embedded a sixth more group photos and no more portraits at 16 at once, and one
+ * image alone took a third longer. On a GPU the cores have only decoding, drawing and cutting to do.
  */
-const coresOfCpuWorker = 4;
-const coresOfGpuWorker = 2;
+const coresOfWorker: Readonly<Record<RunningProvider, number>> = {
+  cpu: 4,
+  webgpu: 2,
+  cuda: 2,
+  directml: 2,
+  coreml: 2,
+  // Each would build engines of its own, for minutes.
+  tensorrt: Infinity,
+};
 /** What is more than this is asked for: each costs memory (`OnnxEmbedderOptions.workers` says how much). */
 const workersMax = 4;
 
@@ -25,8 +32,7 @@ export function planWorkers(
   provider: RunningProvider,
   cores: number,
 ): WorkerPlan {
-  const coresOfWorker = provider === 'cpu' ? coresOfCpuWorker : coresOfGpuWorker;
-  const workers = asked.workers ?? Math.max(1, Math.min(workersMax, Math.floor(cores / coresOfWorker)));
+  const workers = asked.workers ?? Math.max(1, Math.min(workersMax, Math.floor(cores / coresOfWorker[provider])));
   // A single one leaves it to ONNX Runtime, which knows physical cores from logical ones.
   const threads = asked.threads ?? (workers === 1 ? 0 : Math.max(1, Math.floor(cores / workers)));
   return { workers, threads };

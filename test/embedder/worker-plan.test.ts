@@ -15,6 +15,7 @@ describe('worker plan', () => {
     assert.deepEqual(planWorkers({}, 'cpu', 96), { workers: 4, threads: 24 });
     assert.deepEqual(planWorkers({}, 'webgpu', 4), { workers: 2, threads: 2 });
     assert.deepEqual(planWorkers({}, 'cuda', 16), { workers: 4, threads: 4 });
+    assert.deepEqual(planWorkers({}, 'tensorrt', 16), { workers: 1, threads: 0 });
   });
 
   it('keeps to what was asked for', () => {

@@ -37,8 +37,8 @@ interface PhotoSet {
 }
 
 export async function benchEmbed(options: BenchOptions, progress: Progress): Promise<Workload> {
-  const { calls, rounds } = options;
-  const embedder = await openOnnxEmbedder({ modelsPath, provider: options.provider, mirrorAveraging: false });
+  const { calls, rounds, provider: asked, workers, threads } = options;
+  const embedder = await openOnnxEmbedder({ modelsPath, provider: asked, workers, threads, mirrorAveraging: false });
   const faceApi = await openFaceApi();
   try {
     const { pack, detector, provider, providerReason } = embedder.info;
@@ -67,7 +67,7 @@ export async function benchEmbed(options: BenchOptions, progress: Progress): Pro
         ...(provider === 'cpu' ? {} : { [besideCpu]: await benchLikeness(embedder, sets) }),
       },
       notes: [
-        `pack ${pack}, ${detector} detector, ${provider} (${providerReason}), without mirror averaging`,
+        `pack ${pack}, ${detector} detector, ${provider} (${providerReason}), workers: ${embedder.workers}, threads of each: ${threads ?? 'by cores'}, without mirror averaging`,
         faceApi
           ? `face-api ${faceApi.version} on its WASM back end, threads: ${faceApi.threads}`
           : 'face-api on WASM: not installed; `npm run bench -- peers install` adds it',

@@ -20,6 +20,10 @@ export interface BenchOptions {
   readonly seed: number;
   /** Where networks run. */
   readonly provider: ExecutionProvider;
+  /** Of the embedder; left out: as many as it takes by itself. */
+  readonly workers?: number | undefined;
+  /** CPU threads of one graph of a worker; left out: as the embedder takes them. */
+  readonly threads?: number | undefined;
 }
 
 export type BenchCommand =
@@ -45,6 +49,8 @@ export const usage = `npm run bench -- <bench> [options]
   --rounds N        rounds in which all peers take their turn (default 3)
   --seed N          seed of gallery and probes (default 1)
   --provider NAME   where networks run: cpu (default), auto, webgpu, cuda, ...
+  --workers N       threads of the embedder (embed; default: its own choice)
+  --threads N       CPU threads of each worker's graphs (embed; default: the workers share the cores)
   --json            one JSON document instead of tables
 `;
 
@@ -69,6 +75,8 @@ export function parseCommand(words: readonly string[]): BenchCommand {
       rounds: parseCount('--rounds', values.rounds),
       seed: parseCount('--seed', values.seed),
       provider: parseProvider(values.provider),
+      workers: values.workers === undefined ? undefined : parseCount('--workers', values.workers),
+      threads: values.threads === undefined ? undefined : parseCount('--threads', values.threads),
     },
   };
 }
@@ -85,6 +93,8 @@ function parseWords(words: readonly string[]) {
         rounds: { type: 'string', default: '3' },
         seed: { type: 'string', default: '1' },
         provider: { type: 'string', default: 'cpu' },
+        workers: { type: 'string' },
+        threads: { type: 'string' },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
       },

@@ -114,13 +114,14 @@ export async function withEmbedder<T>(
 type EmbedderSettings = Exclude<DatabaseOptions['embedder'], Embedder | false | undefined>;
 
 function embedderSettings(options: EmbedderOptions): EmbedderSettings {
-  const { pack, provider, detector, mirror, threads, models } = options;
+  const { pack, provider, detector, mirror, threads, embedWorkers, models } = options;
   return {
     ...(pack !== undefined && { pack }),
     ...(provider !== undefined && { provider }),
     ...(detector !== undefined && { detector }),
     ...(mirror !== undefined && { mirrorAveraging: mirror }),
     ...(threads !== undefined && { threads }),
+    ...(embedWorkers !== undefined && { workers: embedWorkers }),
     ...(models !== undefined && { modelsPath: models }),
   };
 }
@@ -137,10 +138,11 @@ export function modelsPathOf({
 }
 
 function refuseEmbedderOptions(options: EmbedderOptions): void {
-  const names = ['pack', 'provider', 'detector', 'mirror', 'threads', 'models'] as const;
+  const names = ['pack', 'provider', 'detector', 'mirror', 'threads', 'embedWorkers', 'models'] as const;
   const given = names.find((name) => options[name] !== undefined);
-  if (given)
-    throw usageError(`--${given} belongs to \`harmonid serve\`: the server at the other end has its own model`);
+  if (!given) return;
+  const flag = given.replace(/[A-Z]/, (capital) => `-${capital.toLowerCase()}`);
+  throw usageError(`--${flag} belongs to \`harmonid serve\`: the server at the other end has its own model`);
 }
 
 export async function isDirectory(path: string): Promise<boolean> {

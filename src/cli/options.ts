@@ -48,6 +48,7 @@ export interface EmbedderOptions {
   readonly detector?: string;
   readonly mirror?: boolean;
   readonly threads?: number;
+  readonly embedWorkers?: number;
   readonly models?: string;
 }
 
@@ -110,7 +111,8 @@ export function embedderOptions(command: Command): Command {
     .option('--detector <name>', 'face detector of the pack: ssd (default), or tiny, which is faster and misses more')
     .option('--mirror', 'average with the mirrored face: more accurate, embedding costs twice')
     .option('--no-mirror', 'do not average with the mirrored face')
-    .option('--threads <n>', 'CPU threads for networks', wholeNumber)
+    .option('--threads <n>', 'CPU threads for networks, of each worker', wholeNumber)
+    .option('--embed-workers <n>', 'threads that embed images side by side (default: by cores)', wholeNumber)
     .option('--models <dir>', 'where model packs are kept (default: DATA/models)');
 }
 

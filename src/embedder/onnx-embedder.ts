@@ -1,16 +1,19 @@
 /**
  * The embedder that runs ONNX models: the main thread's side.
  *
- * Promises: nothing here decodes or computes; images go to one worker thread (`embed-worker.ts`) and faces come back, so the
- * caller's event loop stays free. Every call settles: with faces, with the worker's error, with the abort's reason at the
- * moment of the abort, or with INTERNAL when the thread dies. After `close` everything is refused with CLOSED.
+ * Promises: nothing here decodes or computes; images go to worker threads (`embed-thread.ts`), each to the one with the least work, and
+ * faces come back, so the caller's event loop stays free. Every call settles: with faces, with its worker's error, with the abort's reason
+ * at the moment of the abort, or with INTERNAL when its worker dies. A dead worker is not replaced: the others go on and take what comes
+ * later, and when none is left everything is refused with INTERNAL. After `close`, which finishes what has begun, everything is refused
+ * with CLOSED.
+ *
+ * An image's faces are the same whichever worker embeds it. Which images share a batch is left to chance, as it is with one worker;
+ * that moves vectors by rounding alone.
  */
-import { once } from 'node:events';
-import { Worker } from 'node:worker_threads';
-import { abortError, asHarmonidError, assertInvariant, HarmonidError, throwIfAborted } from '../errors.js';
-import { thawError } from '../threads/frozen-error.js';
+import { availableParallelism } from 'node:os';
+import { HarmonidError, throwIfAborted } from '../errors.js';
+import { startEmbedThread, type EmbedCall, type EmbedThread } from './embed-thread.js';
 import type {
-  CropAlignment,
   EmbedCropOptions,
   EmbeddedImage,
   Embedder,
@@ -19,12 +22,11 @@ import type {
   EmbedOptions,
   ExecutionProvider,
 } from './embedder.js';
-import type { WorkerReply, WorkerRequest, WorkerSettings } from './embed-messages.js';
 import { defaultImageLimits, type ImageLimits } from './image.js';
 import { spaceName } from './model-pack.js';
-import type { ChosenProvider } from './onnx-session.js';
 import { ModelStore } from './packs/model-store.js';
 import { defaultQualityLimits, type QualityLimits } from './quality.js';
+import { planWorkers } from './worker-plan.js';
 
 /** Options of the built-in embedder. */
 export interface OnnxEmbedderOptions {
@@ -32,9 +34,18 @@ export interface OnnxEmbedderOptions {
   readonly modelsPath: string;
   /** Id of a pack in that folder. Default: the default pack. */
   readonly pack?: string | undefined;
-  /** Default `auto`: the best that starts and is faster than the CPU; `info.providerReason` tells. */
+  /** Default `auto`: the best that starts and is faster than the CPU; `info.providerReason` tells. The same for all workers. */
   readonly provider?: ExecutionProvider | undefined;
-  /** CPU threads of one graph, 0 to 256; more than the physical cores slows down. Default 0: as many as those. */
+  /**
+   * Threads that decode, draw, cut and run the networks, each with networks of its own, 1 to 64. More embed more images at the same time.
+   * Each costs 170 MB of memory when it is opened and up to 800 MB once its batches were full, and one image alone takes longer, because
+   * its graphs have a share of the cores. Default: by cores and provider (`worker-plan.ts`), 1 to 4.
+   */
+  readonly workers?: number | undefined;
+  /**
+   * CPU threads of one graph, 0 to 256, where 0 stands for one a physical core; `workers` times that many beyond the cores slow down.
+   * Default: the cores shared out among the workers.
+   */
   readonly threads?: number | undefined;
   /** Name of one of the pack's detectors; in the default pack `ssd` (finds more) or `tiny` (faster). Default: the pack's. */
   readonly detector?: string | undefined;
@@ -55,38 +66,63 @@ export interface OnnxEmbedderOptions {
 }
 
 /**
- * Opens the pack, starts the embedding thread, and waits until its sessions are ready.
+ * Opens the pack, starts the workers, and waits until their sessions are ready.
  * @throws MODEL_NOT_FOUND, MODEL_INVALID, PROVIDER_UNAVAILABLE, INVALID_ARGUMENT, DATA_READ_ONLY, DISK_FULL
  */
-export async function openOnnxEmbedder(options: OnnxEmbedderOptions): Promise<Embedder> {
+export async function openOnnxEmbedder(options: OnnxEmbedderOptions): Promise<OnnxEmbedder> {
   const pack = await new ModelStore(options.modelsPath).open(options.pack);
-  const settings: WorkerSettings = {
-    pack,
-    provider: options.provider ?? 'auto',
-    threads: parseWhole('threads', options.threads ?? 0, 0, 256),
-    detector: options.detector ?? pack.detection.default,
-    mirrorAveraging: options.mirrorAveraging ?? pack.embedding.mirrorAveraging,
-    batchMax: parseWhole('batchMax', options.batchMax ?? 16, 1, 256),
-    qualityLimits: { ...defaultQualityLimits, ...options.qualityLimits },
-    imageLimits: { ...defaultImageLimits, ...options.imageLimits },
-  };
+  const detector = options.detector ?? pack.detection.default;
+  const mirrorAveraging = options.mirrorAveraging ?? pack.embedding.mirrorAveraging;
+  const batchMax = parseWhole('batchMax', options.batchMax ?? 16, 1, 256);
   const inFlightMax = parseWhole('inFlightMax', options.inFlightMax ?? 512, 1, 65_536);
-  const worker = new Worker(new URL('./embed-worker.js', import.meta.url), { workerData: settings });
-  const { provider, reason } = await opened(worker);
-  const info: EmbedderInfo = {
-    pack: pack.manifest.id,
-    space: spaceName(pack.manifest, settings.mirrorAveraging),
-    dimensions: pack.embedding.dimensions,
-    threshold: pack.manifest.threshold.value,
-    thresholdSource: pack.manifest.threshold.source,
-    margin: pack.manifest.margin,
-    provider,
-    providerReason: reason,
-    detector: settings.detector,
-    mirrorAveraging: settings.mirrorAveraging,
-    licence: pack.manifest.licence.spdx,
+  const asked = {
+    workers: options.workers === undefined ? undefined : parseWhole('workers', options.workers, 1, 64),
+    threads: options.threads === undefined ? undefined : parseWhole('threads', options.threads, 0, 256),
   };
-  return new OnnxEmbedder(worker, info, inFlightMax);
+  const imageLimits = { ...defaultImageLimits, ...options.imageLimits };
+  const first = startEmbedThread();
+  const opened: EmbedThread[] = [first];
+  try {
+    // Asked once: each worker would measure for itself, beside the others, and might find otherwise.
+    const { provider, reason } = await first.choose(options.provider ?? 'auto');
+    const { workers, threads } = planWorkers(asked, provider, availableParallelism());
+    while (opened.length < workers) opened.push(startEmbedThread());
+    const openings = opened.map((thread) =>
+      thread.open({
+        pack,
+        provider,
+        threads,
+        detector,
+        mirrorAveraging,
+        batchMax,
+        qualityLimits: { ...defaultQualityLimits, ...options.qualityLimits },
+        imageLimits,
+        // Twice the largest image among all, so that one is decoded while another is in work. A worker always takes one image, however
+        // large: pixels in work are at most twice the largest image's, or one largest image a worker where there are more than two.
+        pixelsInWorkMax: (2 * imageLimits.pixelsMax) / workers,
+      }),
+    );
+    // All of them: a thread is closed when it is not opening any more.
+    await Promise.allSettled(openings);
+    await Promise.all(openings);
+    const info: EmbedderInfo = {
+      pack: pack.manifest.id,
+      space: spaceName(pack.manifest, mirrorAveraging),
+      dimensions: pack.embedding.dimensions,
+      threshold: pack.manifest.threshold.value,
+      thresholdSource: pack.manifest.threshold.source,
+      margin: pack.manifest.margin,
+      provider,
+      providerReason: reason,
+      detector,
+      mirrorAveraging,
+      licence: pack.manifest.licence.spdx,
+    };
+    return new OnnxEmbedder(opened, info, inFlightMax);
+  } catch (error) {
+    await Promise.all(opened.map((thread) => thread.close()));
+    throw error;
+  }
 }
 
 function parseWhole(name: string, value: number, least: number, most: number): number {
@@ -94,144 +130,91 @@ function parseWhole(name: string, value: number, least: number, most: number): n
   throw new HarmonidError('INVALID_ARGUMENT', `${name} is ${value}, a whole number from ${least} to ${most} is wanted`);
 }
 
-/** The provider once the thread's sessions are ready, or what kept them from it. */
-async function opened(worker: Worker): Promise<ChosenProvider> {
-  const abort = new AbortController();
-  // What ends first counts; the other two are let go of.
-  const message = once(worker, 'message', { signal: abort.signal }).then(([reply]) => reply as WorkerReply);
-  const exit = once(worker, 'exit', { signal: abort.signal }).then(([code]) => {
-    throw new HarmonidError(
-      'INTERNAL',
-      `the embedding thread ended with exit code ${String(code)} before it was ready`,
-    );
-  });
-  let first: WorkerReply;
-  try {
-    // `once` rejects by itself when the thread throws.
-    first = await Promise.race([message, exit]);
-  } catch (error) {
-    throw asHarmonidError(error);
-  } finally {
-    abort.abort();
-    await Promise.allSettled([message, exit]);
-  }
-  if (first.kind === 'opened') return first.chosen;
-  assertInvariant(first.kind === 'not-opened', 'the embedding thread first says whether it opened');
-  throw thawError(first.error);
-}
-
-interface Pending {
-  readonly resolve: (image: EmbeddedImage) => void;
-  readonly reject: (error: HarmonidError) => void;
-}
-
-/** Speaks to one embedding thread. Made by `openOnnxEmbedder`. */
+/** Shares images out among embedding threads. Made by `openOnnxEmbedder`. */
 export class OnnxEmbedder implements Embedder {
   readonly info: EmbedderInfo;
-  readonly #worker: Worker;
+  readonly #threads: readonly EmbedThread[];
   readonly #inFlightMax: number;
-  readonly #pending = new Map<number, Pending>();
-  readonly #exited: Promise<void>;
-  #nextId = 1;
-  #counts = { images: 0, faces: 0, batches: 0, batchedFaces: 0 };
-  /** Why calls are refused from now on; null while open. */
-  #refusal: HarmonidError | null = null;
+  #inFlight = 0;
+  #isClosed = false;
 
-  constructor(worker: Worker, info: EmbedderInfo, inFlightMax: number) {
+  /** @param threads open; theirs no longer: `close` closes them */
+  constructor(threads: readonly EmbedThread[], info: EmbedderInfo, inFlightMax: number) {
     this.info = info;
+    this.#threads = threads;
     this.#inFlightMax = inFlightMax;
-    this.#worker = worker;
-    let cause: unknown;
-    worker.on('message', (reply: WorkerReply) => this.#receive(reply));
-    worker.on('messageerror', (error) => (cause = error));
-    worker.on('error', (error) => (cause = error));
-    this.#exited = new Promise((resolve) => {
-      worker.on('exit', (exitCode) => {
-        const died = new HarmonidError('INTERNAL', `the embedding thread ended with exit code ${exitCode}`, { cause });
-        this.#refusal ??= died;
-        for (const { reject } of this.#pending.values()) reject(died);
-        this.#pending.clear();
-        resolve();
-      });
-    });
   }
 
-  embedImage(image: Uint8Array, options: EmbedOptions = {}): Promise<EmbeddedImage> {
-    return this.#embed(image, null, options);
+  /** How many are alive. */
+  get workers(): number {
+    return this.#alive().length;
+  }
+
+  embedImage(image: Uint8Array, { signal, largestOnly = false }: EmbedOptions = {}): Promise<EmbeddedImage> {
+    return this.#embed({ bytes: image, alignment: null, largestOnly, signal });
   }
 
   embedAlignedCrop(crop: Uint8Array, { signal, alignment = 'chip' }: EmbedCropOptions = {}): Promise<EmbeddedImage> {
-    return this.#embed(crop, alignment, { signal });
+    return this.#embed({ bytes: crop, alignment, largestOnly: false, signal });
   }
 
   stats(): EmbedderStats {
-    const { images, faces, batches, batchedFaces } = this.#counts;
+    const total = { images: 0, faces: 0, batches: 0, batchedFaces: 0 };
+    for (const { counts } of this.#threads) {
+      total.images += counts.images;
+      total.faces += counts.faces;
+      total.batches += counts.batches;
+      total.batchedFaces += counts.batchedFaces;
+    }
+    const { images, faces, batches, batchedFaces } = total;
     return {
       images,
       faces,
       batches,
       batchMean: batches === 0 ? 0 : batchedFaces / batches,
-      inFlight: this.#pending.size,
+      inFlight: this.#inFlight,
     };
   }
 
   async close(): Promise<void> {
-    if (this.#refusal === null) {
-      this.#refusal = new HarmonidError('CLOSED', 'the embedder is closed');
-      this.#post({ kind: 'close' });
-    }
-    await this.#exited;
+    this.#isClosed = true;
+    await Promise.all(this.#threads.map((thread) => thread.close()));
   }
 
-  async #embed(
-    bytes: Uint8Array,
-    alignment: CropAlignment | null,
-    { signal, largestOnly = false }: EmbedOptions,
-  ): Promise<EmbeddedImage> {
-    if (this.#refusal) throw this.#refusal;
-    throwIfAborted(signal);
-    if (this.#pending.size >= this.#inFlightMax) {
+  async #embed(call: EmbedCall): Promise<EmbeddedImage> {
+    if (this.#isClosed) throw new HarmonidError('CLOSED', 'the embedder is closed');
+    throwIfAborted(call.signal);
+    if (this.#inFlight >= this.#inFlightMax) {
       throw new HarmonidError(
         'OVERLOADED',
-        `${this.#pending.size} images are waiting, the limit is ${this.#inFlightMax}; try again later`,
+        `${this.#inFlight} images are waiting, the limit is ${this.#inFlightMax}; try again later`,
         {
-          details: { inFlight: this.#pending.size, inFlightMax: this.#inFlightMax },
+          details: { inFlight: this.#inFlight, inFlightMax: this.#inFlightMax },
         },
       );
     }
-    const id = this.#nextId++;
-    const abort = (): void => {
-      const pending = this.#pending.get(id);
-      if (!pending || !signal) return;
-      this.#pending.delete(id);
-      pending.reject(abortError(signal));
-      if (this.#refusal === null) this.#post({ kind: 'abort', id });
-    };
+    const thread = this.#leastBusy();
+    this.#inFlight++;
     try {
-      return await new Promise<EmbeddedImage>((resolve, reject) => {
-        this.#pending.set(id, { resolve, reject });
-        signal?.addEventListener('abort', abort, { once: true });
-        // One copy of just these bytes: the caller keeps its own, and a view would drag its whole buffer along.
-        const copy = new Uint8Array(bytes);
-        this.#post({ kind: 'embed', id, bytes: copy, alignment, largestOnly }, [copy.buffer]);
-      });
+      return await thread.embed(call);
     } finally {
-      this.#pending.delete(id);
-      signal?.removeEventListener('abort', abort);
+      this.#inFlight--;
     }
   }
 
-  #post(request: WorkerRequest, transfer: readonly ArrayBuffer[] = []): void {
-    this.#worker.postMessage(request, transfer);
+  /**
+   * Work that is spread is done sooner, also where it would have filled a batch: four faces in one batch take about three times as long as
+   * one. Small images do not queue behind a large one while another worker has less to do.
+   */
+  #leastBusy(): EmbedThread {
+    const [first, ...others] = this.#alive();
+    if (!first) {
+      throw new HarmonidError('INTERNAL', 'no embedding thread is left', { cause: this.#threads[0]?.end });
+    }
+    return others.reduce((least, thread) => (thread.work < least.work ? thread : least), first);
   }
 
-  #receive(reply: WorkerReply): void {
-    if (reply.kind !== 'embedded' && reply.kind !== 'refused') return;
-    // Counted by the worker, also for calls that were aborted here.
-    this.#counts = reply.counts;
-    const pending = this.#pending.get(reply.id);
-    if (!pending) return;
-    if (reply.kind === 'embedded') pending.resolve(reply.image);
-    else pending.reject(thawError(reply.error));
+  #alive(): readonly EmbedThread[] {
+    return this.#threads.filter(({ end }) => end === null);
   }
 }

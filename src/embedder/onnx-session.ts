@@ -7,7 +7,9 @@
  * passed, ONNX Runtime may still keep single nodes of a real network on the CPU where that is the better place, such as the
  * arithmetic of shapes; it does so silently for nodes only, never for a provider that fails.
  *
- * `run` computes on the calling thread and blocks it, whatever its promise suggests: keep sessions in a worker.
+ * `run` computes on the calling thread and blocks it, whatever its promise suggests: keep sessions in a worker. Sessions of several
+ * threads run side by side, except on WebGPU: there all sessions of a process record into one command encoder, and two runs at once
+ * end the process (microsoft/onnxruntime, issue 32561; open in 1.30). Threads that share a `deviceTurn` do so one after the other.
  */
 import { access } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -16,6 +18,7 @@ import { dirname, join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { env, InferenceSession, listSupportedBackends, Tensor as OrtTensor } from 'onnxruntime-node';
 import { HarmonidError, isHarmonidError } from '../errors.js';
+import type { SharedTurn } from '../threads/shared-turn.js';
 import type { ExecutionProvider } from './embedder.js';
 import { probeInput, probeNetwork, probeOutput } from './packs/probe-network.js';
 
@@ -32,6 +35,8 @@ export interface SessionOptions {
   readonly provider: RunningProvider;
   /** Threads of one graph's run on the CPU; 0 lets ONNX Runtime take one a physical core. */
   readonly threads: number;
+  /** Wanted where several threads may have sessions on WebGPU. */
+  readonly deviceTurn?: SharedTurn | undefined;
 }
 
 export interface OnnxSession {
@@ -74,26 +79,27 @@ const requirements = {
 
 /** @throws MODEL_INVALID when ONNX Runtime does not take the graph, PROVIDER_UNAVAILABLE when the provider does not start. */
 export async function openSession(model: Uint8Array, options: SessionOptions): Promise<OnnxSession> {
+  const inTurn = turnOf(options);
   let session: InferenceSession;
   try {
-    session = await create(model, options, false);
+    session = await inTurn(() => create(model, options, false));
   } catch (error) {
     if (options.provider === 'cpu') {
       throw new HarmonidError('MODEL_INVALID', `ONNX Runtime refuses the graph: ${firstLine(error)}`, { cause: error });
     }
     throw await unavailable(options.provider, error);
   }
-  return wrap(session);
+  return wrap(session, inTurn);
 }
 
 /**
  * The provider that a request for `asked` means on this machine.
  * @throws PROVIDER_UNAVAILABLE when it was asked for by name and does not run; the message says what is missing.
  */
-export async function chooseProvider(asked: ExecutionProvider): Promise<ChosenProvider> {
+export async function chooseProvider(asked: ExecutionProvider, deviceTurn?: SharedTurn): Promise<ChosenProvider> {
   if (asked === 'cpu') return { provider: 'cpu', reason: 'asked for by name' };
   if (asked !== 'auto') {
-    await probe(asked);
+    await probe(asked, deviceTurn);
     return { provider: asked, reason: 'asked for by name' };
   }
   if (!(await showsGpu()))
@@ -103,7 +109,7 @@ export async function chooseProvider(asked: ExecutionProvider): Promise<ChosenPr
     // What this platform's package does not have at all is no news.
     if (!isBundled(candidate)) continue;
     try {
-      const [candidateMs, cpuMs] = [await probe(candidate), await probe('cpu')];
+      const [candidateMs, cpuMs] = [await probe(candidate, deviceTurn), await probe('cpu')];
       const timing = `${candidateMs.toFixed(1)} ms for the probe network where cpu takes ${cpuMs.toFixed(1)} ms`;
       if (candidateMs < cpuMs) {
         return { provider: candidate, reason: `auto: ${[...refused, `${candidate} takes ${timing}`].join('; ')}` };
@@ -155,7 +161,15 @@ async function create(model: Uint8Array, options: SessionOptions, onlyThere: boo
   });
 }
 
-function wrap(session: InferenceSession): OnnxSession {
+/** How whatever touches a session waits for its turn, or does not. */
+type InTurn = <T>(work: () => Promise<T>) => Promise<T>;
+
+function turnOf({ provider, deviceTurn }: SessionOptions): InTurn {
+  if (provider !== 'webgpu' || !deviceTurn) return (work) => work();
+  return (work) => deviceTurn.take(work);
+}
+
+function wrap(session: InferenceSession, inTurn: InTurn): OnnxSession {
   return {
     inputs: session.inputNames,
     outputs: session.outputNames,
@@ -164,7 +178,7 @@ function wrap(session: InferenceSession): OnnxSession {
       for (const [name, tensor] of Object.entries(feeds)) {
         ortFeeds[name] = new OrtTensor('float32', tensor.data, tensor.dims);
       }
-      const results = await session.run(ortFeeds);
+      const results = await inTurn(() => session.run(ortFeeds));
       const outputs: Record<string, Tensor> = {};
       for (const [name, result] of Object.entries(results)) {
         if (!(result.data instanceof Float32Array)) {
@@ -174,15 +188,17 @@ function wrap(session: InferenceSession): OnnxSession {
       }
       return outputs;
     },
-    close: () => session.release(),
+    close: () => inTurn(() => session.release()),
   };
 }
 
 /** Runs the probe network on `provider` and nowhere else; returns its best time. @throws PROVIDER_UNAVAILABLE */
-async function probe(provider: RunningProvider): Promise<number> {
+async function probe(provider: RunningProvider, deviceTurn?: SharedTurn): Promise<number> {
+  const options = { provider, threads: 0, deviceTurn };
+  const inTurn = turnOf(options);
   let session: OnnxSession | undefined;
   try {
-    session = wrap(await create(probeNetwork(), { provider, threads: 0 }, provider !== 'cpu'));
+    session = wrap(await inTurn(() => create(probeNetwork(), options, provider !== 'cpu')), inTurn);
     const feeds = { input: probeInput() };
     let bestMs = Infinity;
     // The first run compiles kernels and does not count.

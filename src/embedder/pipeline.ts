@@ -7,17 +7,18 @@
  * keeps the calling thread busy, so this belongs into a thread of its own (`embed-worker.ts`).
  */
 import { throwIfAborted, HarmonidError } from '../errors.js';
+import type { SharedTurn } from '../threads/shared-turn.js';
 import { parseVector, type UnitVector } from '../vector.js';
 import { arcface112, chipToCrop, chipToImage, templateEyeDistance, templatePoints } from './align.js';
 import { Batcher } from './batcher.js';
 import { drawViews, layOutViews, readDetections, spreadLevels, suppressOverlaps, type Detection } from './detect.js';
-import type { CropAlignment, EmbeddedFace, EmbeddedImage, EmbedTimings, ExecutionProvider } from './embedder.js';
+import type { CropAlignment, EmbeddedFace, EmbeddedImage, EmbedTimings } from './embedder.js';
 import type { Face, Point, QualityMeasures } from './face.js';
 import { drawMirrored, InputMemory, normalise } from './graph-input.js';
 import { decodeImage, inspectImage, type ImageLimits, type RgbImage } from './image.js';
 import { averageWithMirror, boxFrame, landmarkCount, landmarkFrame, readLandmarks } from './landmarks.js';
 import { readPackFile, type DetectorModel, type ModelPack, type PackFile } from './model-pack.js';
-import { chooseProvider, openSession, type ChosenProvider, type OnnxSession, type Tensor } from './onnx-session.js';
+import { openSession, type OnnxSession, type RunningProvider, type Tensor } from './onnx-session.js';
 import { PixelBudget } from './pixel-budget.js';
 import { innerFace, judgeQuality, measureLight, measurePose, type ChipArea, type QualityLimits } from './quality.js';
 import { insideShare, warp, warpInto, type PlanarImage, type Similarity } from './resample.js';
@@ -25,7 +26,7 @@ import { insideShare, warp, warpInto, type PlanarImage, type Similarity } from '
 /** Everything a pipeline needs, complete. Plain data: it crosses threads. */
 export interface PipelineOptions {
   readonly pack: ModelPack;
-  readonly provider: ExecutionProvider;
+  readonly provider: RunningProvider;
   /** Threads of one graph on the CPU; 0 takes one a physical core. */
   readonly threads: number;
   /** One of the pack's detector variants. */
@@ -35,6 +36,8 @@ export interface PipelineOptions {
   readonly batchMax: number;
   readonly qualityLimits: QualityLimits;
   readonly imageLimits: ImageLimits;
+  /** Pixels in work beyond which images wait; a larger one is alone. */
+  readonly pixelsInWorkMax: number;
 }
 
 /** Totals since start. */
@@ -67,7 +70,6 @@ interface FramedFace {
 const detectionBatchMax = 4;
 
 export class Pipeline {
-  readonly provider: ChosenProvider;
   readonly #options: PipelineOptions;
   readonly #sessions: Sessions;
   readonly #budget: PixelBudget;
@@ -79,31 +81,28 @@ export class Pipeline {
   #faces = 0;
 
   /** @throws PROVIDER_UNAVAILABLE, MODEL_NOT_FOUND, MODEL_INVALID, INVALID_ARGUMENT */
-  static async open(options: PipelineOptions): Promise<Pipeline> {
-    const { pack, threads } = options;
+  static async open(options: PipelineOptions, deviceTurn: SharedTurn): Promise<Pipeline> {
+    const { pack, provider, threads } = options;
     const detector = pack.detection.variants[options.detector];
     if (!detector) {
       const names = Object.keys(pack.detection.variants).join(', ');
       throw new HarmonidError('INVALID_ARGUMENT', `there is no detector "${options.detector}"; the pack has ${names}`);
     }
-    const chosen = await chooseProvider(options.provider);
     const open = async ({ packFile }: { packFile: PackFile }): Promise<OnnxSession> =>
-      openSession(await readPackFile(packFile), { provider: chosen.provider, threads });
+      openSession(await readPackFile(packFile), { provider, threads, deviceTurn });
     const sessions: Sessions = {
       detector: await open(detector),
       landmarks: await open(pack.landmarks),
       embedding: await open(pack.embedding),
     };
-    return new Pipeline(options, detector, chosen, sessions);
+    return new Pipeline(options, detector, sessions);
   }
 
-  private constructor(options: PipelineOptions, detector: DetectorModel, provider: ChosenProvider, sessions: Sessions) {
+  private constructor(options: PipelineOptions, detector: DetectorModel, sessions: Sessions) {
     const { pack, batchMax } = options;
-    this.provider = provider;
     this.#options = options;
     this.#sessions = sessions;
-    // Twice the largest image: one is decoded while another is in work.
-    this.#budget = new PixelBudget(2 * options.imageLimits.pixelsMax);
+    this.#budget = new PixelBudget(options.pixelsInWorkMax);
     const { input } = pack.embedding;
     // A batcher runs one batch at a time, so each stage has one memory.
     const memories = {

@@ -96,6 +96,7 @@ describe('bad usage', function () {
     ['list --page-size many', 2, /--page-size.*whole number/],
     ['list --server 127.0.0.1:1', 1, /127\.0\.0\.1:1[^]*\(UNAVAILABLE\)\n.*harmonid serve/],
     ['gallery create lobby --server localhost:1 --provider cpu', 2, /--provider belongs to/],
+    ['gallery create lobby --server localhost:1 --embed-workers 2', 2, /--embed-workers belongs to/],
     ['list --server nonsense', 2, /HOST:PORT/],
     ['update alice', 2, /nothing to change/],
     ['erase alice', 2, /--yes/],

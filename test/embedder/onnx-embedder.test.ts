@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { after, before, describe, it } from 'mocha';
 import sharp from 'sharp';
+import { EmbedThread } from '../../src/embedder/embed-thread.js';
 import type { EmbeddedFace, EmbeddedImage, Embedder } from '../../src/embedder/embedder.js';
 import type { QualityReason } from '../../src/embedder/face.js';
 import { OnnxEmbedder, openOnnxEmbedder } from '../../src/embedder/onnx-embedder.js';
@@ -358,7 +359,7 @@ describe('onnx embedder', function () {
       `require('node:worker_threads').parentPort.once('message', () => { throw new Error('struck by lightning'); })`,
       { eval: true },
     );
-    const orphan = new OnnxEmbedder(dying, embedder.info, 8);
+    const orphan = new OnnxEmbedder([new EmbedThread(dying)], embedder.info, 8);
     const calls = [orphan.embedImage(portrait), orphan.embedImage(portrait), orphan.embedAlignedCrop(portrait)];
     for (const call of calls) await assert.rejects(call, code('INTERNAL'));
     await assert.rejects(orphan.embedImage(portrait), code('INTERNAL'));

@@ -86,10 +86,15 @@ export const embedderSection = section(
       'Averages with the mirrored face: fewer errors, twice the cost of recognition. It names another space.',
       { unset: 'the default of the pack', flag: '--mirror' },
     ),
+    workers: key(
+      z.int().min(1).max(64).optional(),
+      'Threads that embed images side by side, each with networks of its own. More embed more images a second on many cores and on a GPU, and each costs some hundred MiB.',
+      { unset: 'one for every 4 cores, on a GPU for every 2, at most 4', flag: '--embed-workers' },
+    ),
     threads: key(
-      z.int().min(0).max(256).default(0),
-      'CPU threads of one network; 0 takes as many as there are physical cores. More than those slows down, fewer leave some to others.',
-      { flag: '--threads' },
+      z.int().min(0).max(256).optional(),
+      'CPU threads of one network in each worker; 0 takes as many as there are physical cores. More than fit slow down, fewer leave some to others.',
+      { unset: 'as many as fit the cores', flag: '--threads' },
     ),
     modelsPath: key(
       text.optional(),

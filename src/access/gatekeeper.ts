@@ -116,7 +116,8 @@ export class Gatekeeper {
   }
 
   #byCertificate({ certificate, address }: Credentials): AccessEntry {
-    if (certificate === null) throw this.#refuse('a key is wanted: metadata `authorization: Bearer hmd_…`');
+    if (certificate === null)
+      throw this.#refuseGuess(address, 'a key is wanted: metadata `authorization: Bearer hmd_…`');
     for (const name of [certificate.commonName, ...certificate.alternativeNames]) {
       const entry = this.#certificates.get(name);
       if (entry) return entry;

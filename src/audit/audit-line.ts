@@ -87,12 +87,25 @@ export function readLine(line: string): ReadLine {
   const hash = line.slice(prefix.length, contentAt - 2);
   try {
     const parsed = JSON.parse(line) as Omit<AuditRecord, 'at'> & { readonly at: string };
-    if (!Number.isSafeInteger(parsed.sequence) || typeof parsed.action !== 'string') return { record: null };
+    const record = { ...parsed, at: new Date(parsed.at) };
+    if (!isRecord(record)) return { record: null };
     const content = line.slice(contentAt);
-    return { record: { ...parsed, at: new Date(parsed.at) }, holds: (before) => hashOf(before, content) === hash };
+    return { record, holds: (before) => hashOf(before, content) === hash };
   } catch {
     return { record: null };
   }
+}
+
+/** Whoever reads entries may rely on their fields, whatever somebody has written into the file. */
+function isRecord({ sequence, at, action, actor, outcome, facts }: AuditRecord): boolean {
+  return (
+    Number.isSafeInteger(sequence) &&
+    !Number.isNaN(at.getTime()) &&
+    [action, actor, outcome].every((text: unknown) => typeof text === 'string') &&
+    typeof facts === 'object' &&
+    // JSON has null, and its type is that of an object.
+    (facts as unknown) !== null
+  );
 }
 
 function hashOf(before: string, content: string): string {

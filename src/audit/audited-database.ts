@@ -62,8 +62,14 @@ interface Subject {
   readonly facts?: AuditFacts | undefined;
 }
 
-export function audited(database: Database, sink: AuditSink, asker: Asker): Database {
-  return new AuditedDatabase(database, new Recorder(sink, asker));
+/** @param afterClose what else ends with the database */
+export function audited(
+  database: Database,
+  sink: AuditSink,
+  asker: Asker,
+  afterClose: () => Promise<void> = async () => undefined,
+): Database {
+  return new AuditedDatabase(database, new Recorder(sink, asker), afterClose);
 }
 
 /** Entries of one asker. */
@@ -183,9 +189,11 @@ class AuditedDatabase implements Database {
   readonly rollouts: Rollouts;
   readonly #database: Database;
   readonly #recorder: Recorder;
+  readonly #afterClose: () => Promise<void>;
 
-  constructor(database: Database, recorder: Recorder) {
+  constructor(database: Database, recorder: Recorder, afterClose: () => Promise<void>) {
     this.#database = database;
+    this.#afterClose = afterClose;
     this.#recorder = recorder;
     this.rollouts = auditedRollouts(database.rollouts, recorder);
   }
@@ -374,8 +382,9 @@ class AuditedDatabase implements Database {
     return this.#database.checkpoint(request);
   }
 
-  close(): Promise<void> {
-    return this.#database.close();
+  async close(): Promise<void> {
+    await this.#database.close();
+    await this.#afterClose();
   }
 }
 

@@ -29,6 +29,7 @@ export function serverOptions(command: Command): Command {
     .option('--require-client-certificate', 'turn away clients without a certificate, also those with a key')
     .option('--insecure-plaintext', 'listen unencrypted where others can listen in')
     .option('--insecure-anonymous', 'let everybody who reaches the address do everything')
+    .option('--audit', 'record who did what, in DATA/audit; see `harmonid audit`')
     .option('--status <host:port>', 'where /metrics, /livez and /readyz are asked for, over HTTP')
     .addOption(
       new Option('--log <format>', 'json lines or plain text (default: plain at a terminal)').choices([

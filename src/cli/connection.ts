@@ -4,14 +4,16 @@
  * Engines are loaded only when they are needed: help is quick, and a client of a server loads no networks. A database that was
  * opened here is closed here.
  */
-import { readFile, stat } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Database } from '../api.js';
 import type { DatabaseOptions, EncryptionOptions } from '../database.js';
 import type { ConnectionOptions } from '../client/connection.js';
 import type { Embedder } from '../embedder/embedder.js';
 import { HarmonidError } from '../errors.js';
+import { isDirectory } from './directories.js';
 import { usageError } from './failure.js';
+import { auditedLocally } from './local-audit.js';
 import type { EmbedderOptions, KeyOptions, TargetOptions } from './options.js';
 
 /** What a command needs of an embedded database. */
@@ -84,11 +86,17 @@ async function openEmbedded(target: Target, need: Need): Promise<Database> {
     });
   }
   const { openDatabase } = await import('../database.js');
-  return openDatabase({
+  const database = await openDatabase({
     path: target.data,
     embedder: need.images ? embedderSettings(target) : false,
     encryption: encryptionOf(target),
   });
+  try {
+    return await auditedLocally(database, target.data);
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
 }
 
 /** @throws a usage error when the file cannot be read */
@@ -143,12 +151,4 @@ function refuseEmbedderOptions(options: EmbedderOptions): void {
   if (!given) return;
   const flag = given.replace(/[A-Z]/, (capital) => `-${capital.toLowerCase()}`);
   throw usageError(`--${flag} belongs to \`harmonid serve\`: the server at the other end has its own model`);
-}
-
-export async function isDirectory(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isDirectory();
-  } catch {
-    return false;
-  }
 }

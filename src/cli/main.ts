@@ -7,6 +7,7 @@
 import process from 'node:process';
 import { Command } from 'commander';
 import { version } from '../version.js';
+import { auditCommand } from './commands/audit.js';
 import { backupCommand } from './commands/backup.js';
 import { checkCommand } from './commands/check.js';
 import { checkpointCommand } from './commands/checkpoint.js';
@@ -56,7 +57,15 @@ function assemble(run: Run): Command {
   program.commandsGroup('Databases:');
   for (const make of [serveCommand, galleryCommand, statsCommand, exportCommand, checkpointCommand, encryptionCommand])
     program.addCommand(make(run));
-  for (const make of [topCommand, keysCommand, configCommand, backupCommand, restoreCommand, checkCommand])
+  for (const make of [
+    topCommand,
+    keysCommand,
+    auditCommand,
+    configCommand,
+    backupCommand,
+    restoreCommand,
+    checkCommand,
+  ])
     program.addCommand(make(run));
   program.commandsGroup('Models:');
   for (const make of [embedCommand, modelsCommand, evaluateCommand, rolloutCommand]) program.addCommand(make(run));

@@ -8,6 +8,7 @@ import { z } from 'zod';
 import { outlineOf } from './outline.js';
 import { accessSection } from './sections/access.js';
 import { admissionSection } from './sections/admission.js';
+import { auditSection } from './sections/audit.js';
 import { embedderSection } from './sections/embedder.js';
 import { encryptionSection } from './sections/encryption.js';
 import { graphSection } from './sections/graph.js';
@@ -22,6 +23,7 @@ export const configurationSchema = z.strictObject({
   ...serverKeys,
   tls: tlsSection,
   access: accessSection,
+  audit: auditSection,
   status: statusSection,
   tracing: tracingSection,
   log: logSection,

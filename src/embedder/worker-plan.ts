@@ -35,6 +35,7 @@ export function planWorkers(
 ): WorkerPlan {
   const workers = asked.workers ?? Math.max(1, Math.min(workersMax, Math.floor(cores / coresOfWorker[provider])));
   // A single one leaves it to ONNX Runtime, which knows physical cores from logical ones.
-  const threads = asked.threads ?? (workers === 1 ? 0 : Math.max(1, Math.min(cores, Math.floor((2 * cores) / workers))));
+  const threads =
+    asked.threads ?? (workers === 1 ? 0 : Math.max(1, Math.min(cores, Math.floor((2 * cores) / workers))));
   return { workers, threads };
 }

@@ -31,8 +31,8 @@ export interface SecurityOptions {
 export interface Security {
   readonly guard: Guard;
   readonly credentials: ServerCredentials;
-  /** Null without a list. */
-  readonly gatekeeper: Gatekeeper | null;
+  /** Who may come in when it is opened; null without a list. */
+  readonly list: AccessList | null;
   close(): void;
 }
 
@@ -54,6 +54,7 @@ export async function openSecurity(
   const close = (): void => following.forEach((each) => each.close());
   try {
     let gatekeeper: Gatekeeper | null = null;
+    let opened: AccessList | null = null;
     if (options.accessFile !== undefined) {
       const followed = await followAccessFile(options.accessFile, {
         onChange: (list) => {
@@ -64,7 +65,8 @@ export async function openSecurity(
         onFailure: (err) => logger?.error({ err }, 'the list of keys cannot be used; the one before stays in force'),
       });
       following.push(followed);
-      gatekeeper = new Gatekeeper(followed.list, () => new Date());
+      opened = followed.list;
+      gatekeeper = new Gatekeeper(opened, () => new Date());
     }
     let credentials = ServerCredentials.createInsecure();
     if (options.tls) {
@@ -76,7 +78,7 @@ export async function openSecurity(
       ({ credentials } = certificates);
     }
     warnOfOpenDoor(address, options, logger);
-    return { guard: new Guard({ gatekeeper, onRefusal }), credentials, gatekeeper, close };
+    return { guard: new Guard({ gatekeeper, onRefusal }), credentials, list: opened, close };
   } catch (error) {
     close();
     throw error;

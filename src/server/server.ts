@@ -7,6 +7,7 @@
  */
 import { Server as GrpcServer, type ServerCredentials } from '@grpc/grpc-js';
 import { scoped } from '../access/scoped-database.js';
+import { audited, type AuditSink } from '../audit/audited-database.js';
 import type { Database } from '../api.js';
 import { HarmonidError } from '../errors.js';
 import { AdminServiceService } from '../wire/harmonid/v1/admin.js';
@@ -16,6 +17,7 @@ import { adminService } from './admin-service.js';
 import { Calls, type ServerLogger } from './calls.js';
 import { identityService } from './identity-service.js';
 import type { Metrics } from './metrics.js';
+import { OwnEntries } from './own-entries.js';
 import { openSecurity, type SecurityOptions } from './security.js';
 import { addStandardServices } from './standard-services.js';
 import type { Tracing } from './tracing.js';
@@ -28,6 +30,8 @@ export interface ServerOptions extends SecurityOptions {
   readonly logger?: ServerLogger | undefined;
   /** Counts what the server does. Default: nobody does. */
   readonly metrics?: Metrics | undefined;
+  /** Records who did what. Closed by its owner, after the server. Default: nothing is recorded. */
+  readonly audit?: AuditSink | undefined;
   /** Tells a collector of every call. Default: nobody is told. */
   readonly tracing?: Tracing | undefined;
   /** Largest message, both ways, bytes. Larger takes larger photos and batches, and more memory a call. Default 32 MiB. */
@@ -57,23 +61,31 @@ export const messageBytesMaxDefault = 32 * 1024 * 1024;
 /** How long refused calls have to get their answer out before connections are cut, milliseconds. */
 const farewellMs = 1_000;
 
-/** @throws ADDRESS_IN_USE, INVALID_ARGUMENT, ACCESS_INVALID */
+/** @throws ADDRESS_IN_USE, INVALID_ARGUMENT, ACCESS_INVALID, AUDIT_UNAVAILABLE */
 export async function startServer(options: ServerOptions): Promise<Server> {
-  const { database, logger, metrics } = options;
+  const { database, logger, metrics, audit } = options;
   const address = parseAddress(options.address ?? '127.0.0.1:0');
   const messageBytesMax = options.messageBytesMax ?? messageBytesMaxDefault;
+  const entries = new OwnEntries(audit);
   const security = await openSecurity(options, address, {
     logger,
     onRefusal: ({ error, ...facts }) => {
       metrics?.refusedAtDoor(error.code);
+      entries.refused({ error, ...facts });
       logger?.warn({ ...facts, code: error.code, reason: error.message }, 'refused at the door');
     },
-    onListChange: () => calls.recheck((visit) => security.guard.recheck(visit)),
+    onListChange: (list) => {
+      entries.listChanged(list);
+      calls.recheck((visit) => security.guard.recheck(visit));
+    },
   });
   const calls = new Calls(
     {
       guard: security.guard,
-      databaseFor: ({ caller }) => scoped(database, caller.grant),
+      databaseFor: ({ caller, peer, requestId }) => {
+        const own = scoped(database, caller.grant);
+        return audit ? audited(own, audit, { actor: caller.actor, peer, requestId }) : own;
+      },
       observer: metrics,
       tracing: options.tracing,
     },
@@ -93,21 +105,31 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   grpc.addService(AdminServiceService, adminService(calls, messageBytesMax));
   addStandardServices(grpc, calls.draining);
 
-  const port = await bind(grpc, address, security.credentials).catch((error: unknown) => {
+  let port: number;
+  let bound: string;
+  try {
+    port = await bind(grpc, address, security.credentials);
+    bound = formatAddress({ host: address.host, port });
+    await entries.began(bound, security.list);
+  } catch (error) {
     security.close();
+    grpc.forceShutdown();
     throw error;
-  });
-  const bound = formatAddress({ host: address.host, port });
+  }
   logger?.info(
     { address: bound, encrypted: options.tls !== undefined, keys: options.accessFile !== undefined },
     'listening',
   );
+  const end = async (drainMs: number): Promise<void> => {
+    await shutDown(grpc, calls, drainMs, logger);
+    security.close();
+    await entries.ended();
+  };
   let closing: Promise<void> | undefined;
   return {
     address: bound,
     port,
-    close: ({ drainMs } = {}) =>
-      (closing ??= shutDown(grpc, calls, drainMs ?? 10_000, logger).finally(() => security.close())),
+    close: ({ drainMs = 10_000 } = {}) => (closing ??= end(drainMs)),
   };
 }
 

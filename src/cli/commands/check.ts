@@ -2,7 +2,8 @@
 import { Command } from 'commander';
 import type { CheckCounts, Finding } from '../../api.js';
 import { HarmonidError } from '../../errors.js';
-import { encryptionOf, isDirectory, withDatabase } from '../connection.js';
+import { encryptionOf, withDatabase } from '../connection.js';
+import { isDirectory } from '../directories.js';
 import { exitCodes, usageError } from '../failure.js';
 import { describe, targetOptions, type TargetOptions } from '../options.js';
 import type { Run } from '../run.js';

@@ -1,7 +1,8 @@
 /** `harmonid evaluate`: how accurate is the model on photos of yours? */
 import { readFile } from 'node:fs/promises';
 import { Command, Option } from 'commander';
-import { isDirectory, withEmbedder } from '../connection.js';
+import { withEmbedder } from '../connection.js';
+import { isDirectory } from '../directories.js';
 import { exitCodes, usageError, type ExitCode } from '../failure.js';
 import { executionProviders } from '../../embedder/embedder.js';
 import type { RolloutEvaluationOptions } from '../../evaluate/rollout.js';

@@ -4,7 +4,8 @@ import { basename, dirname, extname, join } from 'node:path';
 import { Command } from 'commander';
 import type { Database, Identification } from '../../api.js';
 import type { Mark } from '../annotate.js';
-import { isDirectory, withDatabase } from '../connection.js';
+import { withDatabase } from '../connection.js';
+import { isDirectory } from '../directories.js';
 import { exitCodes, failureJson, usageError, type ExitCode, type FailureJson } from '../failure.js';
 import {
   decimalNumber,

@@ -9,11 +9,14 @@ import { encryptionOf, modelsPathOf } from '../connection.js';
 import { exitCodes, type ExitCode } from '../failure.js';
 import { openLog } from '../log.js';
 import { describe } from '../options.js';
+import type { Logger } from 'pino';
 import type { Run } from '../run.js';
 import type { Metrics } from '../../server/metrics.js';
 import type { SecurityOptions } from '../../server/security.js';
 import type { Tracing } from '../../server/tracing.js';
 import type { StatusServer } from '../../server/status-server.js';
+import { openAuditLog, type AuditLog } from '../../audit/audit-log.js';
+import { auditFolderOf } from './audit.js';
 import { accessFileOf } from './keys.js';
 import { keepPausesShort } from '../short-pauses.js';
 import type { Terminal } from '../terminal.js';
@@ -71,6 +74,8 @@ async function serve(terminal: Terminal, configuration: Configuration, file: str
     });
     open.unshift(database);
     metrics.watch(database);
+    const audit = await auditOf(configuration, log);
+    if (audit) open.unshift(audit);
     log.info({ ...(await announcement(database, data)), config: file }, 'opened');
     // The server itself logs where it listens, and that it drains.
     const server = await startServer({
@@ -79,6 +84,7 @@ async function serve(terminal: Terminal, configuration: Configuration, file: str
       database,
       metrics,
       tracing,
+      audit,
       address: listen,
       logger: log,
     });
@@ -92,6 +98,18 @@ async function serve(terminal: Terminal, configuration: Configuration, file: str
   }
   log.info('stopped');
   return exitCodes.done;
+}
+
+async function auditOf({ data, audit }: Configuration, log: Logger): Promise<AuditLog | undefined> {
+  const { enabled, folder, retentionDays = null, ...rest } = audit;
+  if (!enabled) return undefined;
+  return openAuditLog({
+    ...rest,
+    retentionDays,
+    folder: auditFolderOf({ data, folder }),
+    clock: () => new Date(),
+    onWarning: (message, facts) => log.error(facts, message),
+  });
 }
 
 /** Loaded when it is wanted: a collector is rare. */

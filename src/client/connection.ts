@@ -2,9 +2,13 @@
  * Calls over one gRPC connection: promises and async iterables out, HarmonidErrors when they fail.
  *
  * Promises: an aborted signal ends its call on the server, too; a stream is read no faster than its consumer asks and written no faster
- * than the server takes; leaving a loop over answers cancels the call.
+ * than the server takes; leaving a loop over answers cancels the call. A call is made once, or, where its caller says that it may be made
+ * again (`repeatable`), until it is answered, its deadline is near or its tries are used up; a stream is never made again here.
  */
 import { once } from 'node:events';
+import { isIP } from 'node:net';
+import { setTimeout } from 'node:timers/promises';
+import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 import {
   Client,
   credentials as grpcCredentials,
@@ -17,6 +21,7 @@ import {
 import type { CallOptions } from '../api.js';
 import { abortError, asHarmonidError, HarmonidError, throwIfAborted } from '../errors.js';
 import { errorOfStatus } from '../wire/error-status.js';
+import { isPassing, retriesDefault, waitBeforeRetryMs } from './retry.js';
 
 export interface ConnectionOptions {
   /** `host:port`. */
@@ -34,6 +39,12 @@ export interface ConnectionOptions {
    * Infinity: for ever. Default 60,000.
    */
   readonly deadlineMs?: number | undefined;
+  /**
+   * How often a call that may be made again is made again, within its deadline, after UNAVAILABLE and after OVERLOADED that says when to come again. Such are
+   * the calls that change nothing, and enrolments with an idempotency key. 0: every failure is thrown at once. Default 3, which
+   * bridges about a second.
+   */
+  readonly retries?: number | undefined;
   /** Largest answer that is taken, bytes. Default 32 MiB. */
   readonly messageBytesMax?: number | undefined;
 }
@@ -62,20 +73,21 @@ export class Connection {
   readonly #deadlineMs: number;
   readonly #apiKey: string | undefined;
   readonly #headers: ConnectionOptions['headers'];
-  #closed = false;
+  readonly #retriesMax: number;
+  /** Fires with CLOSED. */
+  readonly #closing = new AbortController();
 
   /** @throws INVALID_ARGUMENT for a key that could be read on the way, and for certificates that are none */
   constructor(options: ConnectionOptions) {
-    const { address, deadlineMs, messageBytesMax, apiKey, tls } = options;
+    const { address, deadlineMs, messageBytesMax, apiKey, tls, retries } = options;
     refuseOpenKey(options);
     this.#address = address;
     this.#deadlineMs = deadlineMs ?? 60_000;
     this.#apiKey = apiKey;
     this.#headers = options.headers;
-    this.#client = new Client(address, credentialsOf(tls ?? false), {
-      ...(typeof tls === 'object' && tls.serverName !== undefined
-        ? { 'grpc.ssl_target_name_override': tls.serverName, 'grpc.default_authority': tls.serverName }
-        : {}),
+    this.#retriesMax = retries ?? retriesDefault;
+    this.#client = new Client(address, credentialsOf(tls ?? false, address), {
+      ...serverNameOf(tls ?? false, address),
       'grpc.max_receive_message_length': messageBytesMax ?? 32 * 1024 * 1024,
       // A server that came back is found within seconds.
       'grpc.initial_reconnect_backoff_ms': 200,
@@ -87,21 +99,50 @@ export class Connection {
     });
   }
 
+  /** For what may not be done twice: made once. */
   async unary<Q, A>(method: Method<Q, A>, request: Q, options: CallOptions): Promise<A> {
-    return this.#call(method, request, options, this.#deadlineMs);
+    return this.#call(method, request, options.signal, this.#endOf(options, this.#deadlineMs));
+  }
+
+  /** For what may be done twice as well as once: it changes nothing, or the server knows it again. */
+  async repeatable<Q, A>(method: Method<Q, A>, request: Q, options: CallOptions): Promise<A> {
+    const endsAt = this.#endOf(options, this.#deadlineMs);
+    for (let failures = 1; ; failures++) {
+      try {
+        return await this.#call(method, request, options.signal, endsAt);
+      } catch (error) {
+        if (failures > this.#retriesMax || !isPassing(error)) throw error;
+        const waitMs = waitBeforeRetryMs(error, failures, Math.random);
+        if (Date.now() + waitMs >= endsAt) throw error;
+        await this.pause(waitMs, options.signal);
+      }
+    }
   }
 
   /** For what may take long and tells nothing on the way: there is no deadline. */
   async patient<Q, A>(method: Method<Q, A>, request: Q, options: CallOptions): Promise<A> {
-    return this.#call(method, request, options, Infinity);
+    return this.#call(method, request, options.signal, this.#endOf(options, Infinity));
   }
 
-  async #call<Q, A>(method: Method<Q, A>, request: Q, options: CallOptions, deadlineMs: number): Promise<A> {
-    const { signal, deadlineAt = Infinity } = options;
+  /** Waits between two tries. @throws CLOSED and what the signal says, as soon as they fire */
+  async pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+    const ends = AbortSignal.any([this.#closing.signal, ...(signal ? [signal] : [])]);
+    try {
+      await setTimeout(ms, undefined, { signal: ends });
+    } catch {
+      // The signals are all that can end the wait.
+      throw abortError(ends);
+    }
+  }
+
+  #endOf({ deadlineAt = Infinity }: CallOptions, deadlineMs: number): number {
+    return Math.min(Date.now() + deadlineMs, deadlineAt);
+  }
+
+  async #call<Q, A>(method: Method<Q, A>, request: Q, signal: AbortSignal | undefined, endsAt: number): Promise<A> {
     this.#check(signal);
     const message = encode(method, request);
-    const at = Math.min(Date.now() + deadlineMs, deadlineAt);
-    const deadline = Number.isFinite(at) ? { deadline: at } : {};
+    const deadline = Number.isFinite(endsAt) ? { deadline: endsAt } : {};
     return new Promise<A>((resolve, reject) => {
       const call = this.#client.makeUnaryRequest(
         method.path,
@@ -164,7 +205,7 @@ export class Connection {
   }
 
   close(): void {
-    this.#closed = true;
+    this.#closing.abort(new HarmonidError('CLOSED', `the connection to server ${this.#address} is closed`));
     this.#client.close();
   }
 
@@ -196,7 +237,7 @@ export class Connection {
   }
 
   #check(signal: AbortSignal | undefined): void {
-    if (this.#closed) throw new HarmonidError('CLOSED', `the connection to server ${this.#address} is closed`);
+    throwIfAborted(this.#closing.signal);
     throwIfAborted(signal);
   }
 
@@ -207,15 +248,36 @@ export class Connection {
   }
 }
 
-function credentialsOf(tls: boolean | ClientTls): ChannelCredentials {
+function credentialsOf(tls: boolean | ClientTls, address: string): ChannelCredentials {
   if (tls === false) return grpcCredentials.createInsecure();
-  const { ca, certificate, key } = tls === true ? {} : tls;
+  const { ca, certificate, key, serverName } = tls === true ? {} : tls;
+  const ip = ipOf(address);
+  // By which name the certificate is judged; see `serverNameOf`.
+  const judging =
+    ip !== null && serverName === undefined
+      ? { checkServerIdentity: (_: string, shown: PeerCertificate) => checkServerIdentity(ip, shown) }
+      : undefined;
   try {
-    return grpcCredentials.createSsl(bytesOf(ca), bytesOf(key), bytesOf(certificate));
+    return grpcCredentials.createSsl(bytesOf(ca), bytesOf(key), bytesOf(certificate), judging);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new HarmonidError('INVALID_ARGUMENT', `the certificates for TLS cannot be used: ${reason}`, { cause: error });
   }
+}
+
+/** TLS tells the server by which name it is called; an address is no name (RFC 6066), and Node warns when it is told as one. */
+function serverNameOf(tls: boolean | ClientTls, address: string): Record<string, string> {
+  if (tls === false) return {};
+  const { serverName } = tls === true ? {} : tls;
+  if (serverName !== undefined)
+    return { 'grpc.ssl_target_name_override': serverName, 'grpc.default_authority': serverName };
+  return ipOf(address) === null ? {} : { 'grpc.ssl_target_name_override': 'harmonid.invalid' };
+}
+
+/** Null for a name. */
+function ipOf(address: string): string | null {
+  const host = address.replace(/:\d+$/, '').replace(/^\[(.*)\]$/, '$1');
+  return isIP(host) === 0 ? null : host;
 }
 
 function bytesOf(pem: string | Uint8Array | undefined): Buffer | null {

@@ -3,6 +3,11 @@
  *
  * Same semantics and error codes as the embedded one. It connects at the first call, and again by itself after a server came back;
  * UNAVAILABLE says that there is no server. Closing it closes the connection, not the server's database.
+ *
+ * Made again after UNAVAILABLE, and after OVERLOADED that says when to come again (option `retries`): identify, identifyFaces, verify, embed, getGallery,
+ * listGalleries, getIdentity, listIdentities, stats, info, of the rollouts get, report and backfillOrder, and enroll with an idempotency key. Nothing else
+ * is: a write without a key may have been done when its answer was lost, and a stream has given away a part of its source. Camera streams
+ * may go on with `reconnect`.
  */
 import type {
   CallOptions,
@@ -30,8 +35,6 @@ import type {
   ImportTemplatesOptions,
   ListIdentitiesRequest,
   RemoveTemplateRequest,
-  Sample,
-  SearchOptions,
   Stats,
   TemplateImportResult,
   UpdateGalleryRequest,
@@ -39,10 +42,7 @@ import type {
   Verification,
   VerifyRequest,
 } from '../api.js';
-import type { HarmonidError } from '../errors.js';
 import type { Rollouts } from '../migrate/rollout.js';
-import { faceSelections, numberOf } from '../wire/enums.js';
-import { errorOfWire } from '../wire/error-status.js';
 import {
   AdminServiceService as admin,
   type ExportTemplatesResponse as WireExportedTemplate,
@@ -50,14 +50,10 @@ import {
   type ImportTemplatesRequest,
   type Limits,
 } from '../wire/harmonid/v1/admin.js';
-import {
-  IdentityServiceService as service,
-  type IdentifyStreamRequest,
-  type IdentifyStreamResponse,
-  type ImportRequest,
-} from '../wire/harmonid/v1/identity.js';
+import { IdentityServiceService as service, type ImportRequest } from '../wire/harmonid/v1/identity.js';
 import { formatExported } from '../wire/templates.js';
 import { Connection, type ConnectionOptions } from './connection.js';
+import { identifyFrames, type Frame, type FrameAnswer, type FrameStreamOptions } from './frame-stream.js';
 import {
   formatCreateGallery,
   formatEmbed,
@@ -66,8 +62,6 @@ import {
   formatIdentifyFaces,
   formatImportOptions,
   formatList,
-  formatSample,
-  formatSearch,
   formatUpdateGallery,
   formatUpdateIdentity,
   formatVerify,
@@ -91,30 +85,10 @@ import {
 import { RemoteRollouts } from './remote-rollouts.js';
 import { SentItems } from './sent-items.js';
 
-export type { ConnectionOptions } from './connection.js';
-
-/** A camera frame. */
-export type Frame = SearchOptions &
-  Sample & {
-    /** Comes back with the answer; normally grows by one with every frame. A whole number, at least 0. */
-    readonly sequence: number;
-    /** Comes back with the answer. */
-    readonly capturedAt?: Date | undefined;
-    readonly gallery?: string | undefined;
-    /** When the frame shows several faces: refuse (default), search the largest, or search all. */
-    readonly faces?: 'one' | 'largest' | 'all' | undefined;
-  };
-
-/** What became of a frame that was searched. */
-export type FrameAnswer = {
-  readonly sequence: number;
-  readonly capturedAt: Date | undefined;
-  /** Frames dropped so far in this stream, because newer ones came before they could be searched. */
-  readonly dropped: number;
-} & (
-  | { readonly identifications: readonly Identification[]; readonly error?: undefined }
-  | { readonly error: HarmonidError; readonly identifications?: undefined }
-);
+export type * from '../api.js';
+export { errorCodes, HarmonidError, isHarmonidError, type ErrorCode, type ErrorDetails } from '../errors.js';
+export type { ClientTls, ConnectionOptions } from './connection.js';
+export type { Frame, FrameAnswer, FrameStreamOptions } from './frame-stream.js';
 
 /** What a server is. */
 export interface ServerInfo {
@@ -149,12 +123,12 @@ export class RemoteDatabase implements Database {
 
   async getGallery(request: { readonly gallery: string } & CallOptions): Promise<Gallery> {
     return parseGallery(
-      (await this.#connection.unary(admin.getGallery, { gallery: request.gallery }, request)).gallery,
+      (await this.#connection.repeatable(admin.getGallery, { gallery: request.gallery }, request)).gallery,
     );
   }
 
   async listGalleries(options: CallOptions = {}): Promise<readonly Gallery[]> {
-    return (await this.#connection.unary(admin.listGalleries, {}, options)).galleries.map(parseGallery);
+    return (await this.#connection.repeatable(admin.listGalleries, {}, options)).galleries.map(parseGallery);
   }
 
   async updateGallery(request: UpdateGalleryRequest): Promise<Gallery> {
@@ -170,7 +144,11 @@ export class RemoteDatabase implements Database {
   // ── Enrolment ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async enroll(request: EnrollRequest): Promise<EnrollAnswer> {
-    return parseEnrollAnswer(await this.#connection.unary(service.enroll, formatEnroll(request), request));
+    const message = formatEnroll(request);
+    const answer = await (request.idempotencyKey === undefined
+      ? this.#connection.unary(service.enroll, message, request)
+      : this.#connection.repeatable(service.enroll, message, request));
+    return parseEnrollAnswer(answer);
   }
 
   async *importAll(
@@ -188,46 +166,50 @@ export class RemoteDatabase implements Database {
   // ── Identification and verification ────────────────────────────────────────────────────────────────────────────────
 
   async identify(request: IdentifyRequest): Promise<Identification> {
-    const { identifications } = await this.#connection.unary(service.identify, formatIdentify(request), request);
+    const { identifications } = await this.#connection.repeatable(service.identify, formatIdentify(request), request);
     return parseIdentification(present(identifications[0], 'identifications'));
   }
 
   async identifyFaces(request: IdentifyFacesRequest): Promise<readonly Identification[]> {
-    const { identifications } = await this.#connection.unary(service.identify, formatIdentifyFaces(request), request);
+    const { identifications } = await this.#connection.repeatable(
+      service.identify,
+      formatIdentifyFaces(request),
+      request,
+    );
     return identifications.map(parseIdentification);
   }
 
   /**
    * Searches camera frames as they come. While one is in work only the newest that arrives is kept; the others are dropped and
-   * counted. The last frame is always answered. @throws UNAVAILABLE when the server drains: connect again
+   * counted. The last frame is always answered. With `reconnect` it goes on when the server comes back: what was captured meanwhile is dropped and
+   * counted, too. @throws UNAVAILABLE, without it, when the server drains or is gone
    */
-  async *identifyStream(
+  identifyStream(
     frames: AsyncIterable<Frame> | Iterable<Frame>,
-    options: CallOptions = {},
+    options: FrameStreamOptions = {},
   ): AsyncGenerator<FrameAnswer, void, void> {
-    const requests = frameRequests(frames);
-    for await (const answer of this.#connection.bidirectional(service.identifyStream, requests, options)) {
-      yield parseFrameAnswer(answer);
-    }
+    return identifyFrames(this.#connection, frames, options);
   }
 
   async verify(request: VerifyRequest): Promise<Verification> {
-    return parseVerification(await this.#connection.unary(service.verify, formatVerify(request), request));
+    return parseVerification(await this.#connection.repeatable(service.verify, formatVerify(request), request));
   }
 
   async embed(request: EmbedRequest): Promise<EmbedAnswer> {
-    return parseEmbedAnswer(await this.#connection.unary(service.embed, formatEmbed(request), request));
+    return parseEmbedAnswer(await this.#connection.repeatable(service.embed, formatEmbed(request), request));
   }
 
   // ── Identities ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
   async getIdentity(request: IdentityRef): Promise<Identity> {
     const { gallery, identity } = request;
-    return parseIdentity((await this.#connection.unary(service.getIdentity, { gallery, identity }, request)).identity);
+    return parseIdentity(
+      (await this.#connection.repeatable(service.getIdentity, { gallery, identity }, request)).identity,
+    );
   }
 
   async listIdentities(request: ListIdentitiesRequest = {}): Promise<IdentityPage> {
-    const page = await this.#connection.unary(service.listIdentities, formatList(request), request);
+    const page = await this.#connection.repeatable(service.listIdentities, formatList(request), request);
     const identities = page.identities.map(parseIdentity);
     return page.nextPageToken === undefined ? { identities } : { identities, nextPageToken: page.nextPageToken };
   }
@@ -290,7 +272,7 @@ export class RemoteDatabase implements Database {
   }
 
   async info(options: CallOptions = {}): Promise<ServerInfo> {
-    const info = await this.#connection.unary(admin.getInfo, {}, options);
+    const info = await this.#connection.repeatable(admin.getInfo, {}, options);
     return {
       version: info.version,
       startedAt: present(info.startedAt, 'started_at'),
@@ -300,7 +282,7 @@ export class RemoteDatabase implements Database {
   }
 
   async stats(options: CallOptions = {}): Promise<Stats> {
-    return parseStats(await this.#connection.unary(admin.getStats, {}, options));
+    return parseStats(await this.#connection.repeatable(admin.getStats, {}, options));
   }
 
   async checkpoint(request: { readonly gallery?: string | undefined } & CallOptions = {}): Promise<void> {
@@ -322,28 +304,4 @@ async function* templateRequests(
 ): AsyncGenerator<ImportTemplatesRequest, void, void> {
   yield { part: { $case: 'options', value: options } };
   for await (const item of items) yield { part: item && { $case: 'item', value: item } };
-}
-
-async function* frameRequests(
-  frames: AsyncIterable<Frame> | Iterable<Frame>,
-): AsyncGenerator<IdentifyStreamRequest, void, void> {
-  for await (const frame of frames) {
-    yield {
-      sequence: frame.sequence,
-      capturedAt: frame.capturedAt,
-      frame: {
-        gallery: frame.gallery,
-        sample: formatSample(frame),
-        faces: numberOf(faceSelections, frame.faces, 'faces'),
-        search: formatSearch(frame),
-      },
-    };
-  }
-}
-
-function parseFrameAnswer({ sequence, capturedAt, dropped, outcome }: IdentifyStreamResponse): FrameAnswer {
-  const { $case, value } = present(outcome, 'outcome');
-  return $case === 'answer'
-    ? { sequence, capturedAt, dropped, identifications: value.identifications.map(parseIdentification) }
-    : { sequence, capturedAt, dropped, error: errorOfWire(value) };
 }

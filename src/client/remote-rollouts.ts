@@ -77,7 +77,7 @@ export class RemoteRollouts implements Rollouts {
 
   async report(request: RolloutCall): Promise<FitReport> {
     const { gallery } = request;
-    return parseReport((await this.#connection.unary(admin.getRolloutReport, { gallery }, request)).report);
+    return parseReport((await this.#connection.repeatable(admin.getRolloutReport, { gallery }, request)).report);
   }
 
   async *shadow(request: ShadowRolloutRequest): AsyncGenerator<RolloutProgress, Rollout, void> {
@@ -115,12 +115,12 @@ export class RemoteRollouts implements Rollouts {
     request: RolloutCall & { readonly limit?: number | undefined },
   ): Promise<readonly BackfillCandidate[]> {
     const { gallery, limit } = request;
-    return (await this.#connection.unary(admin.listBackfillCandidates, { gallery, limit }, request)).candidates;
+    return (await this.#connection.repeatable(admin.listBackfillCandidates, { gallery, limit }, request)).candidates;
   }
 
   async get(request: RolloutCall): Promise<Rollout> {
     const { gallery } = request;
-    return parseRollout((await this.#connection.unary(admin.getRollout, { gallery }, request)).rollout);
+    return parseRollout((await this.#connection.repeatable(admin.getRollout, { gallery }, request)).rollout);
   }
 
   async rollback(request: RolloutCall): Promise<Rollout> {

@@ -156,7 +156,7 @@ class CrashRun {
   async #load(address: string, restore: Restore, over: AbortSignal): Promise<void> {
     await Promise.all(
       this.#lanes.map(async (lane) => {
-        const database = connectDatabase({ address });
+        const database = connectDatabase({ address, retries: 0 });
         try {
           await lane.run(database, over);
         } catch (error) {

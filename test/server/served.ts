@@ -36,7 +36,8 @@ export async function withServer(options: ServedOptions, work: (served: Served) 
         error: (facts, message) => logged.push({ facts, message }),
       },
     });
-    const remote = connectDatabase({ address: server.address });
+    // No retries: tests are about each answer of the server.
+    const remote = connectDatabase({ address: server.address, retries: 0 });
     try {
       await work({ database, server, remote, logged });
     } finally {

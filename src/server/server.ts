@@ -65,6 +65,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       metrics?.refusedAtDoor(error.code);
       logger?.warn({ ...facts, code: error.code, reason: error.message }, 'refused at the door');
     },
+    // Counted and not logged: there are thousands.
+    onBusy: () => metrics?.refusedAtDoor('OVERLOADED'),
     onListChange: () => calls.recheck((visit) => security.guard.recheck(visit)),
   });
   const calls = new Calls(

@@ -6,6 +6,7 @@ import { benchEnroll } from './enroll.js';
 import { describeMachine, peakMemoryBytes } from './machine.js';
 import { benchMap } from './map.js';
 import { parseCommand, usage, type Bench, type BenchCommand, type BenchOptions } from './options.js';
+import { benchOverload } from './overload.js';
 import { installPeers } from './peers.js';
 import type { Progress } from './progress.js';
 import { formatReport, rounded, type BenchReport, type Workload } from './report.js';
@@ -19,6 +20,7 @@ const workloads: Readonly<Record<Bench, (options: BenchOptions, progress: Progre
   enroll: benchEnroll,
   embed: benchEmbed,
   server: benchServer,
+  overload: benchOverload,
   reopen: benchReopen,
   map: benchMap,
   rollout: benchRollout,

@@ -6,6 +6,7 @@ import type { LoopReport, ServerCommand, ServerReply, ServerSettings } from './s
 
 export interface ServerProcess extends AsyncDisposable {
   readonly address: string;
+  readonly pid: number;
   watch(): Promise<void>;
   report(): Promise<LoopReport>;
 }
@@ -17,6 +18,7 @@ export async function startProcess(settings: ServerSettings): Promise<ServerProc
     throw new HarmonidError('INTERNAL', 'the server process did not say where it listens');
   return {
     address: first.address,
+    pid: child.pid ?? 0,
     watch: () => send(child, { kind: 'watch' }),
     report: async () => {
       const reply = nextReply(child);

@@ -12,23 +12,29 @@ export interface ServerSettings {
 }
 
 export type ServerCommand =
-  /** Begin to record the event-loop delay. */
+  /** Begin to record. */
   | { readonly kind: 'watch' }
-  /** Answer with the delays since then. */
+  /** Answer with what was recorded since then. */
   | { readonly kind: 'report' }
   | { readonly kind: 'stop' };
 
 export type ServerReply =
   { readonly kind: 'listening'; readonly address: string } | ({ readonly kind: 'report' } & LoopReport);
 
-/** Event-loop delay, milliseconds beyond the timer's own period, and memory. */
+/** Since `watch`: event-loop delay, milliseconds beyond the timer's own period, memory, and what it cost. */
 export interface LoopReport {
   readonly p50Ms: number;
   readonly p99Ms: number;
   readonly maxMs: number;
   /** The longest delay by the loop's own work, without waiting for a core; null where the system does not tell. */
   readonly ownMaxMs: number | null;
+  /** Of the whole life of the process. */
   readonly peakMemoryMiB: number;
+  /** Resident memory now, and the most of every quarter of a second. */
+  readonly residentMiB: number;
+  readonly residentMaxMiB: number;
+  /** Time of all cores. */
+  readonly cpuSeconds: number;
 }
 
 /** The echo: answers with as many bytes as the first four of the request say (little-endian). */

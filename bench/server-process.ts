@@ -1,7 +1,7 @@
 /**
  * A server in a process of its own: harmonid with a real database, or a bare grpc-js echo.
  *
- * Says where it listens, records its event-loop delay when asked, and ends when told to or when its parent is gone.
+ * Says where it listens, records its event-loop delay and memory when asked, and ends when told to or when its parent is gone.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import process from 'node:process';
@@ -60,6 +60,10 @@ async function startEcho(): Promise<Running> {
   return { address: `127.0.0.1:${port}`, stop: async () => server.forceShutdown() };
 }
 
+function mebibytes(bytes: number): number {
+  return Math.round(bytes / 2 ** 20);
+}
+
 function say(reply: ServerReply): void {
   process.send?.(reply);
 }
@@ -70,6 +74,9 @@ const settings = JSON.parse(process.argv[2] ?? '{}') as ServerSettings;
 const running = settings.kind === 'echo' ? await startEcho() : await startHarmonid(settings);
 const delay = monitorEventLoopDelay({ resolution: timerMs });
 const ownDelay = watchOwnDelay();
+let residentMax = process.memoryUsage.rss();
+let cpuBefore = process.cpuUsage();
+const memoryTimer = setInterval(() => (residentMax = Math.max(residentMax, process.memoryUsage.rss())), 250);
 
 let stopping = false;
 
@@ -79,6 +86,7 @@ async function stop(): Promise<void> {
   stopping = true;
   delay.disable();
   ownDelay.close();
+  clearInterval(memoryTimer);
   await running.stop();
   if (process.connected) process.disconnect();
 }
@@ -87,8 +95,12 @@ process.on('message', (command: ServerCommand) => {
   if (command.kind === 'watch') {
     delay.reset();
     ownDelay.reset();
+    residentMax = process.memoryUsage.rss();
+    cpuBefore = process.cpuUsage();
     delay.enable();
   } else if (command.kind === 'report') {
+    const { user, system } = process.cpuUsage(cpuBefore);
+    const resident = process.memoryUsage.rss();
     const beyondTimer = (nanoseconds: number): number => Math.max(0, nanoseconds / 1e6 - timerMs);
     say({
       kind: 'report',
@@ -96,7 +108,10 @@ process.on('message', (command: ServerCommand) => {
       p99Ms: beyondTimer(delay.percentile(99)),
       maxMs: beyondTimer(delay.max),
       ownMaxMs: ownDelay.longestMs(),
-      peakMemoryMiB: Math.round(peakMemoryBytes() / 2 ** 20),
+      peakMemoryMiB: mebibytes(peakMemoryBytes()),
+      residentMiB: mebibytes(resident),
+      residentMaxMiB: mebibytes(Math.max(residentMax, resident)),
+      cpuSeconds: (user + system) / 1e6,
     });
   } else void stop();
 });

@@ -14,7 +14,9 @@ import { connectDatabase } from '../src/client/remote-database.js';
 import { formatIdentify } from '../src/client/format.js';
 import { openOnnxEmbedder } from '../src/embedder/onnx-embedder.js';
 import { IdentityServiceService } from '../src/wire/harmonid/v1/identity.js';
-import { drawGallery, modelDimensions, type ModelGallery } from './gallery-model.js';
+import { fillGalleries, imageGallery, space, vectorGallery } from './filled-galleries.js';
+import { drawGallery, type ModelGallery } from './gallery-model.js';
+import { unary } from './lean-client.js';
 import { interleave, percentile, ratioSpread, runLoad, spread, spreadText, type Load } from './measure.js';
 import type { BenchOptions } from './options.js';
 import { cutPortraits, modelsPath, readSamplePhotos } from './photos.js';
@@ -24,11 +26,6 @@ import { startProcess, type ServerProcess } from './server-child.js';
 import { echoPath } from './server-messages.js';
 
 const concurrencies = [1, 16, 64] as const;
-const space = 'gallery-model';
-/** Synthetic people, by vector. */
-const vectorGallery = 'vectors';
-/** People of the sample photos, by image. */
-const imageGallery = 'images';
 /** The event loop may not be held longer. */
 const delayTargetMs = 20;
 
@@ -49,7 +46,7 @@ export async function benchServer(options: BenchOptions, progress: Progress): Pr
     const bare = new Client(echo.address, credentials.createInsecure());
     try {
       progress(`enrolling ${templateCount} templates and ${portraits.length} portraits`);
-      await fill(database, model, portraits);
+      await fillGalleries(database, model, portraits);
       const vectorProbe = (position: number): IdentifyRequest => ({
         gallery: vectorGallery,
         embedding: { space, vector: model.probes[position % model.probes.length]?.vector ?? [] },
@@ -88,36 +85,6 @@ export async function benchServer(options: BenchOptions, progress: Progress): Pr
     }
   } finally {
     await rm(path, { recursive: true, force: true });
-  }
-}
-
-async function fill(database: Database, model: ModelGallery, portraits: readonly Buffer[]): Promise<void> {
-  const { templates, templatesPerIdentity } = model;
-  await database.createGallery({
-    gallery: vectorGallery,
-    space,
-    dimensions: modelDimensions,
-    threshold: 0.19,
-    duplicates: 'ignore',
-    templatesPerIdentityMax: 1000,
-  });
-  await runLoad(Math.ceil(templates.length / templatesPerIdentity), 64, (identity) =>
-    database.enroll({
-      gallery: vectorGallery,
-      identity: `person-${identity}`,
-      embeddings: templates
-        .slice(identity * templatesPerIdentity, (identity + 1) * templatesPerIdentity)
-        .map((vector) => ({ space, vector })),
-    }),
-  );
-  await database.createGallery({ gallery: imageGallery, duplicates: 'ignore', refuseReasons: [] });
-  for (const [position, image] of portraits.entries()) {
-    await database.enroll({
-      gallery: imageGallery,
-      identity: `portrait-${position}`,
-      images: [image],
-      faces: 'largest',
-    });
   }
 }
 
@@ -165,15 +132,6 @@ async function messageSizes(
   } finally {
     client.close();
   }
-}
-
-function unary(client: Client, path: string, request: Buffer): Promise<Buffer> {
-  const keep = (bytes: Buffer): Buffer => bytes;
-  return new Promise((resolve, reject) => {
-    client.makeUnaryRequest(path, keep, keep, request, (error, answer) =>
-      error ? reject(error) : resolve(answer ?? Buffer.alloc(0)),
-    );
-  });
 }
 
 /** 16 connections, each of which enrolls and identifies in turn: half of them images, half of them vectors. */

@@ -1,9 +1,9 @@
 /**
  * Who may begin now, who waits, and who is told at once that it would be too late.
  *
- * Promises: a lane works on so many at a time and lets so many wait; whoever comes beyond that, or would not be done before the deadline at the pace at which the lane is
- * working, is refused in the moment it comes, with OVERLOADED and a hint when to try again. People at doors (`live`) go before bulk, which never takes more than half of a
- * lane and gets every tenth turn, so that an import ends some day. Whoever gives up while waiting is never begun. Work that has begun is never interrupted here.
+ * Promises: a lane works on so many at a time and lets so many wait; whoever comes beyond that, or would hardly be done before the deadline at the pace at which the lane is
+ * working, is refused in the moment it comes, with OVERLOADED and a hint when to try again; to an idle lane everybody is let in. People at doors (`live`) go before bulk, which takes half of a lane at most, an eighth
+ * while people come, and gets every tenth turn, so that an import ends some day. Whoever gives up while waiting is never begun. Work that has begun is never interrupted here.
  */
 import { abortError, HarmonidError, throwIfAborted } from './errors.js';
 
@@ -50,10 +50,18 @@ export interface LaneStats {
 
 /** One in so many turns is bulk's while others wait. */
 const bulkTurn = 10;
+/** Of a lane, for bulk: when nobody came lately, and else. What runs before somebody at a door is what he waits for. */
+const bulkShare = { quiet: 0.5, peopleCome: 0.125 } as const;
+/** Who came in so many milliseconds came lately. */
+const latelyMs = 2000;
 /** Share of the newest measurement in an average. */
 const newestShare = 0.1;
 /** The pace is that of about the last so many: batches end at one moment, so that a few say nothing. */
 const paceCount = 64;
+/** The pace is measured while at least this share of a lane works: with less to do a lane is slower than it can be. */
+const busyShare = 0.25;
+/** Whoever is let in should be done in time nineteen times of twenty: an estimate is late by so many mean deviations (Jacobson and Karels, 1988, take four). */
+const deviations = 2;
 
 export class Admission {
   readonly #lanes: Readonly<Record<LaneName, Lane>>;
@@ -80,15 +88,13 @@ class Lane {
   readonly #limits: LaneLimits;
   readonly #waiting: Record<Priority, Waiter[]> = { live: [], bulk: [] };
   readonly #running: Record<Priority, number> = { live: 0, bulk: 0 };
+  readonly #foresight = new Foresight();
+  /** When somebody live came last. */
+  #liveAtMs = -Infinity;
   #turns = 0;
   #admitted = 0;
   #refused = 0;
   #waitMs = 0;
-  /** How long one takes. */
-  #takesMs = 0;
-  /** Between those that left while the lane had no room: how many, in how long. */
-  readonly #pace = { count: 0, ms: 0 };
-  #leftMs: number | null = null;
 
   constructor(limits: LaneLimits) {
     this.#limits = limits;
@@ -110,14 +116,24 @@ class Lane {
     work: () => Promise<T>,
   ): Promise<T> {
     throwIfAborted(signal);
-    this.#refuseLate(lane, priority, deadlineAt);
-    if (this.#hasRoom(priority)) this.#begin(priority, 0);
-    else await this.#wait(priority, signal);
-    const beganMs = performance.now();
+    if (priority === 'live') this.#liveAtMs = performance.now();
+    const ahead = this.#runningCount + (priority === 'live' ? this.#waiting.live.length : this.#waitingCount);
+    this.#refuseLate(lane, priority, ahead, deadlineAt);
+    const [cameMs, expectedMs] = [performance.now(), this.#foresight.expectedMs(ahead)];
     try {
-      return await work();
+      if (this.#hasRoom(priority)) this.#begin(priority, 0);
+      else await this.#wait(priority, signal);
+      try {
+        return await work();
+      } finally {
+        this.#running[priority]--;
+      }
     } finally {
-      this.#leave(priority, beganMs);
+      this.#foresight.ended(performance.now() - cameMs - expectedMs, {
+        isDone: signal?.aborted !== true,
+        isBusy: this.#isBusy,
+      });
+      for (let next = this.#next(); next; next = this.#next()) next.begin();
     }
   }
 
@@ -125,35 +141,43 @@ class Lane {
     return this.#running.live + this.#running.bulk;
   }
 
-  #hasRoom(priority: Priority): boolean {
-    const { runningMax } = this.#limits;
-    if (this.#runningCount >= runningMax) return false;
-    return priority === 'live' || (this.#running.bulk < Math.ceil(runningMax / 2) && this.#waiting.live.length === 0);
-  }
-
   get #waitingCount(): number {
     return this.#waiting.live.length + this.#waiting.bulk.length;
   }
 
+  get #isBusy(): boolean {
+    return this.#waitingCount > 0 || this.#runningCount >= Math.max(1, busyShare * this.#limits.runningMax);
+  }
+
+  #hasRoom(priority: Priority): boolean {
+    const { runningMax } = this.#limits;
+    if (this.#runningCount >= runningMax) return false;
+    return priority === 'live' || (this.#hasRoomForBulk && this.#waiting.live.length === 0);
+  }
+
+  get #hasRoomForBulk(): boolean {
+    const share = performance.now() - this.#liveAtMs < latelyMs ? bulkShare.peopleCome : bulkShare.quiet;
+    return this.#running.bulk < Math.ceil(share * this.#limits.runningMax);
+  }
+
   /** @throws OVERLOADED */
-  #refuseLate(lane: LaneName, priority: Priority, deadlineAt: number | undefined): void {
-    if (this.#hasRoom(priority)) return;
+  #refuseLate(lane: LaneName, priority: Priority, ahead: number, deadlineAt: number | undefined): void {
+    // Somebody has to try, or a lane that was slow once would stay so for ever.
+    if (ahead === 0) return;
     const { waitingMax } = this.#limits;
-    const ahead = priority === 'live' ? this.#waiting.live.length : this.#waitingCount;
-    const waitMs = this.#pace.count === 0 ? 0 : ((ahead + 1) * this.#pace.ms) / this.#pace.count;
-    const retryAfterMs = Math.ceil(Math.max(waitMs, this.#takesMs, 1));
-    const details = { lane, waiting: this.#waitingCount, retryAfterMs };
-    if (this.#waitingCount >= waitingMax) {
+    const doneMs = Math.ceil(this.#foresight.latestMs(ahead));
+    const details = { lane, waiting: this.#waitingCount, retryAfterMs: Math.max(1, doneMs) };
+    if (!this.#hasRoom(priority) && this.#waitingCount >= waitingMax) {
       this.#refused++;
       throw new HarmonidError('OVERLOADED', `${waitingMax} wait for the ${lane} lane already`, { details });
     }
     if (deadlineAt === undefined) return;
-    const leftMs = deadlineAt - Date.now();
-    if (waitMs + this.#takesMs <= leftMs) return;
+    const leftMs = Math.max(0, Math.floor(deadlineAt - Date.now()));
+    if (doneMs <= leftMs) return;
     this.#refused++;
     throw new HarmonidError(
       'OVERLOADED',
-      `the ${lane} lane would be done in ${Math.ceil(waitMs + this.#takesMs)} ms, the deadline is in ${Math.max(0, Math.floor(leftMs))} ms`,
+      `the ${lane} lane would be done in ${doneMs} ms, the deadline is in ${leftMs} ms`,
       { details },
     );
   }
@@ -182,17 +206,62 @@ class Lane {
   #begin(priority: Priority, waitedMs: number): void {
     this.#running[priority]++;
     this.#admitted++;
-    this.#waitMs = average(this.#waitMs, waitedMs);
+    this.#waitMs = this.#admitted === 1 ? waitedMs : this.#waitMs + newestShare * (waitedMs - this.#waitMs);
   }
 
-  #leave(priority: Priority, beganMs: number): void {
+  /** Whoever begins now, taken out of the queue. */
+  #next(): Waiter | undefined {
+    const { live, bulk } = this.#waiting;
+    if (this.#runningCount >= this.#limits.runningMax) return undefined;
+    const isBulkAllowed = bulk.length > 0 && this.#hasRoomForBulk;
+    if (!isBulkAllowed && live.length === 0) return undefined;
+    this.#turns++;
+    const isBulkTurn = isBulkAllowed && (live.length === 0 || this.#turns % bulkTurn === 0);
+    return isBulkTurn ? bulk.shift() : live.shift();
+  }
+}
+
+/**
+ * When whoever comes to a lane will be done, from the pace of those before and from how late such forecasts were.
+ *
+ * The pace counts finished work only: what was given up took its time as well, and so makes the pace slower, as it is.
+ */
+class Foresight {
+  /** Between those that were done while the lane was busy: how many, in how long. */
+  readonly #pace = { count: 0, ms: 0 };
+  #paceFromMs: number | null = null;
+  /** After how many forecasts; by how much work ended after what was expected, and how far from that, on average. */
+  #forecasts = 0;
+  #lateMs = 0;
+  #deviationMs = 0;
+
+  /** By the pace alone. */
+  expectedMs(ahead: number): number {
+    return this.#pace.count === 0 ? 0 : ((ahead + 1) * this.#pace.ms) / this.#pace.count;
+  }
+
+  /** With what such forecasts lack; hardly ever later. */
+  latestMs(ahead: number): number {
+    return Math.max(0, this.expectedMs(ahead) + this.#lateMs + deviations * this.#deviationMs);
+  }
+
+  /** Somebody left. @param lateMs after the moment that was expected. @param isBusy whether the lane still is */
+  ended(lateMs: number, { isDone, isBusy }: { readonly isDone: boolean; readonly isBusy: boolean }): void {
+    // Of work that was given up it is known only that it would have ended later still.
+    if (isDone || lateMs > this.#lateMs) this.#learn(lateMs);
     const nowMs = performance.now();
-    this.#takesMs = average(this.#takesMs, nowMs - beganMs);
-    if (this.#leftMs !== null) this.#measurePace(nowMs - this.#leftMs);
-    this.#running[priority]--;
-    // A free place between two that leave is no pace.
-    this.#leftMs = this.#waitingCount > 0 ? nowMs : null;
-    for (let next = this.#next(); next; next = this.#next()) next.begin();
+    if (isDone && this.#paceFromMs !== null) this.#measurePace(nowMs - this.#paceFromMs);
+    // What a lane does that has little to do is no pace.
+    if (!isBusy) this.#paceFromMs = null;
+    else if (isDone) this.#paceFromMs = nowMs;
+  }
+
+  #learn(lateMs: number): void {
+    const share = Math.max(newestShare, 1 / ++this.#forecasts);
+    const deviationMs = Math.abs(lateMs - this.#lateMs);
+    this.#lateMs += share * (lateMs - this.#lateMs);
+    // The first forecast says nothing about others.
+    if (this.#forecasts > 1) this.#deviationMs += share * (deviationMs - this.#deviationMs);
   }
 
   #measurePace(ms: number): void {
@@ -204,19 +273,4 @@ class Lane {
     pace.count++;
     pace.ms += ms;
   }
-
-  /** Whoever begins now, taken out of the queue. */
-  #next(): Waiter | undefined {
-    const { live, bulk } = this.#waiting;
-    if (this.#runningCount >= this.#limits.runningMax) return undefined;
-    const isBulkAllowed = bulk.length > 0 && this.#running.bulk < Math.ceil(this.#limits.runningMax / 2);
-    if (!isBulkAllowed && live.length === 0) return undefined;
-    this.#turns++;
-    const isBulkTurn = isBulkAllowed && (live.length === 0 || this.#turns % bulkTurn === 0);
-    return isBulkTurn ? bulk.shift() : live.shift();
-  }
-}
-
-function average(before: number, newest: number): number {
-  return before === 0 ? newest : before + newestShare * (newest - before);
 }

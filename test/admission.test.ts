@@ -127,8 +127,45 @@ describe('admission', () => {
     await Promise.all([...queue, patient]);
   });
 
-  it('lets everybody in while there is room, whatever the deadline', async () => {
+  it('lets everybody into an idle lane, whatever the deadline: somebody has to try', async () => {
     const admission = new Admission();
     await admission.run('image', { deadlineAt: 0 }, async () => undefined);
+  });
+
+  it('refuses at once, though there is room, what those at work would make too late', async () => {
+    const admission = new Admission({ ...defaultAdmissionLimits, image: { runningMax: 64, waitingMax: 0 } });
+    // As in an embedder, everybody who is at work waits for the others: 20 ms each or more, one after the other.
+    let queue = Promise.resolve();
+    const work = (how: Admittance = {}): Promise<void> =>
+      admission.run('image', how, () => (queue = queue.then(() => pause(20))));
+    await Promise.all(Array.from({ length: 40 }, () => work()));
+    const atWork = Array.from({ length: 20 }, () => work());
+    // Done after 21 times 20 ms at the earliest.
+    assert.equal(await codeOf(work({ deadlineAt: Date.now() + 200 })), 'OVERLOADED');
+    await Promise.all([...atWork, work({ deadlineAt: Date.now() + 3_600_000 })]);
+  });
+
+  it('is not made to look quick by work that was given up', async () => {
+    const admission = new Admission({ ...defaultAdmissionLimits, image: { runningMax: 1, waitingMax: 1000 } });
+    const work = (how: Admittance = {}): Promise<void> => admission.run('image', how, () => pause(20));
+    await Promise.all(Array.from({ length: 10 }, () => work()));
+    // Begun and given up in no time, a hundred times, while others wait.
+    const givenUp = Array.from({ length: 100 }, () => {
+      const abort = new AbortController();
+      return admission.run('image', { signal: abort.signal }, async () => abort.abort());
+    });
+    const queue = Array.from({ length: 20 }, () => work());
+    await Promise.all(givenUp);
+    assert.equal(await codeOf(work({ deadlineAt: Date.now() + 200 })), 'OVERLOADED');
+    await Promise.all(queue);
+  });
+
+  it('gives bulk an eighth of a lane while people come', async () => {
+    const yard = new Yard({ runningMax: 16, waitingMax: 100 });
+    const work = [yard.come('door')];
+    for (let i = 0; i < 6; i++) work.push(yard.come(`bulk-${i}`, { priority: 'bulk' }));
+    assert.deepEqual(yard.began, ['door', 'bulk-0', 'bulk-1']);
+    for (let i = 0; i < 7; i++) await yard.end(yard.began[i] ?? '');
+    await Promise.all(work);
   });
 });

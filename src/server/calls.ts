@@ -20,6 +20,7 @@ import { requirePermission, type Permission } from '../access/grant.js';
 import type { Database, Decision } from '../api.js';
 import { abortError, asHarmonidError, HarmonidError, throwIfAborted, type ErrorCode } from '../errors.js';
 import { statusOf } from '../wire/error-status.js';
+import { busyStatus } from './busy-turn.js';
 import { requestIdKey, type Guard, type Visit } from './guard.js';
 import type { CallTrace, Tracing } from './tracing.js';
 
@@ -120,6 +121,10 @@ export class Calls {
 
   unary<Q, A>(answer: (request: Q, context: CallContext) => Promise<A>): handleUnaryCall<Q, A> {
     return (grpcCall, callback) => {
+      if (this.#entrance.guard.isTooLate(grpcCall.getDeadline())) {
+        callback(busyStatus);
+        return;
+      }
       const call = this.#begin(grpcCall, callback);
       void call.run(async () => {
         const answered = await answer(grpcCall.request, call);

@@ -15,6 +15,7 @@ import { anonymous, namesOf, type Caller, type Credentials, type Gatekeeper } fr
 import { requirePermission } from '../access/grant.js';
 import { asHarmonidError, HarmonidError } from '../errors.js';
 import { statusOf } from '../wire/error-status.js';
+import { BusyTurn, busyStatus } from './busy-turn.js';
 import { callNeeds } from './call-permissions.js';
 
 /** Who asks, and how the question is found again in logs and in the audit. */
@@ -41,6 +42,8 @@ export interface GuardOptions {
   /** Null lets everybody do everything: for loopback addresses, and for whoever says so. */
   readonly gatekeeper: Gatekeeper | null;
   readonly onRefusal: (refusal: Refusal) => void;
+  /** A call was refused because too many come; nobody asked who it was. */
+  readonly onBusy: () => void;
 }
 
 export const requestIdKey = 'x-request-id';
@@ -51,6 +54,7 @@ export class Guard {
   readonly #options: GuardOptions;
   /** By the metadata of a call, the one object that reaches both the interceptor and the handler, and that a client cannot make. */
   readonly #visits = new WeakMap<Metadata, Visit>();
+  readonly #turn = new BusyTurn();
 
   constructor(options: GuardOptions) {
     this.#options = options;
@@ -74,11 +78,23 @@ export class Guard {
     this.#options.gatekeeper?.recheck(caller);
   }
 
+  /** Whether the call is to be refused with `busyStatus`. Asked when its head has come and once more when its message has: many of either may come in one turn. */
+  isTooLate(deadline: Date | number): boolean {
+    const isTooLate = this.#turn.isTooLateFor(Number(deadline) - Date.now());
+    if (isTooLate) this.#options.onBusy();
+    return isTooLate;
+  }
+
   readonly interceptor: ServerInterceptor = ({ path }, call) =>
     new ServerInterceptingCall(call, {
       start: (next) =>
         next({
           onReceiveMetadata: (metadata, pass) => {
+            // Health checks are answered as long as anything is.
+            if (callNeeds.get(path) !== 'anyone' && this.isTooLate(call.getDeadline())) {
+              call.sendStatus(busyStatus);
+              return;
+            }
             let caller: Caller | null = null;
             try {
               caller = this.#callerOf(path, metadata, call);

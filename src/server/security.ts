@@ -39,6 +39,7 @@ export interface Security {
 export interface SecurityListeners {
   readonly logger: ServerLogger | undefined;
   readonly onRefusal: (refusal: Refusal) => void;
+  readonly onBusy: () => void;
   /** Some who were let in may have to go. */
   readonly onListChange: (list: AccessList) => void;
 }
@@ -47,7 +48,7 @@ export interface SecurityListeners {
 export async function openSecurity(
   options: SecurityOptions,
   address: Address,
-  { logger, onRefusal, onListChange }: SecurityListeners,
+  { logger, onRefusal, onBusy, onListChange }: SecurityListeners,
 ): Promise<Security> {
   refuseOpenDoor(address, options);
   const following: { close(): void }[] = [];
@@ -78,7 +79,7 @@ export async function openSecurity(
       ({ credentials } = certificates);
     }
     warnOfOpenDoor(address, options, logger);
-    return { guard: new Guard({ gatekeeper, onRefusal }), credentials, list: opened, close };
+    return { guard: new Guard({ gatekeeper, onRefusal, onBusy }), credentials, list: opened, close };
   } catch (error) {
     close();
     throw error;

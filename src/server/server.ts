@@ -74,6 +74,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       entries.refused({ error, ...facts });
       logger?.warn({ ...facts, code: error.code, reason: error.message }, 'refused at the door');
     },
+    // Counted and not logged: there are thousands.
+    onBusy: () => metrics?.refusedAtDoor('OVERLOADED'),
     onListChange: (list) => {
       entries.listChanged(list);
       calls.recheck((visit) => security.guard.recheck(visit));

@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, it } from 'mocha';
 import { drawGallery, scanGallery } from '../../bench/gallery-model.js';
 import { percentile, ratioSpread, runLoad } from '../../bench/measure.js';
+import { drawArrivals } from '../../bench/open-loop.js';
 import { makeRandom } from '../../src/random.js';
 import type { BenchReport, Row } from '../../bench/report.js';
 import { squaredDistance } from '../../src/vector.js';
@@ -104,6 +105,34 @@ describe('bench', () => {
       // Chance finds one in 250.
       assert.ok(Number(row['rank1']) > 0.9, JSON.stringify(row));
     }
+  });
+
+  it('overload prints goodput, refusals and memory of every load, and judges the targets', async function () {
+    this.timeout(180_000);
+    const report = await runBench('overload', '--size', '400', '--calls', '20', '--rounds', '1');
+    const [saturated = {}] = rowsOf(report, 'Identify by image at saturation, 16 at once');
+    for (const name of ['embedderImagesPerSecond', 'identifyPerSecond']) assertFigure(saturated, name);
+    for (const table of ['Identify by image, deadline 2000 ms', 'Identify by vector, deadline 250 ms']) {
+      const rows = rowsOf(report, table);
+      assert.deepEqual(
+        rows.map((row) => row['load']),
+        ['closed loop', '0.5 x', '0.5 x, an import beside', '1 x', '2 x', '3 x', '3 x, an import beside'],
+      );
+      for (const row of rows.slice(1)) {
+        for (const name of ['sentPerSecond', 'serverMiB']) assertFigure(row, name);
+        // Answers are of the one that was asked for, also when most are refused; nothing fails in another way.
+        assert.deepEqual([row['wrong'], row['failed']], [0, 0], JSON.stringify(row));
+      }
+    }
+    assert.equal(report.notes.filter((note) => /: (met|MISSED)/.test(note)).length, 5);
+  });
+
+  it('arrivals come at their rate, and the same from the same seed', () => {
+    const due = drawArrivals(makeRandom(3), 200, 100);
+    assert.deepEqual(drawArrivals(makeRandom(3), 200, 100), due);
+    // A Poisson count of 20,000: five standard deviations.
+    assert.ok(Math.abs(due.length - 20_000) < 5 * Math.sqrt(20_000), String(due.length));
+    assert.ok(due.every((atMs, i) => atMs < 100_000 && atMs >= (due[i - 1] ?? 0)));
   });
 
   it('refuses what it does not know with exit code 2', async () => {

@@ -1,0 +1,52 @@
+/** Two galleries on a server: synthetic people by vector, and people of the sample photos by image. */
+import type { Database } from '../src/api.js';
+import { modelDimensions, type ModelGallery } from './gallery-model.js';
+import { runLoad } from './measure.js';
+
+export const space = 'gallery-model';
+/** Identity i of the model is `person-i`. */
+export const vectorGallery = 'vectors';
+/** Portrait i is `portrait-i`. */
+export const imageGallery = 'images';
+
+export async function fillGalleries(
+  database: Database,
+  model: ModelGallery,
+  portraits: readonly Buffer[],
+): Promise<void> {
+  const { templates, templatesPerIdentity } = model;
+  await createVectorGallery(database, vectorGallery);
+  await runLoad(Math.ceil(templates.length / templatesPerIdentity), 64, (identity) =>
+    database.enroll({
+      gallery: vectorGallery,
+      identity: `person-${identity}`,
+      embeddings: templates
+        .slice(identity * templatesPerIdentity, (identity + 1) * templatesPerIdentity)
+        .map((vector) => ({ space, vector })),
+    }),
+  );
+  await createImageGallery(database, imageGallery);
+  for (const [position, image] of portraits.entries()) {
+    await database.enroll({
+      gallery: imageGallery,
+      identity: `portrait-${position}`,
+      images: [image],
+      faces: 'largest',
+    });
+  }
+}
+
+export async function createVectorGallery(database: Database, gallery: string): Promise<void> {
+  await database.createGallery({
+    gallery,
+    space,
+    dimensions: modelDimensions,
+    threshold: 0.19,
+    duplicates: 'ignore',
+    templatesPerIdentityMax: 1000,
+  });
+}
+
+export async function createImageGallery(database: Database, gallery: string): Promise<void> {
+  await database.createGallery({ gallery, duplicates: 'ignore', refuseReasons: [] });
+}

@@ -1,0 +1,74 @@
+/**
+ * Method: turns of the event loop that are kept busy on purpose, by themselves and in front of a real server's database. That some calls are refused is a matter of
+ * arithmetic, how many is the machine's: each is answered once, and those that were refused at the door did not reach the database.
+ */
+import assert from 'node:assert/strict';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { describe, it } from 'mocha';
+import type { Database } from '../../src/api.js';
+import { isHarmonidError } from '../../src/errors.js';
+import { BusyTurn } from '../../src/server/busy-turn.js';
+import { Metrics } from '../../src/server/metrics.js';
+import { axis, makeVectorGallery, overriding, withServer } from './served.js';
+
+function keepBusy(ms: number): void {
+  const untilMs = performance.now() + ms;
+  while (performance.now() < untilMs);
+}
+
+describe('a busy turn', () => {
+  it('takes calls for a sixteenth of what they have left, and anew in the next turn', async () => {
+    const turn = new BusyTurn();
+    assert.equal(turn.isTooLateFor(1), false);
+    keepBusy(11);
+    assert.equal(turn.isTooLateFor(160), true);
+    // In good time, however slow this machine is.
+    assert.equal(turn.isTooLateFor(3_600_000), false);
+    assert.equal(turn.isTooLateFor(Infinity), false);
+    await nextTurn();
+    assert.equal(turn.isTooLateFor(160), false);
+  });
+
+  it('a server refuses at the door what it could not begin in time, and tells when to come again', async () => {
+    const metrics = new Metrics();
+    // Each call holds the event loop, so that what a turn can begin is known.
+    let begun = 0;
+    const around = (database: Database): Database =>
+      overriding(database, {
+        identify: (request) => {
+          begun++;
+          keepBusy(20);
+          return database.identify(request);
+        },
+      });
+    await withServer({ metrics, around }, async ({ remote }) => {
+      const gallery = await makeVectorGallery(remote);
+      await remote.enroll({ gallery, identity: 'anna', embeddings: [axis(0)] });
+      const ask = async (leftMs: number): Promise<unknown> => {
+        try {
+          const { candidates } = await remote.identify({
+            gallery,
+            embedding: axis(0),
+            deadlineAt: Date.now() + leftMs,
+          });
+          return candidates[0]?.identity;
+        } catch (error) {
+          assert.ok(isHarmonidError(error), String(error));
+          if (error.code === 'OVERLOADED') assert.equal(error.details['retryAfterMs'], 1000);
+          return error.code;
+        }
+      };
+      // Two seconds of work at once: an eighth of a second of it is begun, or a little more where they come in several turns.
+      const outcomes = await Promise.all(Array.from({ length: 100 }, () => ask(2000)));
+      const count = (outcome: string): number => outcomes.filter((each) => each === outcome).length;
+      assert.equal(count('anna') + count('OVERLOADED') + count('DEADLINE_EXCEEDED'), 100);
+      assert.ok(count('OVERLOADED') > 0, JSON.stringify(outcomes));
+      // None of those that were refused reached the database.
+      assert.ok(begun + count('OVERLOADED') <= 100, `${begun} begun`);
+      const told = /^harmonid_refused_at_door_total\{code="OVERLOADED"\} (\d+)$/m.exec(await metrics.text())?.[1];
+      assert.equal(Number(told), count('OVERLOADED'));
+      // What has time is taken, however busy the turn.
+      assert.deepEqual(await Promise.all(Array.from({ length: 20 }, () => ask(3_600_000))), Array(20).fill('anna'));
+    });
+  });
+});

@@ -11,7 +11,7 @@ import { Gatekeeper } from '../access/gatekeeper.js';
 import { HarmonidError } from '../errors.js';
 import { formatAddress, isLoopback, type Address } from './address.js';
 import type { ServerLogger } from './calls.js';
-import { followCertificates, type TlsOptions } from './certificates.js';
+import { followCertificates, type FollowedCertificates, type TlsOptions } from './certificates.js';
 import { Guard, type Refusal } from './guard.js';
 
 export interface SecurityOptions {
@@ -33,6 +33,8 @@ export interface Security {
   readonly credentials: ServerCredentials;
   /** Null without a list. */
   readonly gatekeeper: Gatekeeper | null;
+  /** Null without encryption. */
+  readonly certificates: FollowedCertificates | null;
   close(): void;
 }
 
@@ -66,17 +68,17 @@ export async function openSecurity(
       following.push(followed);
       gatekeeper = new Gatekeeper(followed.list, () => new Date());
     }
-    let credentials = ServerCredentials.createInsecure();
+    let certificates: FollowedCertificates | null = null;
     if (options.tls) {
-      const certificates = await followCertificates(options.tls, {
+      certificates = await followCertificates(options.tls, {
         onChange: (facts) => logger?.info(facts, 'another certificate is in use'),
         onFailure: (err) => logger?.error({ err }, 'the certificate cannot be used; the one before stays in use'),
       });
       following.push(certificates);
-      ({ credentials } = certificates);
     }
     warnOfOpenDoor(address, options, logger);
-    return { guard: new Guard({ gatekeeper, onRefusal }), credentials, gatekeeper, close };
+    const credentials = certificates?.credentials ?? ServerCredentials.createInsecure();
+    return { guard: new Guard({ gatekeeper, onRefusal }), credentials, gatekeeper, certificates, close };
   } catch (error) {
     close();
     throw error;

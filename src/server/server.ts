@@ -89,6 +89,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     security.close();
     throw error;
   });
+  if (security.certificates) metrics?.watchCertificate(security.certificates);
   const bound = formatAddress({ host: address.host, port });
   logger?.info(
     { address: bound, encrypted: options.tls !== undefined, keys: options.accessFile !== undefined },

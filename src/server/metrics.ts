@@ -103,6 +103,19 @@ export class Metrics {
     this.#collect = async () => gauges.read(database);
   }
 
+  /** Adds when the certificate of a server runs out. */
+  watchCertificate(certificate: { readonly expiresAt: Date }): void {
+    new Gauge({
+      name: 'harmonid_tls_certificate_expiry_timestamp_seconds',
+      help: 'When the certificate in use runs out, seconds since 1970.',
+      registers: [this.#registry],
+      // It may be another one at every scrape.
+      collect() {
+        this.set(certificate.expiresAt.getTime() / 1000);
+      },
+    });
+  }
+
   #collect: () => Promise<void> = async () => undefined;
 
   /** In Prometheus' text format. */
@@ -168,6 +181,7 @@ class DatabaseGauges {
   readonly #ofEmbedder: ReadonlyMap<keyof EmbedderStats, Gauge>;
   readonly #info: Gauge<'version' | 'pack' | 'space' | 'provider' | 'detector'>;
   readonly #rolloutState: Gauge<'gallery' | 'state'>;
+  readonly #rolloutAlarm: Gauge<'gallery'>;
   readonly #gates: Gauge<'gallery' | 'gate'>;
 
   constructor(registry: Registry) {
@@ -195,6 +209,7 @@ class DatabaseGauges {
       'gallery',
       'state',
     ]);
+    this.#rolloutAlarm = gauge('rollout_alarm', '1 where the newest rollout went back by itself.', ['gallery']);
     this.#gates = gauge('rollout_gate_passed', '1 where the gate of the newest fit lets it pass, 0 where not.', [
       'gallery',
       'gate',
@@ -210,6 +225,7 @@ class DatabaseGauges {
     // Galleries that are gone have no figures.
     for (const gauge of this.#ofGalleries.values()) gauge.reset();
     this.#rolloutState.reset();
+    this.#rolloutAlarm.reset();
     this.#gates.reset();
     for (const stats of galleries) {
       const { gallery } = stats;
@@ -227,8 +243,9 @@ class DatabaseGauges {
     if (embedder) for (const [name, gauge] of this.#ofEmbedder) gauge.set(embedder.stats[name]);
   }
 
-  #readRollout(gallery: string, { state, fit }: Rollout): void {
+  #readRollout(gallery: string, { state, alarm, fit }: Rollout): void {
     for (const each of rolloutStates) this.#rolloutState.set({ gallery, state: each }, each === state ? 1 : 0);
+    this.#rolloutAlarm.set({ gallery }, alarm === null ? 0 : 1);
     for (const gate of fit?.gates ?? []) {
       const passed = gate.verdict === 'passed' || gate.verdict === 'not-applicable';
       this.#gates.set({ gallery, gate: gate.gate }, passed ? 1 : 0);

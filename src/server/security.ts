@@ -11,7 +11,7 @@ import { Gatekeeper } from '../access/gatekeeper.js';
 import { HarmonidError } from '../errors.js';
 import { formatAddress, isLoopback, type Address } from './address.js';
 import type { ServerLogger } from './calls.js';
-import { followCertificates, type TlsOptions } from './certificates.js';
+import { followCertificates, type FollowedCertificates, type TlsOptions } from './certificates.js';
 import { Guard, type Refusal } from './guard.js';
 
 export interface SecurityOptions {
@@ -33,6 +33,8 @@ export interface Security {
   readonly credentials: ServerCredentials;
   /** Who may come in when it is opened; null without a list. */
   readonly list: AccessList | null;
+  /** Null without encryption. */
+  readonly certificates: FollowedCertificates | null;
   close(): void;
 }
 
@@ -69,17 +71,18 @@ export async function openSecurity(
       opened = followed.list;
       gatekeeper = new Gatekeeper(opened, () => new Date());
     }
-    let credentials = ServerCredentials.createInsecure();
+    let certificates: FollowedCertificates | null = null;
     if (options.tls) {
-      const certificates = await followCertificates(options.tls, {
+      certificates = await followCertificates(options.tls, {
         onChange: (facts) => logger?.info(facts, 'another certificate is in use'),
         onFailure: (err) => logger?.error({ err }, 'the certificate cannot be used; the one before stays in use'),
       });
       following.push(certificates);
-      ({ credentials } = certificates);
     }
     warnOfOpenDoor(address, options, logger);
-    return { guard: new Guard({ gatekeeper, onRefusal, onBusy }), credentials, list: opened, close };
+    const credentials = certificates?.credentials ?? ServerCredentials.createInsecure();
+    const guard = new Guard({ gatekeeper, onRefusal, onBusy });
+    return { guard, credentials, list: opened, certificates, close };
   } catch (error) {
     close();
     throw error;

@@ -118,6 +118,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     grpc.forceShutdown();
     throw error;
   }
+  if (security.certificates) metrics?.watchCertificate(security.certificates);
   logger?.info(
     { address: bound, encrypted: options.tls !== undefined, keys: options.accessFile !== undefined },
     'listening',

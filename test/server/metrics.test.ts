@@ -11,6 +11,7 @@ import { connectDatabase } from '../../src/client/remote-database.js';
 import { Metrics } from '../../src/server/metrics.js';
 import { openStatusServer } from '../../src/server/status-server.js';
 import { startServer } from '../../src/server/server.js';
+import { makeAuthority, signCertificate } from '../support/certificates.js';
 import { axis, makeVectorGallery, withServer } from './served.js';
 
 type Samples = ReadonlyMap<string, number>;
@@ -74,6 +75,27 @@ describe('metrics', () => {
       await database.deleteGallery({ gallery: 'lobby' });
       assert.equal((await samplesOf(metrics)).has('harmonid_gallery_templates{gallery="lobby"}'), false);
     });
+  });
+
+  it('tell when the certificate in use runs out, and nothing of one where there is none', async () => {
+    const expiry = 'harmonid_tls_certificate_expiry_timestamp_seconds';
+    const folder = await mkdtemp(join(tmpdir(), 'harmonid-metrics-'));
+    const [certificateFile, keyFile] = [join(folder, 'tls.crt'), join(folder, 'tls.key')];
+    const notAfter = new Date(Date.UTC(new Date().getUTCFullYear() + 1, 6, 1, 12, 30, 15));
+    const pem = await signCertificate(await makeAuthority(), { commonName: 'server', notAfter });
+    await writeFile(certificateFile, pem.certificate);
+    await writeFile(keyFile, pem.key);
+    try {
+      const [encrypted, plain] = [new Metrics(), new Metrics()];
+      await withServer({ metrics: encrypted, tls: { certificateFile, keyFile } }, async () => {
+        assert.equal((await samplesOf(encrypted)).get(expiry), notAfter.getTime() / 1000);
+      });
+      await withServer({ metrics: plain }, async () => {
+        assert.equal((await samplesOf(plain)).has(expiry), false);
+      });
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 
   it('give every figure a help text and a unit that Prometheus knows', async () => {

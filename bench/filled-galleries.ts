@@ -14,17 +14,8 @@ export async function fillGalleries(
   model: ModelGallery,
   portraits: readonly Buffer[],
 ): Promise<void> {
-  const { templates, templatesPerIdentity } = model;
   await createVectorGallery(database, vectorGallery);
-  await runLoad(Math.ceil(templates.length / templatesPerIdentity), 64, (identity) =>
-    database.enroll({
-      gallery: vectorGallery,
-      identity: `person-${identity}`,
-      embeddings: templates
-        .slice(identity * templatesPerIdentity, (identity + 1) * templatesPerIdentity)
-        .map((vector) => ({ space, vector })),
-    }),
-  );
+  await fillVectorGallery(database, vectorGallery, model);
   await createImageGallery(database, imageGallery);
   for (const [position, image] of portraits.entries()) {
     await database.enroll({
@@ -34,6 +25,23 @@ export async function fillGalleries(
       faces: 'largest',
     });
   }
+}
+
+/** Several templates of a person at once. */
+export async function fillVectorGallery(
+  database: Database,
+  gallery: string,
+  { templates, templatesPerIdentity }: ModelGallery,
+): Promise<void> {
+  await runLoad(Math.ceil(templates.length / templatesPerIdentity), 64, (identity) =>
+    database.enroll({
+      gallery,
+      identity: `person-${identity}`,
+      embeddings: templates
+        .slice(identity * templatesPerIdentity, (identity + 1) * templatesPerIdentity)
+        .map((vector) => ({ space, vector })),
+    }),
+  );
 }
 
 export async function createVectorGallery(database: Database, gallery: string): Promise<void> {

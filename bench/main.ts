@@ -3,6 +3,7 @@ import process from 'node:process';
 import { HarmonidError, isHarmonidError } from '../src/errors.js';
 import { benchEmbed } from './embed.js';
 import { benchEnroll } from './enroll.js';
+import { benchGuard } from './guard.js';
 import { describeMachine, peakMemoryBytes } from './machine.js';
 import { benchMap } from './map.js';
 import { parseCommand, usage, type Bench, type BenchCommand, type BenchOptions } from './options.js';
@@ -20,6 +21,7 @@ const workloads: Readonly<Record<Bench, (options: BenchOptions, progress: Progre
   enroll: benchEnroll,
   embed: benchEmbed,
   server: benchServer,
+  guard: benchGuard,
   overload: benchOverload,
   reopen: benchReopen,
   map: benchMap,

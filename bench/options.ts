@@ -3,7 +3,17 @@ import { parseArgs } from 'node:util';
 import { executionProviders, type ExecutionProvider } from '../src/embedder/embedder.js';
 import { HarmonidError } from '../src/errors.js';
 
-export const benches = ['search', 'enroll', 'embed', 'server', 'overload', 'reopen', 'map', 'rollout'] as const;
+export const benches = [
+  'search',
+  'enroll',
+  'embed',
+  'server',
+  'guard',
+  'overload',
+  'reopen',
+  'map',
+  'rollout',
+] as const;
 export type Bench = (typeof benches)[number];
 
 /** Where a size is asked for: a `map` has nothing to build. */
@@ -38,6 +48,7 @@ export const usage = `npm run bench -- <bench> [options]
   embed             images a second beside a bare onnxruntime loop and face-api on WASM
   server            Identify over gRPC beside a bare grpc-js echo, and the server's event-loop delay
   overload          Identify at half to three times what the server can answer: goodput, refusals, memory; an import beside
+  guard             Identify over gRPC with TLS and keys, and with an audit log, beside without; the search apart
   reopen            seconds until a closed or killed directory answers, beside a rebuild; memory, disk, longest stalls
   rollout           calls over gRPC while a gallery is moved to another space, back, and for good; how many fail
   map               vectors a second through fitted adapters beside bare matrix products, in the same batches

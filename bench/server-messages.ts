@@ -9,6 +9,11 @@ export interface ServerSettings {
   readonly path: string;
   readonly modelsPath: string;
   readonly provider: ExecutionProvider;
+  /** Loads no model. */
+  readonly vectorsOnly?: boolean;
+  readonly tls?: { readonly certificateFile: string; readonly keyFile: string };
+  readonly accessFile?: string;
+  readonly auditFolder?: string;
 }
 
 export type ServerCommand =

@@ -6,6 +6,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import process from 'node:process';
 import { Server, ServerCredentials, type handleUnaryCall } from '@grpc/grpc-js';
+import { openAuditLog } from '../src/audit/audit-log.js';
 import { openDatabase } from '../src/database.js';
 import { keepPausesShort } from '../src/cli/short-pauses.js';
 import { startServer } from '../src/server/server.js';
@@ -21,13 +22,27 @@ interface Running {
 /** The timer that measures the delay fires once in this time; the histogram contains it. */
 const timerMs = 1;
 
-async function startHarmonid({ path, modelsPath, provider }: ServerSettings): Promise<Running> {
-  const database = await openDatabase({ path, embedder: { modelsPath, provider } });
-  const server = await startServer({ database, address: '127.0.0.1:0' });
+async function startHarmonid(settings: ServerSettings): Promise<Running> {
+  const { path, modelsPath, provider, vectorsOnly, tls, accessFile, auditFolder } = settings;
+  const database = await openDatabase({ path, embedder: vectorsOnly ? false : { modelsPath, provider } });
+  const audit =
+    auditFolder === undefined
+      ? undefined
+      : await openAuditLog({
+          folder: auditFolder,
+          clock: () => new Date(),
+          sync: 'interval',
+          whenFull: 'refuse',
+          fileBytesMax: 1 << 26,
+          retentionDays: null,
+          onWarning: (message) => void process.stderr.write(`${message}\n`),
+        });
+  const server = await startServer({ database, address: '127.0.0.1:0', tls, accessFile, audit });
   return {
     address: server.address,
     stop: async () => {
       await server.close({ drainMs: 1000 });
+      await audit?.close();
       await database.close();
     },
   };

@@ -13,6 +13,7 @@ import { errorCodes } from '../src/errors.js';
 import { modelsPath, temporaryFolder } from './support/database.js';
 import { repositoryPath } from './support/paths.js';
 import { alterations, portrait } from './support/photos.js';
+import { hasPythonClients, python } from './support/python.js';
 
 const run = promisify(execFile);
 const readme = readFileSync(join(repositoryPath, 'README.md'), 'utf8');
@@ -27,6 +28,7 @@ describe('README', function () {
   this.timeout(120_000);
   let folder = '';
   let server: ChildProcess | undefined;
+  let address: string | undefined;
   const environment = (): NodeJS.ProcessEnv => ({
     ...process.env,
     PATH: `${join(folder, 'node_modules', '.bin')}${delimiter}${process.env['PATH'] ?? ''}`,
@@ -81,17 +83,44 @@ describe('README', function () {
   it('the gRPC example does the same through the server', async () => {
     const [code] = snippets('run against a server', 'js');
     assert.ok(code);
+    const stdout = await runWith('remote.mjs', code, await serving());
+    assert.match(stdout, /^match alice 0\.\d+/);
+  });
+
+  it('the camera example is answered, and branches on a code', async () => {
+    const [, code] = snippets('run against a server', 'js');
+    assert.ok(code);
+    const stdout = await runWith('camera.mjs', code, await serving());
+    assert.equal(stdout, '1 match alice 0\nIDENTITY_NOT_FOUND\n');
+  });
+
+  it('the client by reflection finds alice', async function () {
+    const [script] = snippets('run in a clone against a server', 'sh');
+    assert.ok(script);
+    if (!hasPythonClients()) this.skip();
+    const here = script.replaceAll('127.0.0.1:50051', await serving()).replaceAll('python3 ', `${python} `);
+    const { stdout } = await run('bash', ['-ec', here], { cwd: repositoryPath, env: environment() });
+    assert.match(stdout, /^Identify\(harmonid\.v1\.IdentifyRequest\) -> harmonid\.v1\.IdentifyResponse$/m);
+    assert.match(stdout, /"identity": "alice"/);
+  });
+
+  /** The address of one server for all examples that need one. */
+  async function serving(): Promise<string> {
+    if (address !== undefined) return address;
     const child = spawn('harmonid', ['serve', '--data', './data', '--listen', '127.0.0.1:0'], {
       cwd: folder,
       env: environment(),
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     server = child;
-    const address = await listeningAddress(child);
-    writeFileSync(join(folder, 'remote.mjs'), code.replace('127.0.0.1:50051', address));
-    const { stdout } = await run(process.execPath, ['remote.mjs'], { cwd: folder });
-    assert.match(stdout, /^match alice 0\.\d+/);
-  });
+    address = await listeningAddress(child);
+    return address;
+  }
+
+  async function runWith(file: string, code: string, address: string): Promise<string> {
+    writeFileSync(join(folder, file), code.replace('127.0.0.1:50051', address));
+    return (await run(process.execPath, [file], { cwd: folder })).stdout;
+  }
 
   it('lists every error code with its meaning', () => {
     for (const [code, meaning] of Object.entries(errorCodes)) {

@@ -111,7 +111,8 @@ export class Connection {
       try {
         return await this.#call(method, request, options.signal, endsAt);
       } catch (error) {
-        if (failures > this.#retriesMax || !isPassing(error)) throw error;
+        // NaN is none.
+        if (!(failures <= this.#retriesMax) || !isPassing(error)) throw error;
         const waitMs = waitBeforeRetryMs(error, failures, Math.random);
         if (Date.now() + waitMs >= endsAt) throw error;
         await this.pause(waitMs, options.signal);

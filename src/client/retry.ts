@@ -11,6 +11,8 @@ export const retriesDefault = 3;
 /** The first wait, doubled with each try: a server that restarts is asked within its first second. */
 const backoffFirstMs = 200;
 const backoffMaxMs = 5_000;
+/** A timer of Node with more fires at once. */
+const timerMsMax = 2 ** 31 - 1;
 
 /** Whether the same request may be answered a little later: there was no server, or it said when to come again. */
 export function isPassing(error: unknown): error is HarmonidError {
@@ -25,7 +27,7 @@ export function isPassing(error: unknown): error is HarmonidError {
  */
 export function waitBeforeRetryMs(error: HarmonidError, failures: number, random: () => number): number {
   const backoffMs = Math.min(backoffMaxMs, backoffFirstMs * 2 ** (failures - 1));
-  return (askedToWaitMs(error) ?? 0) + backoffMs * (0.5 + random() / 2);
+  return Math.min(timerMsMax, (askedToWaitMs(error) ?? 0) + backoffMs * (0.5 + random() / 2));
 }
 
 function askedToWaitMs({ details }: HarmonidError): number | null {

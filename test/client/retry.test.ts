@@ -151,6 +151,11 @@ describe('the wait before a retry', () => {
 
   it('comes on top of what the server asks for', () => {
     assert.deepEqual(waits(overloaded(1000), 0), [1100, 1200, 1400, 3500, 3500]);
+    // The longest that a timer of Node takes, as its documentation has it.
+    assert.equal(
+      waitBeforeRetryMs(overloaded(1e12), 1, () => 0),
+      2_147_483_647,
+    );
   });
 
   it('is for UNAVAILABLE, and for OVERLOADED that says when', () => {

@@ -109,6 +109,7 @@ export class Calls {
     this.#inFlight.add(call);
     // grpc-js emits this for a deadline, for a client that is gone, and after every answer.
     grpcCall.on('cancelled', () => call.lose(grpcCall.getDeadline()));
+    call.loseAt(Number(grpcCall.getDeadline()));
     return call;
   }
 }
@@ -127,6 +128,7 @@ class Call implements CallContext {
   readonly #parts: CallParts;
   readonly #controller = new AbortController();
   #answered = false;
+  #deadlineTimer: NodeJS.Timeout | undefined;
 
   constructor(parts: CallParts) {
     this.#parts = parts;
@@ -157,6 +159,7 @@ class Call implements CallContext {
     } catch (error) {
       this.#refuse(this.report(error));
     } finally {
+      clearTimeout(this.#deadlineTimer);
       this.#parts.end();
     }
   }
@@ -178,6 +181,13 @@ class Call implements CallContext {
         ? new HarmonidError('DEADLINE_EXCEEDED', 'the deadline passed before the answer was ready')
         : new HarmonidError('CANCELLED', 'the caller cancelled the request'),
     );
+  }
+
+  /** grpc-js tells of a deadline only when its answer has gone, which waits for clients that do not read. */
+  loseAt(deadline: number): void {
+    if (Number.isFinite(deadline)) {
+      this.#deadlineTimer = setTimeout(() => this.lose(0), Math.max(0, deadline - Date.now()));
+    }
   }
 
   /** The server does not wait any more. */

@@ -12,6 +12,7 @@ import { IdentityServiceService } from '../wire/harmonid/v1/identity.js';
 import { formatAddress, listenError, parseAddress, whyNotListening, type Address } from './address.js';
 import { adminService } from './admin-service.js';
 import { Calls, type ServerLogger } from './calls.js';
+import { endAtDeadline } from './deadlines.js';
 import { identityService } from './identity-service.js';
 import { addStandardServices } from './standard-services.js';
 
@@ -63,6 +64,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     'grpc.keepalive_time_ms': 40_000,
     'grpc.keepalive_timeout_ms': 20_000,
     'grpc.enable_channelz': 0,
+    interceptors: [endAtDeadline],
   });
   grpc.addService(IdentityServiceService, identityService(options.database, calls));
   grpc.addService(AdminServiceService, adminService(options.database, calls, messageBytesMax));

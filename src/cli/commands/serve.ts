@@ -62,6 +62,8 @@ async function serve(terminal: Terminal, options: ServeOptions): Promise<ExitCod
   keepPausesShort();
   const log = openLog(terminal, { level: options.logLevel, ...(options.log && { format: options.log }) });
   const { startServer } = await import('../../server/server.js');
+  const { logTransport } = await import('../../server/transport-log.js');
+  logTransport(log);
   const database = await openEmbedded(options, { images: !options.vectorsOnly, create: true });
   try {
     log.info(await announcement(database, options.data), 'opened');

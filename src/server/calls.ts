@@ -172,6 +172,7 @@ export class Calls {
     this.#inFlight.add(call);
     // grpc-js emits this for a deadline, for a client that is gone, and after every answer.
     grpcCall.on('cancelled', () => call.lose());
+    call.loseAtDeadline();
     return call;
   }
 }
@@ -190,6 +191,9 @@ interface CallParts {
   readonly end: () => void;
 }
 
+/** What a timer of Node takes. */
+const timerMsMax = 2 ** 31 - 1;
+
 /** One call: answered once, by whoever comes first of its handler, its client and its server. */
 class Call implements CallContext {
   readonly #parts: CallParts;
@@ -197,6 +201,7 @@ class Call implements CallContext {
   readonly #answeredWith: ((code: ErrorCode | 'OK') => void) | undefined;
   readonly #controller = new AbortController();
   #answered = false;
+  #deadlineTimer: NodeJS.Timeout | undefined;
 
   constructor(parts: CallParts) {
     this.#parts = parts;
@@ -260,6 +265,7 @@ class Call implements CallContext {
     } catch (error) {
       this.#refuse(this.report(error));
     } finally {
+      clearTimeout(this.#deadlineTimer);
       this.#parts.end();
     }
   }
@@ -287,15 +293,21 @@ class Call implements CallContext {
   }
 
   /** Nobody waits any more; grpc-js has told the client what there is to tell. */
-  lose(): void {
+  lose(passed = Date.now() >= Number(this.#parts.deadline)): void {
     if (this.#answered) return;
-    const passed = Date.now() >= Number(this.#parts.deadline);
     this.#end(passed ? 'DEADLINE_EXCEEDED' : 'CANCELLED');
     this.#controller.abort(
       passed
         ? new HarmonidError('DEADLINE_EXCEEDED', 'the deadline passed before the answer was ready')
         : new HarmonidError('CANCELLED', 'the caller cancelled the request'),
     );
+  }
+
+  /** grpc-js tells of a deadline only when its answer has gone, which waits for clients that do not read. */
+  loseAtDeadline(): void {
+    const { deadlineAt } = this;
+    if (deadlineAt === undefined) return;
+    this.#deadlineTimer = setTimeout(() => this.lose(true), Math.min(Math.max(0, deadlineAt - Date.now()), timerMsMax));
   }
 
   /** The server does not wait any more. */

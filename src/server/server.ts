@@ -15,6 +15,7 @@ import { IdentityServiceService } from '../wire/harmonid/v1/identity.js';
 import { formatAddress, listenError, parseAddress, whyNotListening, type Address } from './address.js';
 import { adminService } from './admin-service.js';
 import { Calls, type ServerLogger } from './calls.js';
+import { endAtDeadline } from './deadlines.js';
 import { identityService } from './identity-service.js';
 import type { Metrics } from './metrics.js';
 import { OwnEntries } from './own-entries.js';
@@ -101,7 +102,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     'grpc.keepalive_time_ms': 40_000,
     'grpc.keepalive_timeout_ms': 20_000,
     'grpc.enable_channelz': 0,
-    interceptors: [security.guard.interceptor],
+    interceptors: [security.guard.interceptor, endAtDeadline],
   });
   grpc.addService(IdentityServiceService, identityService(calls));
   grpc.addService(AdminServiceService, adminService(calls, messageBytesMax));

@@ -25,7 +25,9 @@ export function addStandardServices(server: Server, draining: AbortSignal): void
     addService: (definition, implementation) =>
       server.addService(definition, endStreams(implementation, new Set(streamsOf(definition)), draining)),
   };
-  health.addToServer(endable);
+  health.addToServer({
+    addService: (definition, implementation) => endable.addService(definition, withoutStrangers(implementation)),
+  });
   reflection().addToServer(endable);
 }
 
@@ -64,6 +66,23 @@ function endStreams(
         Reflect.apply(handle, implementation, call);
       };
       return [name, endable];
+    }),
+  );
+}
+
+/**
+ * Health under names that are nobody's is health under one: the package keeps every name that was ever watched, and quotes one that is
+ * asked for in its answer's headers, which HTTP/2 does not send when it is long.
+ */
+function withoutStrangers(implementation: UntypedServiceImplementation): UntypedServiceImplementation {
+  return Object.fromEntries(
+    Object.entries(implementation).map(([name, handle]) => {
+      const named = (...call: [{ readonly request: { service?: string } }, ...unknown[]]): void => {
+        const { request } = call[0];
+        if (request.service !== undefined && !healthNames.includes(request.service)) request.service = 'unknown';
+        Reflect.apply(handle, implementation, call);
+      };
+      return [name, named];
     }),
   );
 }

@@ -57,6 +57,8 @@ async function serve(terminal: Terminal, configuration: Configuration, file: str
   const { Metrics } = await import('../../server/metrics.js');
   const metrics = new Metrics();
   const tracing = await tracingOf(configuration);
+  const { logTransport } = await import('../../server/transport-log.js');
+  logTransport(log);
   const open: { close(): Promise<void> }[] = [];
   try {
     // Before the data: opening may take a while, and an orchestrator wants to know why.

@@ -1,0 +1,65 @@
+/**
+ * Method: raw HTTP/2 calls whose deadline passes while answers are streamed to them. Every call must get an end, and the handler must be told,
+ * also when the client reads nothing. Found by the fuzzer: what was written between grpc-js's answer and its news of it left the stream
+ * open for as long as the connection, and a handler whose client did not read went on.
+ */
+import assert from 'node:assert/strict';
+import { describe, it } from 'mocha';
+import { ExportTemplatesRequest } from '../../src/wire/harmonid/v1/admin.js';
+import { endOf, framed, withWire } from '../fuzz/wire-call.js';
+import { makeVectorGallery, overriding, scattered, withServer } from '../server/served.js';
+
+const path = '/harmonid.v1.AdminService/ExportTemplates';
+
+function requestFor(gallery: string): Buffer {
+  return framed(ExportTemplatesRequest.encode({ gallery }).finish());
+}
+
+describe('regression: a deadline in the middle of a stream', () => {
+  it('ends the call', async () => {
+    await withServer({}, async ({ database, server }) => {
+      const gallery = await makeVectorGallery(database);
+      for (let i = 0; i < 40; i++) {
+        await database.enroll({ gallery, identity: `p${i}`, embeddings: [scattered(i)], duplicates: 'ignore' });
+      }
+      const outcomes = new Set<string>();
+      await withWire(server.port, async (wire) => {
+        for (let call = 0; call < 150; call++) {
+          const stream = wire.open(path, { 'grpc-timeout': `${1 + (call % 12)}m` });
+          const end = endOf(stream, 5_000);
+          stream.end(requestFor(gallery));
+          outcomes.add((await end).outcome);
+        }
+      });
+      outcomes.delete('gRPC OK');
+      assert.deepEqual([...outcomes], ['gRPC DEADLINE_EXCEEDED']);
+    });
+  });
+
+  it('is told to the handler, though its client reads nothing', async () => {
+    let told!: (reason: unknown) => void;
+    const reason = new Promise((resolve) => (told = resolve));
+    const options = {
+      around: (database: Parameters<typeof overriding>[0]) =>
+        overriding(database, {
+          exportTemplates: (request) => {
+            request?.signal?.addEventListener('abort', () => told(request.signal?.reason));
+            return database.exportTemplates(request);
+          },
+        }),
+    };
+    await withServer(options, async ({ database, server }) => {
+      const gallery = await makeVectorGallery(database);
+      await database.enroll({
+        gallery,
+        identity: 'anna',
+        embeddings: Array.from({ length: 100 }, (_, i) => scattered(i)),
+      });
+      const talk = async (wire: Parameters<Parameters<typeof withWire>[1]>[0]): Promise<void> => {
+        wire.open(path, { 'grpc-timeout': '50m' }).end(requestFor(gallery));
+        assert.equal(((await reason) as { code?: string }).code, 'DEADLINE_EXCEEDED');
+      };
+      await withWire(server.port, talk, { windowBytes: 0 });
+    });
+  });
+});

@@ -105,15 +105,14 @@ export class Metrics {
 
   /** Adds when the certificate of a server runs out. */
   watchCertificate(certificate: { readonly expiresAt: Date }): void {
-    new Gauge({
+    const expiry: Gauge = new Gauge({
       name: 'harmonid_tls_certificate_expiry_timestamp_seconds',
       help: 'When the certificate in use runs out, seconds since 1970.',
-      registers: [this.#registry],
+      registers: [],
       // It may be another one at every scrape.
-      collect() {
-        this.set(certificate.expiresAt.getTime() / 1000);
-      },
+      collect: () => expiry.set(certificate.expiresAt.getTime() / 1000),
     });
+    this.#registry.registerMetric(expiry);
   }
 
   #collect: () => Promise<void> = async () => undefined;

@@ -105,17 +105,14 @@ export class Metrics {
 
   /** Adds when the certificate of a server runs out. */
   watchCertificate(certificate: { readonly expiresAt: Date }): void {
-    this.#registry.registerMetric(
-      new Gauge({
-        name: 'harmonid_tls_certificate_expiry_timestamp_seconds',
-        help: 'When the certificate in use runs out, seconds since 1970.',
-        registers: [],
-        // It may be another one at every scrape.
-        collect() {
-          this.set(certificate.expiresAt.getTime() / 1000);
-        },
-      }),
-    );
+    const expiry: Gauge = new Gauge({
+      name: 'harmonid_tls_certificate_expiry_timestamp_seconds',
+      help: 'When the certificate in use runs out, seconds since 1970.',
+      registers: [],
+      // It may be another one at every scrape.
+      collect: () => expiry.set(certificate.expiresAt.getTime() / 1000),
+    });
+    this.#registry.registerMetric(expiry);
   }
 
   #collect: () => Promise<void> = async () => undefined;

@@ -144,7 +144,7 @@ class RecordedSource<Item extends ImportItem> {
 
   /** What was begun and has no result. */
   async settleRest(outcome: string): Promise<void> {
-    for (const index of [...this.#begun.keys()]) await this.settle(index, outcome, {});
+    for (const index of this.#begun.keys()) await this.settle(index, outcome, {});
   }
 
   /** The next item; undefined when it is not waited for any more. */

@@ -126,7 +126,8 @@ describe('the trace of an import', () => {
   it('ends with a source that never gives another item, when nobody waits any more', () =>
     withTrace('refuse', async (trace) => {
       const source = {
-        ...{ given: false, returned: false },
+        given: false,
+        returned: false,
         [Symbol.asyncIterator]: () => ({
           next: async (): Promise<IteratorResult<EnrollRequest>> => {
             if (source.given) return new Promise(() => undefined);

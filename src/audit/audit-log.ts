@@ -23,11 +23,13 @@ interface Waiting {
   readonly reject: (error: HarmonidError) => void;
 }
 
-/** @throws AUDIT_UNAVAILABLE when the folder cannot be written, with `whenFull: 'refuse'` */
+/** @throws DATA_LOCKED when another process writes it, and with `whenFull: 'refuse'` AUDIT_UNAVAILABLE when the folder cannot be written */
 export async function openAuditLog(options: AuditLogOptions): Promise<AuditLog> {
   try {
     return new AuditLog(options, await openAuditWriter(options));
   } catch (error) {
+    const known = asHarmonidError(error);
+    if (known.code === 'DATA_LOCKED') throw known;
     const failure = unavailable(options.folder, error);
     if (options.whenFull === 'refuse') throw failure;
     options.onWarning('the audit log cannot be opened', { err: failure });

@@ -1,7 +1,7 @@
 /**
  * The newest file of an audit log, open at the end of the chain.
  *
- * Promises: entries are written all or none, and with `sync: 'always'` they are on the disk or taken back. What is written follows what was written before, whatever happens to the files meanwhile: one that
+ * Promises: it is its folder's only writer (`folder-lock.ts`). Entries are written all or none, and with `sync: 'always'` they are on the disk or taken back. What is written follows what was written before, whatever happens to the files meanwhile: one that
  * somebody has removed, cut short or made unreadable is left as it is, and the chain goes on in another with an entry that tells of it, so that the gap is found. A file
  * is removed when it has had its time, or when it has not even one whole line, and never else. Nothing here waits in turn: that is audit-log.ts's.
  */
@@ -11,6 +11,7 @@ import { removeFile, syncFolder } from '../files/durable-files.js';
 import { auditFile, auditFiles, isMissing, linesOf, type AuditFile } from './audit-files.js';
 import { firstHash, formatLine, own, type AuditEntry, type AuditHead } from './audit-line.js';
 import { filesBefore } from './audit-retention.js';
+import { lockFolder, type FolderLock } from './folder-lock.js';
 
 export interface WriterOptions {
   readonly folder: string;
@@ -40,25 +41,33 @@ type Loss = 'removed' | 'cut short' | 'unreadable';
 
 const dayMs = 24 * 60 * 60 * 1000;
 
-/** Goes on where the newest file ends, or begins the first one. */
+/** Goes on where the newest file ends, or begins the first one. @throws DATA_LOCKED when the folder has a writer */
 export async function openAuditWriter(options: WriterOptions): Promise<AuditWriter> {
   const { folder, onWarning } = options;
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const writer = new AuditWriter(options, await resume(options));
-  await writer
-    .retire()
-    .catch((error: unknown) => onWarning('old files of the audit log could not be removed', { err: error }));
-  return writer;
+  const lock = await lockFolder(folder);
+  try {
+    const writer = new AuditWriter(options, lock, await resume(options));
+    await writer
+      .retire()
+      .catch((error: unknown) => onWarning('old files of the audit log could not be removed', { err: error }));
+    return writer;
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
 }
 
 /** A class because it keeps a file and its place in the chain. */
 export class AuditWriter {
   readonly #options: WriterOptions;
+  readonly #lock: FolderLock;
   #place: Place;
   #isDirty = true;
 
-  constructor(options: WriterOptions, place: Place) {
+  constructor(options: WriterOptions, lock: FolderLock, place: Place) {
     this.#options = options;
+    this.#lock = lock;
     this.#place = place;
   }
 
@@ -118,6 +127,7 @@ export class AuditWriter {
       await this.sync();
     } finally {
       await this.#place.handle.close();
+      await this.#lock.release();
     }
   }
 

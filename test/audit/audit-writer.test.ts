@@ -2,7 +2,8 @@
  * Method: real files, changed by hand while the log is written, between its openings and while it is read. What should be found is counted by hand.
  */
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   mkdir,
   mkdtemp,
@@ -11,6 +12,7 @@ import {
   rename,
   rm,
   stat,
+  symlink,
   truncate,
   unlink,
   watch,
@@ -89,6 +91,36 @@ async function found(folder: string): Promise<readonly string[]> {
 }
 
 describe('the writer of an audit log', () => {
+  it('is alone: a second one is refused, as long as there is a first', () =>
+    inPlace(async ({ folder, open }) => {
+      const first = await open();
+      for (const whenFull of ['refuse', 'continue'] as const) {
+        await assert.rejects(open({ whenFull }), { code: 'DATA_LOCKED' });
+      }
+      await first.append(entry('a'));
+      await first.close();
+      const second = await open();
+      await second.append(entry('b'));
+      await second.close();
+      assert.deepEqual(shape(await records(folder)), ['file', 'a', 'b']);
+    }));
+
+  it('is alone under every path to its folder, and while it lives only: nothing is left by one that was killed', () =>
+    inPlace(async ({ folder, open }) => {
+      const child = spawn(process.execPath, [new URL('writer-child.js', import.meta.url).pathname, folder]);
+      const ended = once(child, 'exit');
+      try {
+        await once(child.stdout, 'data');
+        await symlink(folder, `${folder}-link`);
+        await assert.rejects(open({ folder: `${folder}-link` }), { code: 'DATA_LOCKED' });
+      } finally {
+        child.kill('SIGKILL');
+        await ended;
+      }
+      await (await open()).close();
+      assert.deepEqual(await found(folder), []);
+    }));
+
   it('is not held up by one that could not open', () =>
     inPlace(async ({ file, folder, open }) => {
       await mkdir(file(1), { recursive: true });

@@ -5,8 +5,8 @@
  * (sequence and hash) that was noted elsewhere.
  */
 import { auditFiles, linesOf, type AuditFile } from './audit-files.js';
-import { firstHash, type AuditRecord } from './audit-line.js';
-import type { AuditHead } from './audit-log.js';
+import { firstHash, type AuditHead, type AuditRecord } from './audit-line.js';
+import type { RetiredFile } from './audit-retention.js';
 
 export interface AuditFinding {
   readonly file: string;
@@ -26,12 +26,6 @@ export interface AuditCheck {
 /** Findings beyond this many are not collected: one changed file is enough to know. */
 const findingsMax = 1_000;
 
-interface Retired {
-  readonly file: string;
-  readonly sequence: number;
-  readonly hash: string;
-}
-
 /** @param known a head that was noted before: it must be in the log as it was */
 export async function checkAuditLog(folder: string, known?: AuditHead): Promise<AuditCheck> {
   const findings: AuditFinding[] = [];
@@ -40,7 +34,7 @@ export async function checkAuditLog(folder: string, known?: AuditHead): Promise<
   };
   const files = await auditFiles(folder);
   /** Ends of files that are gone, as the log itself tells; and the beginning that was found without what came before. */
-  const retired: Retired[] = [];
+  const retired: RetiredFile[] = [];
   let orphan: { readonly file: AuditFile; readonly previous: string } | null = null;
   let [sequence, hash]: [number, string] = [0, firstHash];
   let entries = 0;
@@ -93,7 +87,7 @@ export async function checkAuditLog(folder: string, known?: AuditHead): Promise<
   return { findings, files: files.length, entries, head: entries === 0 ? null : { sequence, hash } };
 }
 
-function retiredIn({ action, facts }: AuditRecord): readonly Retired[] {
+function retiredIn({ action, facts }: AuditRecord): readonly RetiredFile[] {
   const { files } = facts;
-  return action === 'retired' && Array.isArray(files) ? (files as readonly Retired[]) : [];
+  return action === 'retired' && Array.isArray(files) ? (files as readonly RetiredFile[]) : [];
 }

@@ -3,7 +3,7 @@ import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { readLine, type ReadLine } from './audit-line.js';
 
-const namePattern = /^audit-(\d{8})\.jsonl$/;
+const namePattern = /^audit-(\d{8,})\.jsonl$/;
 
 export interface AuditFile {
   /** Counts from 1. */
@@ -20,7 +20,7 @@ export function auditFile(folder: string, number: number): AuditFile {
 /** In their order; none where there is no folder. */
 export async function auditFiles(folder: string): Promise<readonly AuditFile[]> {
   const names = await readdir(folder).catch((error: unknown) => {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    if (isMissing(error)) return [];
     throw error;
   });
   return names
@@ -29,6 +29,11 @@ export async function auditFiles(folder: string): Promise<readonly AuditFile[]> 
       return number === undefined ? [] : [auditFile(folder, Number(number))];
     })
     .toSorted((a, b) => a.number - b.number);
+}
+
+/** Whether that is because there is no such file or folder. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }
 
 export type NumberedLine = ReadLine & {

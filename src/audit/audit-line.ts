@@ -24,7 +24,7 @@ export const auditActions = [
   'keys',
   'refused',
   'serve',
-  // The log's own: a file begins, old files went, a torn line was cut off, entries could not be written.
+  // The log's own: a file begins, old files went, damage was found and gone around, entries could not be written.
   'file',
   'retired',
   'mended',
@@ -56,6 +56,22 @@ export interface AuditRecord extends AuditEntry {
   readonly sequence: number;
   readonly at: Date;
 }
+
+/** Where the chain ends. */
+export interface AuditHead {
+  readonly sequence: number;
+  readonly hash: string;
+}
+
+/** What the log's own entries have in common. */
+export const own = {
+  actor: 'harmonid',
+  peer: null,
+  requestId: null,
+  gallery: null,
+  identity: null,
+  outcome: 'OK',
+} as const;
 
 /** Where the chain begins. */
 export const firstHash = '0'.repeat(64);

@@ -40,27 +40,9 @@ import {
   type Verification,
   type VerifyRequest,
 } from '../api.js';
-import { asHarmonidError } from '../errors.js';
-import type { AuditAction, AuditEntry, AuditFacts } from './audit-line.js';
-
-/** What is needed of a log; `AuditLog` has it. */
-export interface AuditSink {
-  append(entry: AuditEntry): Promise<void>;
-}
-
-/** Who asks, as the entries say it. */
-export interface Asker {
-  readonly actor: string;
-  readonly peer: string | null;
-  readonly requestId: string | null;
-}
-
-interface Subject {
-  readonly action: AuditAction;
-  readonly gallery?: string | null | undefined;
-  readonly identity?: string | undefined;
-  readonly facts?: AuditFacts | undefined;
-}
+import type { AuditFacts } from './audit-line.js';
+import { recordedImport } from './recorded-import.js';
+import { Recorder, type Asker, type AuditSink, type Subject } from './recorder.js';
 
 /** @param afterClose what else ends with the database */
 export function audited(
@@ -70,95 +52,6 @@ export function audited(
   afterClose: () => Promise<void> = async () => undefined,
 ): Database {
   return new AuditedDatabase(database, new Recorder(sink, asker), afterClose);
-}
-
-/** Entries of one asker. */
-class Recorder {
-  readonly #sink: AuditSink;
-  readonly #asker: Asker;
-
-  constructor(sink: AuditSink, asker: Asker) {
-    this.#sink = sink;
-    this.#asker = asker;
-  }
-
-  /** Done first, then recorded, then answered. */
-  async decision<T>(subject: Subject, work: () => Promise<T>, factsOf: (answer: T) => AuditFacts): Promise<T> {
-    let answer: T;
-    try {
-      answer = await work();
-    } catch (error) {
-      await this.#write(subject, codeOf(error));
-      throw error;
-    }
-    await this.#write(subject, 'OK', factsOf(answer));
-    return answer;
-  }
-
-  /** On record as begun, then done, then its outcome. */
-  async change<T>(
-    subject: Subject,
-    work: () => Promise<T>,
-    factsOf: (answer: T) => AuditFacts = () => ({}),
-  ): Promise<T> {
-    await this.#write(subject, 'begun');
-    let answer: T;
-    try {
-      answer = await work();
-    } catch (error) {
-      await this.settle(subject, codeOf(error));
-      throw error;
-    }
-    await this.settle(subject, 'OK', factsOf(answer));
-    return answer;
-  }
-
-  /** A stream of which each item is one; what it sums up to is told at its end, however it ends. */
-  async *stream<T>(
-    subject: Subject,
-    items: () => AsyncIterable<T>,
-    factsOf: (item: T) => Promise<void>,
-    sum: () => AuditFacts,
-  ): AsyncGenerator<T> {
-    await this.#write(subject, 'begun');
-    let outcome = 'CANCELLED';
-    try {
-      for await (const item of items()) {
-        await factsOf(item);
-        yield item;
-      }
-      outcome = 'OK';
-    } catch (error) {
-      outcome = codeOf(error);
-      throw error;
-    } finally {
-      await this.settle(subject, outcome, sum());
-    }
-  }
-
-  /** The outcome of what is on record as begun. That it cannot be written changes nothing any more: the log warns by itself. */
-  async settle(subject: Subject, outcome: string, facts?: AuditFacts): Promise<void> {
-    await this.#write(subject, outcome, facts).catch(() => undefined);
-  }
-
-  async #write(
-    { action, gallery = null, identity, facts }: Subject,
-    outcome: string,
-    more: AuditFacts = {},
-  ): Promise<void> {
-    await this.#sink.append({
-      action,
-      ...this.#asker,
-      gallery,
-      identity: identity ?? null,
-      outcome,
-      facts: { ...facts, ...more },
-    });
-  }
-}
-
-function codeOf(error: unknown): string {
-  return asHarmonidError(error).code;
 }
 
 function nameOf({ gallery }: { readonly gallery?: string | undefined }): string {
@@ -233,20 +126,26 @@ class AuditedDatabase implements Database {
 
   importAll(
     items: AsyncIterable<EnrollRequest> | Iterable<EnrollRequest>,
-    options?: CallOptions,
+    options: CallOptions = {},
   ): AsyncIterable<ImportResult> {
     const counts = { enrolled: 0, refused: 0 };
-    return this.#recorder.stream(
-      { action: 'import' },
-      () => this.#database.importAll(items, options),
-      async ({ identity, answer, error }) => {
-        if (answer) counts.enrolled++;
-        else counts.refused++;
-        const subject = { action: 'enroll', gallery: answer?.gallery ?? null, identity } as const;
-        await this.#recorder.settle(subject, answer ? 'OK' : codeOf(error), answer && enrolled(answer));
+    return recordedImport<EnrollRequest, ImportResult>(this.#recorder, {
+      subject: { action: 'import' },
+      items,
+      signal: options.signal,
+      subjectOf: (item) => ({
+        action: 'enroll',
+        gallery: nameOf(item),
+        identity: item.identity,
+        facts: samplesOf(item),
+      }),
+      work: (begun) => this.#database.importAll(begun, { ...options, signal: undefined }),
+      factsOf: ({ answer }) => {
+        counts[answer ? 'enrolled' : 'refused']++;
+        return answer ? enrolled(answer) : {};
       },
-      () => counts,
-    );
+      sum: () => counts,
+    });
   }
 
   importTemplates(
@@ -254,19 +153,20 @@ class AuditedDatabase implements Database {
     options: ImportTemplatesOptions = {},
   ): AsyncIterable<TemplateImportResult> {
     const counts = { added: 0, present: 0, refused: 0 };
-    return this.#recorder.stream(
-      { action: 'import', gallery: options.gallery ?? null },
-      () => this.#database.importTemplates(items, options),
-      async ({ identity, answer, error }) => {
-        if (answer) counts[answer.added ? 'added' : 'present']++;
-        else counts.refused++;
-        if (answer && !answer.added) return;
-        const subject = { action: 'enroll', gallery: answer?.gallery ?? null, identity } as const;
-        const facts = answer && { templates: [answer.template.template], space: answer.template.space };
-        await this.#recorder.settle(subject, answer ? 'OK' : codeOf(error), facts);
+    return recordedImport<ExportedTemplate, TemplateImportResult>(this.#recorder, {
+      subject: { action: 'import', gallery: options.gallery },
+      items,
+      signal: options.signal,
+      subjectOf: ({ gallery, identity }) => ({ action: 'enroll', gallery: options.gallery ?? gallery, identity }),
+      work: (begun) => this.#database.importTemplates(begun, { ...options, signal: undefined }),
+      factsOf: ({ answer }) => {
+        counts[!answer ? 'refused' : answer.added ? 'added' : 'present']++;
+        if (!answer) return {};
+        const { added, template } = answer;
+        return { added, templates: [template.template], space: template.space };
       },
-      () => counts,
-    );
+      sum: () => counts,
+    });
   }
 
   updateIdentity(request: UpdateIdentityRequest): Promise<Identity> {
@@ -333,7 +233,7 @@ class AuditedDatabase implements Database {
     return this.#recorder.stream(
       { action: 'export', gallery: nameOf(request) },
       () => this.#database.exportTemplates(request),
-      async () => void templates++,
+      () => templates++,
       () => ({ templates }),
     );
   }
@@ -343,7 +243,7 @@ class AuditedDatabase implements Database {
     return this.#recorder.stream(
       { action: 'backup' },
       () => this.#database.backup(options),
-      async (chunk) => void (bytes += chunk.length),
+      (chunk) => (bytes += chunk.length),
       () => ({ bytes }),
     );
   }
@@ -409,7 +309,7 @@ function auditedRollouts(rollouts: Rollouts, recorder: Recorder): Rollouts {
     return recorder.stream(
       about,
       items,
-      async ({ error }) => void counts[error ? 'refused' : 'done']++,
+      ({ error }) => counts[error ? 'refused' : 'done']++,
       () => counts,
     );
   };
@@ -423,7 +323,7 @@ function auditedRollouts(rollouts: Rollouts, recorder: Recorder): Rollouts {
       end.rollout = yield* steps();
     }
     const sum = (): AuditFacts => (end.rollout ? stateOf(end.rollout) : {});
-    yield* recorder.stream(about, progress, async () => undefined, sum);
+    yield* recorder.stream(about, progress, () => undefined, sum);
     // It has returned, or what it threw was thrown on.
     return end.rollout as Rollout;
   }

@@ -1,7 +1,7 @@
 /** What a server itself puts into the audit log: that it began and ended, who was refused at the door, and who may come in from now on. */
 import { actorOf, whyClosed, type AccessEntry, type AccessList } from '../access/access-list.js';
 import type { AuditEntry } from '../audit/audit-line.js';
-import type { AuditSink } from '../audit/audited-database.js';
+import type { AuditSink } from '../audit/recorder.js';
 import { version } from '../version.js';
 import type { Refusal } from './guard.js';
 

@@ -7,7 +7,8 @@
  */
 import { Server as GrpcServer, type ServerCredentials } from '@grpc/grpc-js';
 import { scoped } from '../access/scoped-database.js';
-import { audited, type AuditSink } from '../audit/audited-database.js';
+import { audited } from '../audit/audited-database.js';
+import type { AuditSink } from '../audit/recorder.js';
 import type { Database } from '../api.js';
 import { HarmonidError } from '../errors.js';
 import { AdminServiceService } from '../wire/harmonid/v1/admin.js';

@@ -262,8 +262,8 @@ async function importOrder(records: () => Promise<readonly AuditRecord[]>): Prom
   const all = await records();
   const from = all.findIndex(({ action }) => action === 'import');
   const items = all
-    .slice(from + 1, from + 3)
+    .slice(from + 1, from + 5)
     .map(({ action, outcome, identity }) => `${action} ${outcome} ${identity}`);
-  assert.deepEqual(items.toSorted(), ['enroll INVALID_ARGUMENT ', 'enroll OK c']);
+  assert.deepEqual(items.toSorted(), ['enroll INVALID_ARGUMENT ', 'enroll OK c', 'enroll begun ', 'enroll begun c']);
   return items;
 }

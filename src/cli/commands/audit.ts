@@ -2,8 +2,7 @@
 import { join } from 'node:path';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { checkAuditLog } from '../../audit/audit-check.js';
-import { auditActions, type AuditAction, type AuditRecord } from '../../audit/audit-line.js';
-import type { AuditHead } from '../../audit/audit-log.js';
+import { auditActions, type AuditAction, type AuditHead, type AuditRecord } from '../../audit/audit-line.js';
 import { csvColumns, csvLine, lastOf, queryAuditLog, type AuditQuestion } from '../../audit/audit-query.js';
 import { exitCodes } from '../failure.js';
 import { dataDefault, describe, wholeNumber, type OutputOptions } from '../options.js';

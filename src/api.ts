@@ -18,6 +18,7 @@ import type {
   Gallery as GalleryRecord,
   GalleryStats,
   Identity,
+  PresentationPolicy,
   Template,
 } from './index/records.js';
 
@@ -36,12 +37,13 @@ export type {
   ErasureProof,
   GalleryStats,
   Identity,
+  PresentationPolicy,
   Receipt,
   Template,
   TemplateOrigin,
 } from './index/records.js';
 export type { Face, FaceQuality, Box, Point, QualityReason } from './embedder/face.js';
-export type { EmbedderInfo, EmbedderStats } from './embedder/embedder.js';
+export type { EmbedderInfo, EmbedderStats, PresentationInfo } from './embedder/embedder.js';
 
 /** The gallery that is meant when none is named; it is made at the first enrolment. */
 export const defaultGallery = 'default';
@@ -76,8 +78,18 @@ export interface GallerySettings {
   readonly margin?: number | undefined;
   /** Default `refuse`. */
   readonly duplicates?: DuplicatePolicy | undefined;
-  /** Quality reasons that refuse an enrolment. Default: all of them. An empty list accepts any face. */
+  /**
+   * Quality reasons that refuse an enrolment. Default: all but PRESENTATION_ATTACK, which `presentation` is about. An empty list accepts any
+   * face.
+   */
   readonly refuseReasons?: readonly QualityReason[] | undefined;
+  /**
+   * `require`: an enrolment, a search or a verification is refused (FACE_REFUSED, reason PRESENTATION_ATTACK) when a face's presentation
+   * score is below the model pack's threshold, and (NO_PRESENTATION_SCORE) when there is no score: of a vector, of an aligned crop, or of a
+   * pack without a network for it. No request overrides it. Templates that are imported are taken as they were accepted elsewhere. Default
+   * `ignore`: the score is told and decides nothing.
+   */
+  readonly presentation?: PresentationPolicy | undefined;
   /** Most templates an identity may have, 1 to 1000. Larger costs memory and search time. Default 50. */
   readonly templatesPerIdentityMax?: number | undefined;
   /** Free text for people. */
@@ -347,7 +359,8 @@ export interface Database {
 
   /**
    * Adds templates for one identity, which is made if it does not exist. Durable when it returns; all samples or none.
-   * @throws the codes of images, faces, vectors and names, DUPLICATE_FACE, FACE_REFUSED, LIMIT_EXCEEDED, GALLERY_NOT_FOUND
+   * @throws the codes of images, faces, vectors and names, DUPLICATE_FACE, FACE_REFUSED, NO_PRESENTATION_SCORE, LIMIT_EXCEEDED,
+   *   GALLERY_NOT_FOUND
    */
   enroll(request: EnrollRequest): Promise<EnrollAnswer>;
   /** Enrolls a stream of items, several at a time; yields a result an item, in the order in which they finish. */
@@ -355,11 +368,14 @@ export interface Database {
     items: AsyncIterable<EnrollRequest> | Iterable<EnrollRequest>,
     options?: CallOptions,
   ): AsyncIterable<ImportResult>;
-  /** Who is this? The nearest identities and a decision against the gallery's threshold. */
+  /** Who is this? The nearest identities and a decision against the gallery's threshold. @throws FACE_REFUSED, NO_PRESENTATION_SCORE */
   identify(request: IdentifyRequest): Promise<Identification>;
-  /** Who are these? One answer per face, largest face first; an image without faces gives an empty list. */
+  /**
+   * Who are these? One answer per face, largest face first; an image without faces gives an empty list. Where the gallery requires a
+   * presentation score, one face without refuses the image. @throws FACE_REFUSED, NO_PRESENTATION_SCORE
+   */
   identifyFaces(request: IdentifyFacesRequest): Promise<readonly Identification[]>;
-  /** Is this that person? @throws IDENTITY_NOT_FOUND */
+  /** Is this that person? @throws IDENTITY_NOT_FOUND, FACE_REFUSED, NO_PRESENTATION_SCORE */
   verify(request: VerifyRequest): Promise<Verification>;
   /** Faces and embeddings of an image; nothing is stored. */
   embed(request: EmbedRequest): Promise<EmbedAnswer>;

@@ -71,8 +71,11 @@ import {
   embedderFor,
   embedSample,
   makeProbe,
+  refuseAttack,
   refuseByQuality,
   requireEmbedder,
+  requirePresentation,
+  requirePresentationIn,
   type Probe,
   type ProbeOptions,
 } from './probe.js';
@@ -228,7 +231,9 @@ class EmbeddedDatabase implements Database {
 
   async createGallery(request: CreateGalleryRequest): Promise<Gallery> {
     this.#check(request);
-    return asGallery(await this.#index.createGallery(parseGalleryDraft(request, this.#embedder?.info ?? null)));
+    const draft = parseGalleryDraft(request, this.#embedder?.info ?? null);
+    await requirePresentationIn(this.#embedders, draft, [draft.space]);
+    return asGallery(await this.#index.createGallery(draft));
   }
 
   async getGallery(request: { readonly gallery: string } & CallOptions): Promise<Gallery> {
@@ -243,7 +248,11 @@ class EmbeddedDatabase implements Database {
 
   async updateGallery(request: UpdateGalleryRequest): Promise<Gallery> {
     this.#check(request);
-    return asGallery(await this.#index.updateGallery(parseGalleryName(request.gallery), parseGalleryChange(request)));
+    const change = parseGalleryChange(request);
+    const { gallery, space, beside } = this.#gallery(request.gallery);
+    const { presentation } = change;
+    await requirePresentationIn(this.#embedders, { gallery, presentation }, beside ? [space, beside.space] : [space]);
+    return asGallery(await this.#index.updateGallery(gallery, change));
   }
 
   async deleteGallery(request: { readonly gallery: string } & CallOptions): Promise<boolean> {
@@ -392,11 +401,13 @@ class EmbeddedDatabase implements Database {
     return this.#inItsSpace(request.gallery, async (gallery) => {
       const space = this.#spaceFor(gallery, search);
       const embedder = await embedderFor(this.#embedders, gallery, space);
+      requirePresentation(gallery, embedder);
       const turn = turnOf(request);
       const { faces, timings } = await this.#admission.run('image', turn, () =>
         embedder.embedImage(image, { signal: request.signal }),
       );
       this.#embedded(timings);
+      for (const { face } of faces) refuseAttack(gallery, embedder, face);
       return Promise.all(
         faces.map(({ face, vector }) =>
           this.#search(gallery, { space, vector, face, timings }, photo, search, turn, startedMs),

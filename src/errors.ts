@@ -16,7 +16,9 @@ export const errorCodes = {
   // The face
   NO_FACE: 'No face was found in the image.',
   SEVERAL_FACES: 'The image shows several faces where one is wanted.',
-  FACE_REFUSED: 'The face does not meet the enrolment policy; details.reasons says why.',
+  FACE_REFUSED: 'The face does not meet a policy of the gallery; details.reasons says why.',
+  NO_PRESENTATION_SCORE:
+    'The gallery requires a presentation score, and there is none; details.missing says what would give it.',
   // The vector
   VECTOR_WRONG_LENGTH: 'The vector has another number of dimensions than its space.',
   VECTOR_NOT_FINITE: 'The vector holds NaN, an infinity or something that is not a number.',

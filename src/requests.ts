@@ -223,6 +223,14 @@ export function parseDuplicates<T extends string | undefined>(value: T): T {
   return value;
 }
 
+/** @throws INVALID_ARGUMENT */
+function parsePresentation(value: GallerySettings['presentation']): GallerySettings['presentation'] {
+  if (value !== undefined && !['ignore', 'require'].includes(value)) {
+    throw invalidArgument(`presentation is "${value}", one of ignore, require is wanted`);
+  }
+  return value;
+}
+
 export function parseReasons(value: readonly QualityReason[] | undefined): readonly QualityReason[] | undefined {
   if (value === undefined) return undefined;
   for (const reason of value) {
@@ -244,12 +252,14 @@ function parseGallerySettings(settings: GallerySettings): GalleryChange {
   const margin = parseDistance(settings.margin, 'margin', true);
   const duplicates = parseDuplicates(settings.duplicates);
   const refuseReasons = parseReasons(settings.refuseReasons);
+  const presentation = parsePresentation(settings.presentation);
   const { templatesPerIdentityMax } = settings;
   return {
     ...(threshold !== undefined && { threshold }),
     ...(margin !== undefined && { margin }),
     ...(duplicates !== undefined && { duplicates }),
     ...(refuseReasons !== undefined && { refuseReasons }),
+    ...(presentation !== undefined && { presentation }),
     ...(templatesPerIdentityMax !== undefined && {
       templatesPerIdentityMax: parseInteger(templatesPerIdentityMax, 0, 'templatesPerIdentityMax', 1, 1000),
     }),
@@ -279,7 +289,8 @@ export function parseGalleryDraft(request: CreateGalleryRequest, embedder: Embed
     thresholdSource: own && settings.threshold === undefined ? own.thresholdSource : operatorThreshold,
     margin: settings.margin ?? own?.margin ?? 0,
     duplicates: settings.duplicates ?? 'refuse',
-    refuseReasons: settings.refuseReasons ?? qualityReasons,
+    refuseReasons: settings.refuseReasons ?? qualityReasons.filter((reason) => reason !== 'PRESENTATION_ATTACK'),
+    presentation: settings.presentation ?? 'ignore',
     templatesPerIdentityMax: settings.templatesPerIdentityMax ?? 50,
     description: settings.description ?? '',
   };

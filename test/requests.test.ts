@@ -35,6 +35,7 @@ const info: EmbedderInfo = {
   detector: 'ssd',
   mirrorAveraging: false,
   licence: 'CC0-1.0',
+  presentation: null,
 };
 
 describe('requests', () => {

@@ -204,13 +204,13 @@ class AuditedDatabase implements Database {
     return this.#recorder.change(
       subject,
       () => this.#database.createGallery(request),
-      ({ space, threshold, duplicates }) => ({ space, threshold, duplicates }),
+      ({ space, threshold, duplicates, presentation }) => ({ space, threshold, duplicates, presentation }),
     );
   }
 
   updateGallery(request: UpdateGalleryRequest): Promise<Gallery> {
-    const { gallery, threshold, margin, duplicates, refuseReasons } = request;
-    const facts = { threshold, margin, duplicates, refuseReasons };
+    const { gallery, threshold, margin, duplicates, refuseReasons, presentation } = request;
+    const facts = { threshold, margin, duplicates, refuseReasons, presentation };
     const subject = { action: 'update-gallery', gallery, facts } as const;
     return this.#recorder.change(subject, () => this.#database.updateGallery(request));
   }

@@ -116,7 +116,10 @@ function isBrokenPipe(error: unknown): boolean {
 const nextSteps: Partial<Record<ErrorCode, string>> = {
   NO_FACE: 'use a photo in which the face is larger, upright and not covered',
   SEVERAL_FACES: '--faces largest takes the largest face; or crop the photo',
-  FACE_REFUSED: 'use a better photo; --any-quality enrolls it as it is',
+  FACE_REFUSED:
+    'use a better photo; --any-quality enrolls it as it is, unless the gallery requires a presentation score',
+  NO_PRESENTATION_SCORE:
+    'give a photo, and use a model pack with a network for presentation attacks; `harmonid gallery set NAME --presentation ignore` does without',
   DUPLICATE_FACE: 'if they are two people, --duplicates report enrolls anyway',
   EMBEDDER_MISSING: 'the server works on vectors only: start it with a model pack',
   SPACE_MISMATCH: 'use the model pack that the gallery was made with (--pack; see `harmonid gallery show`)',

@@ -18,7 +18,13 @@ import type {
   VerifyRequest,
 } from '../api.js';
 import { parseBytes, parseSample } from '../requests.js';
-import { duplicatePolicies, faceSelections, numberOf, qualityReasonNumbers } from '../wire/enums.js';
+import {
+  duplicatePolicies,
+  faceSelections,
+  numberOf,
+  presentationPolicies,
+  qualityReasonNumbers,
+} from '../wire/enums.js';
 import type * as admin from '../wire/harmonid/v1/admin.js';
 import type * as common from '../wire/harmonid/v1/common.js';
 import type * as wire from '../wire/harmonid/v1/identity.js';
@@ -117,12 +123,13 @@ export function formatImportOptions(options: ImportTemplatesOptions): admin.Impo
 }
 
 function formatSettings(settings: GallerySettings): admin.GallerySettings {
-  const { threshold, margin, duplicates, refuseReasons, templatesPerIdentityMax, description } = settings;
+  const { threshold, margin, duplicates, refuseReasons, presentation, templatesPerIdentityMax, description } = settings;
   return {
     threshold,
     margin,
     duplicates: numberOf(duplicatePolicies, duplicates, 'duplicates'),
     refuseReasons: formatReasons(refuseReasons),
+    presentation: numberOf(presentationPolicies, presentation, 'presentation'),
     templatesPerIdentityMax,
     description,
   };

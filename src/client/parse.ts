@@ -29,6 +29,7 @@ import {
   findingSeverities,
   graphSources,
   nameOf,
+  presentationPolicies,
   qualityReasonNumbers,
 } from '../wire/enums.js';
 import { errorOfWire } from '../wire/error-status.js';
@@ -130,6 +131,9 @@ export function parseGallery(given: admin.Gallery | undefined): Gallery {
     ...gallery,
     duplicates: named(duplicatePolicies, gallery.duplicates, 'duplicates'),
     refuseReasons: parseReasons(gallery.refuseReasons),
+    // A server that knows no policy has none.
+    presentation:
+      gallery.presentation === 0 ? 'ignore' : named(presentationPolicies, gallery.presentation, 'presentation'),
     beside: gallery.beside ?? null,
     createdAt: present(gallery.createdAt, 'created_at'),
   };
@@ -167,7 +171,7 @@ export function parseFinding(finding: admin.Finding): Finding {
 export function parseEmbedderInfo(info: admin.EmbedderInfo): EmbedderInfo {
   const provider = executionProviders.find((known) => known === info.provider);
   if (provider === undefined || provider === 'auto') throw incomplete('a known execution provider');
-  return { ...info, provider };
+  return { ...info, provider, presentation: info.presentation ?? null };
 }
 
 function parseGalleryStats(stats: admin.GalleryStats): GalleryStats {
@@ -191,13 +195,14 @@ function parseCandidate(candidate: common.Candidate): Candidate {
 
 function parseFace(face: common.Face): Face {
   const quality = present(face.quality, 'quality');
+  const measures = present(quality.measures, 'measures');
   return {
     box: present(face.box, 'box'),
     landmarks: face.landmarks,
     quality: {
       score: quality.score,
       reasons: parseReasons(quality.reasons),
-      measures: present(quality.measures, 'measures'),
+      measures: { ...measures, presentationScore: measures.presentationScore ?? null },
     },
   };
 }

@@ -53,6 +53,14 @@ export interface EmbedderInfo {
   readonly detector: string;
   readonly mirrorAveraging: boolean;
   readonly licence: string;
+  /** What detects presentation attacks; null when nothing does, and faces have no presentation score. */
+  readonly presentation: PresentationInfo | null;
+}
+
+export interface PresentationInfo {
+  /** A score below this is an attack, (0, 1], and where that comes from. */
+  readonly threshold: number;
+  readonly thresholdSource: string;
 }
 
 /** Counters since start. */

@@ -28,6 +28,7 @@ export const qualityReasons = [
   'EXTREME_POSE',
   'LOW_CONFIDENCE',
   'CUT_OFF',
+  'PRESENTATION_ATTACK',
 ] as const;
 export type QualityReason = (typeof qualityReasons)[number];
 
@@ -49,11 +50,16 @@ export interface QualityMeasures {
   readonly detectionScore: number;
   /** Share of the aligned chip that lies inside the image, 0 to 1. */
   readonly insideShare: number;
+  /** How surely a person is before the camera, 0 to 1, after the pack's network; null when it has none, or saw no more than an aligned crop. */
+  readonly presentationScore: number | null;
 }
 
 /** Quality of a face as a biometric sample (ISO/IEC 29794-5 speaks of "unified quality score" for `score`). */
 export interface FaceQuality {
-  /** 0 (unusable) to 1 (ideal): the smallest of the measures' margins to their limits; for ordering, not for decisions. */
+  /**
+   * 0 (unusable) to 1 (ideal): the smallest of the measures' margins to their limits; for ordering, not for decisions. Whether it is a person
+   * or the picture of one has no part in it: a good picture is a good sample.
+   */
   readonly score: number;
   /** Limits that were missed; empty for a good face. */
   readonly reasons: readonly QualityReason[];

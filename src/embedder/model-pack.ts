@@ -7,7 +7,7 @@
  * knows where packs are kept.
  *
  * Every graph takes one float32 input [N, 3, height, width], N free, and says in its `input` what the values are. The
- * outputs are contracts, too: see `embeddingSchema`, `detectorSchema`, `landmarksSchema`.
+ * outputs are contracts, too: see `embeddingSchema`, `detectorSchema`, `landmarksSchema`, `presentationSchema`.
  */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -133,6 +133,27 @@ const landmarksSchema = z.strictObject({
   output: text,
 });
 
+/** Detection of presentation attacks (ISO/IEC 30107-1: a photo, a screen, a mask before the camera). */
+const presentationSchema = z.strictObject({
+  ...graphFile,
+  /** The crop around a face's box, its aspect ratio kept; what lies outside the image is pixel 0. */
+  input: inputSchema,
+  /** Size of the crop, of which the box is the middle, as a multiple of the box's: 1 just holds the box, 2.7 shows what is around a head. */
+  boxScale: z.number().min(0.5).max(16),
+  /** Name of the output [N, classes]. */
+  output: text,
+  /** Position among the classes of the one that is a person before the camera (bona fide), from 0. */
+  bonaFide: z.int().min(0).max(1023),
+  /** Whether the classes are logits, to be turned into shares of 1 by a softmax. Otherwise the value is the score, in [0, 1]. */
+  softmax: z.boolean(),
+  threshold: z.strictObject({
+    /** A score below this is an attack. Larger refuses more attacks, and more people (APCER, BPCER of ISO/IEC 30107-3). */
+    value: z.number().gt(0).max(1),
+    /** How it was measured. */
+    source: text,
+  }),
+});
+
 const manifestSchema = z
   .strictObject({
     /** Version of this format. */
@@ -155,6 +176,8 @@ const manifestSchema = z
     detection: z.union([z.literal('default'), detectionSchema]),
     /** `default` borrows the default pack's. */
     landmarks: z.union([z.literal('default'), landmarksSchema]),
+    /** Left out: faces have no presentation score. No part of the space. */
+    presentation: presentationSchema.optional(),
     threshold: z.strictObject({
       /** Squared L2 distance between unit vectors within which two faces are said to be one person's. */
       value: z.number().gt(0).max(4),
@@ -187,6 +210,7 @@ export type EmbeddingModel = z.infer<typeof embeddingSchema>;
 export type DetectorModel = z.infer<typeof detectorSchema>;
 export type DetectionModels = z.infer<typeof detectionSchema>;
 export type LandmarksModel = z.infer<typeof landmarksSchema>;
+export type PresentationModel = z.infer<typeof presentationSchema>;
 
 /** A file of a pack with the digest that its bytes must have. */
 export interface PackFile {
@@ -207,6 +231,8 @@ export interface ModelPack {
     readonly variants: Readonly<Record<string, WithFile<DetectorModel>>>;
   };
   readonly landmarks: WithFile<LandmarksModel>;
+  /** Null when the pack has none; it is never borrowed. */
+  readonly presentation: WithFile<PresentationModel> | null;
 }
 
 function invalid(folder: string, what: string, details: Record<string, unknown> = {}, cause?: unknown): HarmonidError {
@@ -261,6 +287,7 @@ export function ownFiles(manifest: PackManifest): readonly { readonly file: stri
   const files: { file: string; sha256: string }[] = [manifest.embedding];
   if (manifest.detection !== 'default') files.push(...Object.values(manifest.detection.variants));
   if (manifest.landmarks !== 'default') files.push(manifest.landmarks);
+  if (manifest.presentation) files.push(manifest.presentation);
   return files;
 }
 
@@ -341,6 +368,7 @@ export async function loadModelPack(folder: string, lend?: () => Promise<ModelPa
             ),
           },
     landmarks: manifest.landmarks === 'default' ? borrow().landmarks : withFile(manifest.landmarks),
+    presentation: manifest.presentation ? withFile(manifest.presentation) : null,
   };
 }
 
@@ -366,6 +394,7 @@ function canonicalJson(value: unknown): string {
  *
  * Detector and landmark network are not part of it: they only propose where the points are. Alignment says where the
  * points belong, and the same face found by another detector gives the same chip up to noise that the threshold absorbs.
+ * Neither is the detection of presentation attacks, which moves no vector.
  * @param mirrorAveraging what is in force, where that differs from the manifest.
  */
 export function spaceName(manifest: PackManifest, mirrorAveraging = manifest.embedding.mirrorAveraging): string {

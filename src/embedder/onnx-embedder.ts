@@ -117,6 +117,10 @@ export async function openOnnxEmbedder(options: OnnxEmbedderOptions): Promise<On
       detector,
       mirrorAveraging,
       licence: pack.manifest.licence.spdx,
+      presentation: pack.presentation && {
+        threshold: pack.presentation.threshold.value,
+        thresholdSource: pack.presentation.threshold.source,
+      },
     };
     return new OnnxEmbedder(opened, info, inFlightMax);
   } catch (error) {

@@ -17,9 +17,16 @@ import type { Face, Point, QualityMeasures } from './face.js';
 import { drawMirrored, InputMemory, normalise } from './graph-input.js';
 import { decodeImage, inspectImage, type ImageLimits, type RgbImage } from './image.js';
 import { averageWithMirror, boxFrame, landmarkCount, landmarkFrame, readLandmarks } from './landmarks.js';
-import { readPackFile, type DetectorModel, type ModelPack, type PackFile } from './model-pack.js';
+import {
+  readPackFile,
+  type DetectorModel,
+  type ModelPack,
+  type PackFile,
+  type PresentationModel,
+} from './model-pack.js';
 import { openSession, type OnnxSession, type RunningProvider, type Tensor } from './onnx-session.js';
 import { PixelBudget } from './pixel-budget.js';
+import { presentationFrame, readPresentation } from './presentation.js';
 import { innerFace, judgeQuality, measureLight, measurePose, type ChipArea, type QualityLimits } from './quality.js';
 import { insideShare, warp, warpInto, type PlanarImage, type Similarity } from './resample.js';
 
@@ -58,9 +65,11 @@ interface Sessions {
   readonly detector: OnnxSession;
   readonly landmarks: OnnxSession;
   readonly embedding: OnnxSession;
+  /** Null when the pack has none. */
+  readonly presentation: OnnxSession | null;
 }
 
-/** A frame of the landmark network in an image. */
+/** A frame of the landmark or presentation network in an image. */
 interface FramedFace {
   readonly image: RgbImage;
   readonly frame: Similarity;
@@ -76,6 +85,7 @@ export class Pipeline {
   readonly #detect: Batcher<RgbImage, readonly Detection[]>;
   readonly #locate: Batcher<FramedFace, readonly Point[]>;
   readonly #embed: Batcher<PlanarImage, UnitVector>;
+  readonly #score: Batcher<FramedFace, number> | null;
   readonly #innerFace: ChipArea;
   #images = 0;
   #faces = 0;
@@ -94,6 +104,7 @@ export class Pipeline {
       detector: await open(detector),
       landmarks: await open(pack.landmarks),
       embedding: await open(pack.embedding),
+      presentation: pack.presentation && (await open(pack.presentation)),
     };
     return new Pipeline(options, detector, sessions);
   }
@@ -119,6 +130,7 @@ export class Pipeline {
     this.#embed = new Batcher(batchMax, (chips) =>
       embedChips(sessions.embedding, pack, memories.embedding, chips, options.mirrorAveraging),
     );
+    this.#score = presentationBatcher(sessions.presentation, pack, batchMax);
     this.#innerFace = innerFace(templatePoints(pack.manifest.alignment), input.width, input.height);
   }
 
@@ -181,6 +193,8 @@ export class Pipeline {
           rollDegrees: 0,
           detectionScore: 1,
           insideShare: insideShare(image, toCrop, input.width, input.height),
+          // What is around the face, by which a network tells, was cut off.
+          presentationScore: null,
         },
         { left: 0, top: 0, width: input.width, height: input.height },
       );
@@ -204,7 +218,7 @@ export class Pipeline {
   /** Frees the sessions; nothing may be in work any more. */
   async close(): Promise<void> {
     this.refuseNew();
-    await Promise.all(Object.values(this.#sessions).map((session: OnnxSession) => session.close()));
+    await Promise.all(Object.values(this.#sessions).map((session: OnnxSession | null) => session?.close()));
   }
 
   /** Decodes within the budget of pixels, and gives them back however `work` ends. */
@@ -232,7 +246,7 @@ export class Pipeline {
     { box, score }: Detection,
     signal?: AbortSignal,
   ): Promise<{ face: Face; chip: PlanarImage }> {
-    const { landmarks: model, manifest, embedding } = this.#options.pack;
+    const { landmarks: model, manifest, embedding, presentation } = this.#options.pack;
     const firstLook = await this.#locate.submit({ image, frame: boxFrame(box, model.input) }, signal);
     const landmarks = await this.#locate.submit({ image, frame: landmarkFrame(firstLook, model.input) }, signal);
     const toImage = chipToImage(manifest.alignment, landmarks);
@@ -242,6 +256,10 @@ export class Pipeline {
       ...measurePose(landmarks),
       detectionScore: score,
       insideShare: insideShare(image, toImage, width, height),
+      presentationScore:
+        presentation && this.#score
+          ? await this.#score.submit({ image, frame: presentationFrame(box, presentation) }, signal)
+          : null,
     };
     return { face: this.#describe(chip, landmarks, measures, box), chip };
   }
@@ -253,7 +271,8 @@ export class Pipeline {
     box: Face['box'],
   ): Face {
     const all = { ...measures, ...measureLight(chip, this.#innerFace) };
-    return { box, landmarks, quality: judgeQuality(all, this.#options.qualityLimits) };
+    const { pack, qualityLimits } = this.#options;
+    return { box, landmarks, quality: judgeQuality(all, qualityLimits, pack.presentation?.threshold.value ?? null) };
   }
 }
 
@@ -302,6 +321,33 @@ async function locateLandmarks(
   return faces.map(({ frame }, i) =>
     readLandmarks(averageWithMirror(rows[i] as Float32Array, rows[faces.length + i] as Float32Array), frame, input),
   );
+}
+
+function presentationBatcher(
+  session: OnnxSession | null,
+  { presentation: model }: ModelPack,
+  batchMax: number,
+): Batcher<FramedFace, number> | null {
+  if (!session || !model) return null;
+  const memory = new InputMemory(model.input);
+  return new Batcher(batchMax, (faces) => scorePresentations(session, model, memory, faces));
+}
+
+async function scorePresentations(
+  session: OnnxSession,
+  model: PresentationModel,
+  memory: InputMemory,
+  faces: readonly FramedFace[],
+): Promise<number[]> {
+  const { input } = model;
+  const batch = memory.blackBatch(faces.length);
+  faces.forEach(({ image, frame }, i) => {
+    const planes = batch.images[i] as PlanarImage;
+    warpInto(planes, image, frame, { left: 0, top: 0, width: input.width, height: input.height });
+    normalise(planes, input);
+  });
+  const outputs = await session.run({ [input.name]: batch.tensor });
+  return rowsOf(outputs, model.output, faces.length).map((classes) => readPresentation(classes, model));
 }
 
 /** Unit vectors of chips; with mirror averaging, of the sum of a chip's embedding and that of its mirror image. */

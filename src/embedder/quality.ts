@@ -134,8 +134,15 @@ export function measurePose(
   };
 }
 
-/** The measures held against the limits. */
-export function judgeQuality(measures: QualityMeasures, limits: QualityLimits): FaceQuality {
+/**
+ * The measures held against the limits.
+ * @param presentationMin PRESENTATION_ATTACK: least presentation score, the pack's; null without a network.
+ */
+export function judgeQuality(
+  measures: QualityMeasures,
+  limits: QualityLimits,
+  presentationMin: number | null,
+): FaceQuality {
   const margins: readonly (readonly [QualityReason, number])[] = [
     ['TOO_SMALL', marginAbove(measures.eyeDistancePx, limits.eyeDistanceMinPx)],
     ['TOO_BLURRY', marginAbove(measures.sharpness, limits.sharpnessMin)],
@@ -146,9 +153,12 @@ export function judgeQuality(measures: QualityMeasures, limits: QualityLimits): 
     ['LOW_CONFIDENCE', marginBelow(1 - measures.detectionScore, 1 - limits.detectionScoreMin)],
     ['CUT_OFF', marginBelow(1 - measures.insideShare, 1 - limits.insideShareMin)],
   ];
+  const reasons = margins.filter(([, margin]) => margin < marginAtLimit).map(([reason]) => reason);
+  const { presentationScore } = measures;
+  const isAttack = presentationScore !== null && presentationMin !== null && presentationScore < presentationMin;
   return {
     score: Math.min(...margins.map(([, margin]) => margin)),
-    reasons: margins.filter(([, margin]) => margin < marginAtLimit).map(([reason]) => reason),
+    reasons: isAttack ? [...reasons, 'PRESENTATION_ATTACK'] : reasons,
     measures,
   };
 }

@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { assertInvariant, HarmonidError } from '../errors.js';
 import { trustUnitVector, type UnitVector } from '../vector.js';
-import type { Calibration, DuplicatePolicy, PairSource, TemplateOrigin } from './records.js';
+import type { Calibration, DuplicatePolicy, PairSource, PresentationPolicy, TemplateOrigin } from './records.js';
 import { keyBytesMax, type TableName } from './store.js';
 
 /** Version of the data directory; a larger one is refused as DATA_FORMAT_NEWER, a smaller one upgraded (format-upgrade.ts). */
@@ -77,6 +77,8 @@ export interface GalleryRecord {
   readonly nextTemplate: number;
   /** Milliseconds since 1970, as are all times here. */
   readonly createdAt: number;
+  /** Default `ignore`. */
+  readonly presentation?: PresentationPolicy;
   /** Number of the lane that serves, to which space, dimensions, threshold and templateCount belong (lanes.ts). Default 0. */
   readonly lane?: number;
   readonly calibration?: Calibration;

@@ -94,11 +94,12 @@ export function asGallery(gallery: string, record: GalleryRecord): Gallery {
     lane: _lane,
     nextLane: _nextLane,
     calibration: _calibration,
+    presentation = 'ignore',
     beside,
     createdAt,
     ...shown
   } = record;
-  return { gallery, ...shown, beside: beside ? asSpace(beside) : null, createdAt: new Date(createdAt) };
+  return { gallery, ...shown, presentation, beside: beside ? asSpace(beside) : null, createdAt: new Date(createdAt) };
 }
 
 function asSpace({ space, dimensions, threshold, thresholdSource, templateCount }: LaneRecord): GallerySpace {

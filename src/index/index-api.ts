@@ -13,6 +13,7 @@ import type {
   GalleryStats,
   Identity,
   PairSource,
+  PresentationPolicy,
   Template,
   TemplateOrigin,
 } from './records.js';
@@ -60,6 +61,8 @@ export interface GalleryDraft {
   readonly margin: number;
   readonly duplicates: DuplicatePolicy;
   readonly refuseReasons: readonly string[];
+  /** Default `ignore`. */
+  readonly presentation?: PresentationPolicy;
   readonly templatesPerIdentityMax: number;
   readonly description: string;
 }

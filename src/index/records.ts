@@ -7,6 +7,9 @@
 /** What to do when a new face matches somebody else in the gallery. */
 export type DuplicatePolicy = 'refuse' | 'report' | 'ignore';
 
+/** Whether a probe needs a score that it is no presentation attack. */
+export type PresentationPolicy = 'ignore' | 'require';
+
 /** How a template came to be in its space. */
 export type TemplateOrigin = 'native' | 'mapped' | 're-embedded';
 
@@ -30,6 +33,8 @@ export interface Gallery {
   readonly duplicates: DuplicatePolicy;
   /** Quality reasons that refuse an enrolment; the index keeps them and does not read them. */
   readonly refuseReasons: readonly string[];
+  /** The index keeps it and does not read it. */
+  readonly presentation: PresentationPolicy;
   readonly templatesPerIdentityMax: number;
   readonly description: string;
   readonly identityCount: number;

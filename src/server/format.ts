@@ -23,6 +23,7 @@ import {
   findingRepairs,
   findingSeverities,
   graphSources,
+  presentationPolicies,
   qualityReasonNumbers,
 } from '../wire/enums.js';
 import type * as admin from '../wire/harmonid/v1/admin.js';
@@ -98,6 +99,7 @@ export function formatGallery(gallery: Gallery): admin.Gallery {
     ...gallery,
     duplicates: duplicatePolicies[gallery.duplicates],
     refuseReasons: formatReasons(gallery.refuseReasons),
+    presentation: presentationPolicies[gallery.presentation],
     beside: gallery.beside ?? undefined,
   };
 }
@@ -124,7 +126,7 @@ export function formatStats(stats: Stats): admin.GetStatsResponse {
 }
 
 function formatEmbedderInfo(info: EmbedderInfo): admin.EmbedderInfo {
-  return { ...info };
+  return { ...info, presentation: info.presentation ?? undefined };
 }
 
 function formatGalleryStats(stats: GalleryStats): admin.GalleryStats {
@@ -153,7 +155,7 @@ function formatFace({ box, landmarks, quality }: Face): common.Face {
     quality: {
       score: quality.score,
       reasons: formatReasons(quality.reasons),
-      measures: quality.measures,
+      measures: { ...quality.measures, presentationScore: quality.measures.presentationScore ?? undefined },
     },
   };
 }

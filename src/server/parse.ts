@@ -21,7 +21,13 @@ import type {
   VerifyRequest,
 } from '../api.js';
 import { HarmonidError } from '../errors.js';
-import { duplicatePolicies, faceSelections, nameOf, qualityReasonNumbers } from '../wire/enums.js';
+import {
+  duplicatePolicies,
+  faceSelections,
+  nameOf,
+  presentationPolicies,
+  qualityReasonNumbers,
+} from '../wire/enums.js';
 import type * as admin from '../wire/harmonid/v1/admin.js';
 import type * as common from '../wire/harmonid/v1/common.js';
 import type * as wire from '../wire/harmonid/v1/identity.js';
@@ -126,12 +132,13 @@ export function parseImportOptions(
 
 function parseSettings(settings: admin.GallerySettings | undefined): GallerySettings {
   if (settings === undefined) return {};
-  const { threshold, margin, duplicates, refuseReasons, templatesPerIdentityMax, description } = settings;
+  const { threshold, margin, duplicates, refuseReasons, presentation, templatesPerIdentityMax, description } = settings;
   return {
     threshold,
     margin,
     duplicates: parseEnum(duplicatePolicies, duplicates),
     refuseReasons: parseReasons(refuseReasons),
+    presentation: parseEnum(presentationPolicies, presentation),
     templatesPerIdentityMax,
     description,
   };

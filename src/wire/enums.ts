@@ -5,11 +5,18 @@
  * parsed. A number that is in no table was sent by a newer peer.
  */
 import type { Decision as DecisionName, DuplicatePolicy as DuplicatePolicyName } from '../api.js';
+import type { PresentationPolicy as PresentationPolicyName } from '../api.js';
 import type { FindingRepair as FindingRepairName, FindingSeverity as FindingSeverityName } from '../api.js';
 import type { GalleryStats, QualityReason as QualityReasonName, TemplateOrigin as TemplateOriginName } from '../api.js';
 import { HarmonidError } from '../errors.js';
 import { FindingRepair, FindingSeverity, GraphSource } from './harmonid/v1/admin.js';
-import { DuplicatePolicy, FaceSelection, QualityReason, TemplateOrigin } from './harmonid/v1/common.js';
+import {
+  DuplicatePolicy,
+  FaceSelection,
+  PresentationPolicy,
+  QualityReason,
+  TemplateOrigin,
+} from './harmonid/v1/common.js';
 import { Decision } from './harmonid/v1/identity.js';
 
 export const decisions = {
@@ -24,6 +31,11 @@ export const duplicatePolicies = {
   ignore: DuplicatePolicy.IGNORE,
 } as const satisfies Record<DuplicatePolicyName, DuplicatePolicy>;
 
+export const presentationPolicies = {
+  ignore: PresentationPolicy.IGNORE,
+  require: PresentationPolicy.REQUIRE,
+} as const satisfies Record<PresentationPolicyName, PresentationPolicy>;
+
 export const qualityReasonNumbers = {
   TOO_SMALL: QualityReason.TOO_SMALL,
   TOO_BLURRY: QualityReason.TOO_BLURRY,
@@ -33,6 +45,7 @@ export const qualityReasonNumbers = {
   EXTREME_POSE: QualityReason.EXTREME_POSE,
   LOW_CONFIDENCE: QualityReason.LOW_CONFIDENCE,
   CUT_OFF: QualityReason.CUT_OFF,
+  PRESENTATION_ATTACK: QualityReason.PRESENTATION_ATTACK,
 } as const satisfies Record<QualityReasonName, QualityReason>;
 
 export const faceSelections = {

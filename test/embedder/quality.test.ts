@@ -43,6 +43,7 @@ const good: QualityMeasures = {
   rollDegrees: 80,
   detectionScore: 1,
   insideShare: 1,
+  presentationScore: null,
 };
 
 describe('quality', () => {
@@ -106,8 +107,8 @@ describe('quality', () => {
 
   it('gives exactly the reason whose limit is missed, and none at the limit', () => {
     const limits = defaultQualityLimits;
-    assert.deepEqual(judgeQuality(good, limits).reasons, []);
-    assert.equal(judgeQuality(good, limits).score, 1);
+    assert.deepEqual(judgeQuality(good, limits, null).reasons, []);
+    assert.equal(judgeQuality(good, limits, null).score, 1);
     const cases = [
       ['TOO_SMALL', 'eyeDistancePx', limits.eyeDistanceMinPx, -0.1],
       ['TOO_BLURRY', 'sharpness', limits.sharpnessMin, -0.1],
@@ -120,21 +121,26 @@ describe('quality', () => {
       ['CUT_OFF', 'insideShare', limits.insideShareMin, -0.01],
     ] as const;
     for (const [reason, measure, limit, beyond] of cases) {
-      assert.deepEqual(judgeQuality({ ...good, [measure]: limit }, limits).reasons, [], `${measure} at its limit`);
-      const missed = judgeQuality({ ...good, [measure]: limit + beyond }, limits);
+      assert.deepEqual(
+        judgeQuality({ ...good, [measure]: limit }, limits, null).reasons,
+        [],
+        `${measure} at its limit`,
+      );
+      const missed = judgeQuality({ ...good, [measure]: limit + beyond }, limits, null);
       assert.deepEqual(missed.reasons, [reason]);
       assert.ok(missed.score < 0.5 && missed.score > 0);
     }
   });
 
   it('scores between unusable and ideal, by the worst measure', () => {
-    assert.equal(judgeQuality({ ...good, eyeDistancePx: 0 }, defaultQualityLimits).score, 0);
+    assert.equal(judgeQuality({ ...good, eyeDistancePx: 0 }, defaultQualityLimits, null).score, 0);
     const middling = judgeQuality(
       { ...good, eyeDistancePx: 1.5 * defaultQualityLimits.eyeDistanceMinPx },
       defaultQualityLimits,
+      null,
     );
     near(middling.score, 0.75, 1e-9);
-    const worse = judgeQuality({ ...good, eyeDistancePx: 30, yawDegrees: 44 }, defaultQualityLimits);
+    const worse = judgeQuality({ ...good, eyeDistancePx: 30, yawDegrees: 44 }, defaultQualityLimits, null);
     assert.ok(worse.score < middling.score);
   });
 });

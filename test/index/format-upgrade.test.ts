@@ -46,7 +46,7 @@ async function assertUpgraded(path: string): Promise<void> {
   const index = await openIdentityIndex({ path, clock: () => now });
   try {
     for (const [name, { gallery, identities, vectors }] of Object.entries(galleries)) {
-      assert.deepEqual(plain(index.getGallery(name)), { ...gallery, beside: null });
+      assert.deepEqual(plain(index.getGallery(name)), { ...gallery, presentation: 'ignore', beside: null });
       assert.deepEqual(plain(index.listIdentities({ gallery: name, limit: 1000 })), identities);
       const found = Array.from(index.exportTemplates(name), ({ identity, template, vector }) => [
         identity.identity,

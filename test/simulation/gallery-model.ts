@@ -66,6 +66,7 @@ export class GalleryModel {
     return {
       gallery: this.name,
       ...this.#settings,
+      presentation: this.#settings.presentation ?? 'ignore',
       identityCount: this.people.size,
       templateCount: this.templateCount,
       sequence: this.sequence,

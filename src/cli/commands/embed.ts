@@ -7,7 +7,7 @@ import { describe, embedderOptions, targetOptions, type EmbedderOptions, type Ta
 import { photoName, readPhoto } from '../photos.js';
 import type { Run } from '../run.js';
 import { note, painter, printJson, printLine, type Paint, type Terminal } from '../terminal.js';
-import { counted, listText, table } from '../wording.js';
+import { counted, listText, nothing, table } from '../wording.js';
 
 interface EmbedOptions extends TargetOptions, EmbedderOptions {
   readonly aligned?: boolean;
@@ -73,7 +73,8 @@ function facesText(paint: Paint, { faces }: EmbedAnswer): string {
     quality.measures.detectionScore.toFixed(2),
     quality.measures.eyeDistancePx.toFixed(0),
     quality.measures.yawDegrees.toFixed(0),
+    quality.measures.presentationScore?.toFixed(2) ?? nothing,
     listText(quality.reasons),
   ]);
-  return table(paint, ['face', 'box', 'quality', 'score', 'eyes px', 'yaw', 'shortcomings'], rows);
+  return table(paint, ['face', 'box', 'quality', 'score', 'eyes px', 'yaw', 'presentation', 'shortcomings'], rows);
 }

@@ -1,6 +1,6 @@
 /** `harmonid gallery`: make, look at, change and delete galleries. */
-import { Command } from 'commander';
-import type { DuplicatePolicy, Gallery, GallerySettings } from '../../api.js';
+import { Command, Option } from 'commander';
+import type { DuplicatePolicy, Gallery, GallerySettings, PresentationPolicy } from '../../api.js';
 import type { QualityReason } from '../../embedder/face.js';
 import { confirm } from '../confirmation.js';
 import { withDatabase } from '../connection.js';
@@ -26,6 +26,7 @@ interface SettingsOptions extends TargetOptions {
   readonly duplicates?: DuplicatePolicy;
   /** False: `--no-refuse` accepts any face. */
   readonly refuse?: readonly QualityReason[] | false;
+  readonly presentation?: PresentationPolicy;
   readonly templatesMax?: number;
   readonly description?: string;
 }
@@ -40,7 +41,7 @@ interface DeleteOptions extends TargetOptions {
 }
 
 const galleryJson =
-  'With --json: {"gallery","space","dimensions","threshold","thresholdSource","margin","duplicates","refuseReasons","templatesPerIdentityMax","description","identityCount","templateCount","sequence","createdAt"}.';
+  'With --json: {"gallery","space","dimensions","threshold","thresholdSource","margin","duplicates","refuseReasons","presentation","templatesPerIdentityMax","description","identityCount","templateCount","sequence","createdAt"}.';
 
 export function galleryCommand(run: Run): Command {
   const command = new Command('gallery')
@@ -154,15 +155,19 @@ function setCommand(run: Run): Command {
       'harmonid gallery set default --threshold 0.15',
       'harmonid gallery set lobby --refuse TOO_SMALL --refuse TOO_BLURRY',
       'harmonid gallery set lobby --no-refuse',
+      'harmonid gallery set lobby --presentation require',
     ],
     galleryJson,
   );
-  return command.action((name: string, options: SettingsOptions) =>
+  embedderOptions(command);
+  return command.action((name: string, options: SettingsOptions & EmbedderOptions) =>
     run(command, async (terminal) => {
       const settings = settingsOf(options);
       if (Object.values(settings).every((value) => value === undefined))
         throw usageError('nothing to change: give at least one setting');
-      const gallery = await withDatabase(options, { images: false, create: false }, (database) =>
+      // Whether its model scores presentations at all is looked up.
+      const need = { images: options.presentation === 'require', create: false };
+      const gallery = await withDatabase(options, need, (database) =>
         database.updateGallery({ gallery: name, ...settings, signal: terminal.interrupt }),
       );
       printGallery(terminal, gallery, options.json ?? false);
@@ -207,8 +212,18 @@ function settingsOptions(command: Command): void {
     .option('--margin <distance>', 'two people nearer to each other than this are ambiguous', decimalNumber);
   duplicatesOption(command);
   command
-    .option('--refuse <reason>', 'refuse faces of this shortcoming (default: all); may be repeated', collectReason)
+    .option(
+      '--refuse <reason>',
+      'refuse to enroll faces of this shortcoming (default: all but PRESENTATION_ATTACK); may be repeated',
+      collectReason,
+    )
     .option('--no-refuse', 'accept any face')
+    .addOption(
+      new Option(
+        '--presentation <policy>',
+        "require: refuse faces that the model's network for presentation attacks scores too low, and whatever has no score",
+      ).choices(['ignore', 'require']),
+    )
     .option('--templates-max <n>', 'most templates of a person', wholeNumber)
     .option('--description <text>', 'a description for people to read');
 }
@@ -218,6 +233,7 @@ function settingsOf({
   margin,
   duplicates,
   refuse,
+  presentation,
   templatesMax,
   description,
 }: SettingsOptions): GallerySettings {
@@ -226,6 +242,7 @@ function settingsOf({
     margin,
     duplicates,
     refuseReasons: refuse === false ? [] : refuse,
+    presentation,
     templatesPerIdentityMax: templatesMax,
     description,
   };
@@ -244,6 +261,7 @@ function printGallery(terminal: Terminal, gallery: Gallery, json: boolean): void
       ['margin', distanceText(gallery.margin)],
       ['duplicates', gallery.duplicates],
       ['refused', gallery.refuseReasons.length === 0 ? 'no face for its quality' : listText(gallery.refuseReasons)],
+      ['presentation', gallery.presentation],
       ['space', `${gallery.space}, ${gallery.dimensions} dimensions`],
       ['changes', `${gallery.sequence}`],
       ['created', timeText(gallery.createdAt)],

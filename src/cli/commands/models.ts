@@ -105,7 +105,7 @@ function addModelCommand(run: Run): Command {
 
 function printPack(terminal: Terminal, { folder, manifest, detection }: ModelPack, json: boolean): void {
   if (json) return printJson(terminal, { id: manifest.id, folder, manifest });
-  const { embedding, threshold, licence } = manifest;
+  const { embedding, threshold, licence, presentation } = manifest;
   const { width, height, channels } = embedding.input;
   printLine(
     terminal,
@@ -123,6 +123,12 @@ function printPack(terminal: Terminal, { folder, manifest, detection }: ModelPac
       ],
       ['threshold', `${distanceText(threshold.value)} (${threshold.source})`],
       ['margin', distanceText(manifest.margin)],
+      [
+        'presentation',
+        presentation
+          ? `attacks are scores below ${presentation.threshold.value} (${presentation.threshold.source})`
+          : 'attacks are not detected',
+      ],
       ['licence', licence.spdx],
       ...licence.files.map(({ file, spdx, notes }): [string, string] => ['', `${file}: ${spdx}. ${notes}`]),
     ]),

@@ -20,7 +20,15 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { Timestamp } from "../../google/protobuf/timestamp.js";
-import { DuplicatePolicy, Embedding, Error, QualityReason, QualityReasons, Template } from "./common.js";
+import {
+  DuplicatePolicy,
+  Embedding,
+  Error,
+  PresentationPolicy,
+  QualityReason,
+  QualityReasons,
+  Template,
+} from "./common.js";
 import {
   ActivateRolloutRequest,
   ActivateRolloutResponse,
@@ -122,6 +130,7 @@ export interface Gallery {
     | undefined;
   /** The space that the gallery is moving to, or has just left; absent when no rollout is under way. */
   beside: GallerySpace | undefined;
+  presentation: PresentationPolicy;
 }
 
 /** A gallery in another space than the one that serves: the same people, other vectors. */
@@ -147,7 +156,7 @@ export interface GallerySettings {
     | undefined;
   /** Default: REFUSE. */
   duplicates: DuplicatePolicy;
-  /** Default: all of them. An empty list accepts any face. */
+  /** Default: all but PRESENTATION_ATTACK. An empty list accepts any face. */
   refuseReasons:
     | QualityReasons
     | undefined;
@@ -156,7 +165,11 @@ export interface GallerySettings {
     | number
     | undefined;
   /** Free text for people, up to 1024 characters. */
-  description?: string | undefined;
+  description?:
+    | string
+    | undefined;
+  /** Default: IGNORE. REQUIRE is NO_PRESENTATION_SCORE at once when no model pack here scores faces in the gallery's space. */
+  presentation: PresentationPolicy;
 }
 
 export interface CreateGalleryRequest {
@@ -228,6 +241,15 @@ export interface EmbedderInfo {
   /** Whether each face is embedded together with its mirror image. */
   mirrorAveraging: boolean;
   licence: string;
+  /** What detects presentation attacks; absent when nothing does. */
+  presentation: PresentationInfo | undefined;
+}
+
+/** What detects presentation attacks. */
+export interface PresentationInfo {
+  /** A score below this is an attack, (0, 1], and where that comes from. */
+  threshold: number;
+  thresholdSource: string;
 }
 
 /** The largest of each that a request may hold. */
@@ -501,6 +523,7 @@ function createBaseGallery(): Gallery {
     sequence: 0,
     createdAt: undefined,
     beside: undefined,
+    presentation: 0,
   };
 }
 
@@ -554,6 +577,9 @@ export const Gallery: MessageFns<Gallery> = {
     }
     if (message.beside !== undefined) {
       GallerySpace.encode(message.beside, writer.uint32(122).fork()).join();
+    }
+    if (message.presentation !== 0) {
+      writer.uint32(128).int32(message.presentation);
     }
     return writer;
   },
@@ -701,6 +727,14 @@ export const Gallery: MessageFns<Gallery> = {
             message.beside = GallerySpace.decode(reader, reader.uint32());
             continue;
           }
+          case 16: {
+            if (tag !== 128) {
+              break;
+            }
+
+            message.presentation = reader.int32() as any;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -735,6 +769,7 @@ export const Gallery: MessageFns<Gallery> = {
     message.beside = (object.beside !== undefined && object.beside !== null)
       ? GallerySpace.fromPartial(object.beside)
       : undefined;
+    message.presentation = object.presentation ?? 0;
     return message;
   },
 };
@@ -850,6 +885,7 @@ function createBaseGallerySettings(): GallerySettings {
     refuseReasons: undefined,
     templatesPerIdentityMax: undefined,
     description: undefined,
+    presentation: 0,
   };
 }
 
@@ -872,6 +908,9 @@ export const GallerySettings: MessageFns<GallerySettings> = {
     }
     if (message.description !== undefined) {
       writer.uint32(50).string(message.description);
+    }
+    if (message.presentation !== 0) {
+      writer.uint32(56).int32(message.presentation);
     }
     return writer;
   },
@@ -937,6 +976,14 @@ export const GallerySettings: MessageFns<GallerySettings> = {
             message.description = reader.string();
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.presentation = reader.int32() as any;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -962,6 +1009,7 @@ export const GallerySettings: MessageFns<GallerySettings> = {
       : undefined;
     message.templatesPerIdentityMax = object.templatesPerIdentityMax ?? undefined;
     message.description = object.description ?? undefined;
+    message.presentation = object.presentation ?? 0;
     return message;
   },
 };
@@ -1575,6 +1623,7 @@ function createBaseEmbedderInfo(): EmbedderInfo {
     detector: "",
     mirrorAveraging: false,
     licence: "",
+    presentation: undefined,
   };
 }
 
@@ -1612,6 +1661,9 @@ export const EmbedderInfo: MessageFns<EmbedderInfo> = {
     }
     if (message.licence !== "") {
       writer.uint32(90).string(message.licence);
+    }
+    if (message.presentation !== undefined) {
+      PresentationInfo.encode(message.presentation, writer.uint32(98).fork()).join();
     }
     return writer;
   },
@@ -1717,6 +1769,14 @@ export const EmbedderInfo: MessageFns<EmbedderInfo> = {
             message.licence = reader.string();
             continue;
           }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.presentation = PresentationInfo.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1745,6 +1805,76 @@ export const EmbedderInfo: MessageFns<EmbedderInfo> = {
     message.detector = object.detector ?? "";
     message.mirrorAveraging = object.mirrorAveraging ?? false;
     message.licence = object.licence ?? "";
+    message.presentation = (object.presentation !== undefined && object.presentation !== null)
+      ? PresentationInfo.fromPartial(object.presentation)
+      : undefined;
+    return message;
+  },
+};
+
+function createBasePresentationInfo(): PresentationInfo {
+  return { threshold: 0, thresholdSource: "" };
+}
+
+export const PresentationInfo: MessageFns<PresentationInfo> = {
+  encode(message: PresentationInfo, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.threshold !== 0) {
+      writer.uint32(9).double(message.threshold);
+    }
+    if (message.thresholdSource !== "") {
+      writer.uint32(18).string(message.thresholdSource);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PresentationInfo {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePresentationInfo();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 9) {
+              break;
+            }
+
+            message.threshold = reader.double();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.thresholdSource = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PresentationInfo>): PresentationInfo {
+    return PresentationInfo.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PresentationInfo>): PresentationInfo {
+    const message = createBasePresentationInfo();
+    message.threshold = object.threshold ?? 0;
+    message.thresholdSource = object.thresholdSource ?? "";
     return message;
   },
 };
@@ -4025,7 +4155,7 @@ export type AdminServiceService = typeof AdminServiceService;
 export const AdminServiceService = {
   /**
    * Makes a gallery. The same settings again return the gallery as it is. Errors: GALLERY_EXISTS (with other settings),
-   * EMBEDDER_MISSING (no space named and no embedder whose space it could take).
+   * EMBEDDER_MISSING (no space named and no embedder whose space it could take), NO_PRESENTATION_SCORE.
    */
   createGallery: {
     path: "/harmonid.v1.AdminService/CreateGallery" as const,
@@ -4058,7 +4188,7 @@ export const AdminServiceService = {
       Buffer.from(ListGalleriesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListGalleriesResponse => ListGalleriesResponse.decode(value),
   },
-  /** Changes the settings that are given, and nothing else. Errors: GALLERY_NOT_FOUND. */
+  /** Changes the settings that are given, and nothing else. Errors: GALLERY_NOT_FOUND, NO_PRESENTATION_SCORE. */
   updateGallery: {
     path: "/harmonid.v1.AdminService/UpdateGallery" as const,
     requestStream: false as const,
@@ -4359,14 +4489,14 @@ export const AdminServiceService = {
 export interface AdminServiceServer extends UntypedServiceImplementation {
   /**
    * Makes a gallery. The same settings again return the gallery as it is. Errors: GALLERY_EXISTS (with other settings),
-   * EMBEDDER_MISSING (no space named and no embedder whose space it could take).
+   * EMBEDDER_MISSING (no space named and no embedder whose space it could take), NO_PRESENTATION_SCORE.
    */
   createGallery: handleUnaryCall<CreateGalleryRequest, CreateGalleryResponse>;
   /** Errors: GALLERY_NOT_FOUND. */
   getGallery: handleUnaryCall<GetGalleryRequest, GetGalleryResponse>;
   /** All galleries. */
   listGalleries: handleUnaryCall<ListGalleriesRequest, ListGalleriesResponse>;
-  /** Changes the settings that are given, and nothing else. Errors: GALLERY_NOT_FOUND. */
+  /** Changes the settings that are given, and nothing else. Errors: GALLERY_NOT_FOUND, NO_PRESENTATION_SCORE. */
   updateGallery: handleUnaryCall<UpdateGalleryRequest, UpdateGalleryResponse>;
   /** Removes the gallery with everybody in it. Idempotent: `existed` tells. */
   deleteGallery: handleUnaryCall<DeleteGalleryRequest, DeleteGalleryResponse>;
@@ -4465,7 +4595,7 @@ export interface AdminServiceServer extends UntypedServiceImplementation {
 export interface AdminServiceClient extends Client {
   /**
    * Makes a gallery. The same settings again return the gallery as it is. Errors: GALLERY_EXISTS (with other settings),
-   * EMBEDDER_MISSING (no space named and no embedder whose space it could take).
+   * EMBEDDER_MISSING (no space named and no embedder whose space it could take), NO_PRESENTATION_SCORE.
    */
   createGallery(
     request: CreateGalleryRequest,
@@ -4514,7 +4644,7 @@ export interface AdminServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListGalleriesResponse) => void,
   ): ClientUnaryCall;
-  /** Changes the settings that are given, and nothing else. Errors: GALLERY_NOT_FOUND. */
+  /** Changes the settings that are given, and nothing else. Errors: GALLERY_NOT_FOUND, NO_PRESENTATION_SCORE. */
   updateGallery(
     request: UpdateGalleryRequest,
     callback: (error: ServiceError | null, response: UpdateGalleryResponse) => void,

@@ -54,6 +54,8 @@ export const QualityReason = {
   EXTREME_POSE: 6,
   LOW_CONFIDENCE: 7,
   CUT_OFF: 8,
+  /** PRESENTATION_ATTACK - The presentation score is below the model pack's threshold. */
+  PRESENTATION_ATTACK: 9,
 } as const;
 
 export type QualityReason = typeof QualityReason[keyof typeof QualityReason];
@@ -68,6 +70,7 @@ export namespace QualityReason {
   export type EXTREME_POSE = typeof QualityReason.EXTREME_POSE;
   export type LOW_CONFIDENCE = typeof QualityReason.LOW_CONFIDENCE;
   export type CUT_OFF = typeof QualityReason.CUT_OFF;
+  export type PRESENTATION_ATTACK = typeof QualityReason.PRESENTATION_ATTACK;
 }
 
 /** What to do when a new face matches another identity of the gallery. */
@@ -89,6 +92,28 @@ export namespace DuplicatePolicy {
   export type REFUSE = typeof DuplicatePolicy.REFUSE;
   export type REPORT = typeof DuplicatePolicy.REPORT;
   export type IGNORE = typeof DuplicatePolicy.IGNORE;
+}
+
+/** Whether a probe needs a score that it is no presentation attack (ISO/IEC 30107: a photo, a screen, a mask before the camera). */
+export const PresentationPolicy = {
+  /** UNSPECIFIED - The default: as it is in a request, IGNORE in a new gallery. */
+  UNSPECIFIED: 0,
+  /** IGNORE - The score is told and decides nothing. */
+  IGNORE: 1,
+  /**
+   * REQUIRE - Enrolments, searches and verifications are refused with FACE_REFUSED below the model pack's threshold, and with
+   * NO_PRESENTATION_SCORE when there is no score: of a vector, of an aligned crop, of a pack without a network for it. One
+   * such face refuses an image of several.
+   */
+  REQUIRE: 2,
+} as const;
+
+export type PresentationPolicy = typeof PresentationPolicy[keyof typeof PresentationPolicy];
+
+export namespace PresentationPolicy {
+  export type UNSPECIFIED = typeof PresentationPolicy.UNSPECIFIED;
+  export type IGNORE = typeof PresentationPolicy.IGNORE;
+  export type REQUIRE = typeof PresentationPolicy.REQUIRE;
 }
 
 /** How a template came to be in its space. */
@@ -177,6 +202,8 @@ export interface QualityMeasures {
   detectionScore: number;
   /** Share of the aligned chip that lies inside the image, 0 to 1. */
   insideShare: number;
+  /** How surely a person is before the camera, 0 to 1; absent when the model pack has no network for it, and for aligned crops. */
+  presentationScore?: number | undefined;
 }
 
 /** Quality of a face as a biometric sample. */
@@ -717,6 +744,7 @@ function createBaseQualityMeasures(): QualityMeasures {
     rollDegrees: 0,
     detectionScore: 0,
     insideShare: 0,
+    presentationScore: undefined,
   };
 }
 
@@ -745,6 +773,9 @@ export const QualityMeasures: MessageFns<QualityMeasures> = {
     }
     if (message.insideShare !== 0) {
       writer.uint32(65).double(message.insideShare);
+    }
+    if (message.presentationScore !== undefined) {
+      writer.uint32(73).double(message.presentationScore);
     }
     return writer;
   },
@@ -826,6 +857,14 @@ export const QualityMeasures: MessageFns<QualityMeasures> = {
             message.insideShare = reader.double();
             continue;
           }
+          case 9: {
+            if (tag !== 73) {
+              break;
+            }
+
+            message.presentationScore = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -851,6 +890,7 @@ export const QualityMeasures: MessageFns<QualityMeasures> = {
     message.rollDegrees = object.rollDegrees ?? 0;
     message.detectionScore = object.detectionScore ?? 0;
     message.insideShare = object.insideShare ?? 0;
+    message.presentationScore = object.presentationScore ?? undefined;
     return message;
   },
 };

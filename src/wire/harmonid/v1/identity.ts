@@ -3036,7 +3036,7 @@ export const IdentityServiceService = {
    * Adds templates for one identity, which is made if it does not exist. Durable when it returns: all samples or none.
    *
    * Errors: those of Sample, SPACE_MISMATCH, EMBEDDER_MISSING, NO_FACE, SEVERAL_FACES, FACE_REFUSED (details.reasons),
-   * DUPLICATE_FACE (details.candidates), LIMIT_EXCEEDED, IDEMPOTENCY_CONFLICT, DISK_FULL.
+   * NO_PRESENTATION_SCORE, DUPLICATE_FACE (details.candidates), LIMIT_EXCEEDED, IDEMPOTENCY_CONFLICT, DISK_FULL.
    */
   enroll: {
     path: "/harmonid.v1.IdentityService/Enroll" as const,
@@ -3064,7 +3064,8 @@ export const IdentityServiceService = {
   /**
    * Who is this? The nearest identities, and a decision against the gallery's threshold, for each face searched.
    *
-   * Errors: those of Sample, SPACE_MISMATCH, EMBEDDER_MISSING, NO_FACE, SEVERAL_FACES.
+   * Errors: those of Sample, SPACE_MISMATCH, EMBEDDER_MISSING, NO_FACE, SEVERAL_FACES,
+   * and, where the gallery requires a presentation score, FACE_REFUSED and NO_PRESENTATION_SCORE.
    */
   identify: {
     path: "/harmonid.v1.IdentityService/Identify" as const,
@@ -3095,7 +3096,8 @@ export const IdentityServiceService = {
   /**
    * Is this that person? The nearest of the identity's templates decides.
    *
-   * Errors: IDENTITY_NOT_FOUND, those of Sample, SPACE_MISMATCH, EMBEDDER_MISSING, NO_FACE, SEVERAL_FACES.
+   * Errors: IDENTITY_NOT_FOUND, those of Sample, SPACE_MISMATCH, EMBEDDER_MISSING, NO_FACE, SEVERAL_FACES,
+   * and, where the gallery requires a presentation score, FACE_REFUSED and NO_PRESENTATION_SCORE.
    */
   verify: {
     path: "/harmonid.v1.IdentityService/Verify" as const,
@@ -3191,7 +3193,7 @@ export interface IdentityServiceServer extends UntypedServiceImplementation {
    * Adds templates for one identity, which is made if it does not exist. Durable when it returns: all samples or none.
    *
    * Errors: those of Sample, SPACE_MISMATCH, EMBEDDER_MISSING, NO_FACE, SEVERAL_FACES, FACE_REFUSED (details.reasons),
-   * DUPLICATE_FACE (details.candidates), LIMIT_EXCEEDED, IDEMPOTENCY_CONFLICT, DISK_FULL.
+   * NO_PRESENTATION_SCORE, DUPLICATE_FACE (details.candidates), LIMIT_EXCEEDED, IDEMPOTENCY_CONFLICT, DISK_FULL.
    */
   enroll: handleUnaryCall<EnrollRequest, EnrollResponse>;
   /**
@@ -3203,7 +3205,8 @@ export interface IdentityServiceServer extends UntypedServiceImplementation {
   /**
    * Who is this? The nearest identities, and a decision against the gallery's threshold, for each face searched.
    *
-   * Errors: those of Sample, SPACE_MISMATCH, EMBEDDER_MISSING, NO_FACE, SEVERAL_FACES.
+   * Errors: those of Sample, SPACE_MISMATCH, EMBEDDER_MISSING, NO_FACE, SEVERAL_FACES,
+   * and, where the gallery requires a presentation score, FACE_REFUSED and NO_PRESENTATION_SCORE.
    */
   identify: handleUnaryCall<IdentifyRequest, IdentifyResponse>;
   /**
@@ -3216,7 +3219,8 @@ export interface IdentityServiceServer extends UntypedServiceImplementation {
   /**
    * Is this that person? The nearest of the identity's templates decides.
    *
-   * Errors: IDENTITY_NOT_FOUND, those of Sample, SPACE_MISMATCH, EMBEDDER_MISSING, NO_FACE, SEVERAL_FACES.
+   * Errors: IDENTITY_NOT_FOUND, those of Sample, SPACE_MISMATCH, EMBEDDER_MISSING, NO_FACE, SEVERAL_FACES,
+   * and, where the gallery requires a presentation score, FACE_REFUSED and NO_PRESENTATION_SCORE.
    */
   verify: handleUnaryCall<VerifyRequest, VerifyResponse>;
   /**
@@ -3249,7 +3253,7 @@ export interface IdentityServiceClient extends Client {
    * Adds templates for one identity, which is made if it does not exist. Durable when it returns: all samples or none.
    *
    * Errors: those of Sample, SPACE_MISMATCH, EMBEDDER_MISSING, NO_FACE, SEVERAL_FACES, FACE_REFUSED (details.reasons),
-   * DUPLICATE_FACE (details.candidates), LIMIT_EXCEEDED, IDEMPOTENCY_CONFLICT, DISK_FULL.
+   * NO_PRESENTATION_SCORE, DUPLICATE_FACE (details.candidates), LIMIT_EXCEEDED, IDEMPOTENCY_CONFLICT, DISK_FULL.
    */
   enroll(
     request: EnrollRequest,
@@ -3277,7 +3281,8 @@ export interface IdentityServiceClient extends Client {
   /**
    * Who is this? The nearest identities, and a decision against the gallery's threshold, for each face searched.
    *
-   * Errors: those of Sample, SPACE_MISMATCH, EMBEDDER_MISSING, NO_FACE, SEVERAL_FACES.
+   * Errors: those of Sample, SPACE_MISMATCH, EMBEDDER_MISSING, NO_FACE, SEVERAL_FACES,
+   * and, where the gallery requires a presentation score, FACE_REFUSED and NO_PRESENTATION_SCORE.
    */
   identify(
     request: IdentifyRequest,
@@ -3309,7 +3314,8 @@ export interface IdentityServiceClient extends Client {
   /**
    * Is this that person? The nearest of the identity's templates decides.
    *
-   * Errors: IDENTITY_NOT_FOUND, those of Sample, SPACE_MISMATCH, EMBEDDER_MISSING, NO_FACE, SEVERAL_FACES.
+   * Errors: IDENTITY_NOT_FOUND, those of Sample, SPACE_MISMATCH, EMBEDDER_MISSING, NO_FACE, SEVERAL_FACES,
+   * and, where the gallery requires a presentation score, FACE_REFUSED and NO_PRESENTATION_SCORE.
    */
   verify(
     request: VerifyRequest,

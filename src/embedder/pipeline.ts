@@ -218,7 +218,7 @@ export class Pipeline {
   /** Frees the sessions; nothing may be in work any more. */
   async close(): Promise<void> {
     this.refuseNew();
-    await Promise.all(Object.values(this.#sessions).map((session: OnnxSession | null) => session?.close()));
+    await Promise.all(Object.values(this.#sessions).map(async (session: OnnxSession | null) => session?.close()));
   }
 
   /** Decodes within the budget of pixels, and gives them back however `work` ends. */

@@ -5,6 +5,7 @@
  * line cannot be changed, taken out, put in or moved without every later hash being another. Pure.
  */
 import { createHash } from 'node:crypto';
+import { withinLimits } from './entry-limits.js';
 
 /** What was done, or asked. */
 export const auditActions = [
@@ -86,7 +87,7 @@ export function formatLine(
   at: Date,
   entry: AuditEntry,
 ): { line: string; hash: string } {
-  const content = JSON.stringify({ sequence, at, ...entry }).slice(1);
+  const content = JSON.stringify({ sequence, at, ...withinLimits(entry) }).slice(1);
   const hash = hashOf(before, content);
   return { line: `${prefix}${hash}",${content}\n`, hash };
 }

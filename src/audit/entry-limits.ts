@@ -1,5 +1,6 @@
 /**
- * How long an entry may be. Names are recorded before anything has checked them, and facts hold what was asked for, so that without limits one refused request writes megabytes. What is cut says so. Pure.
+ * How long an entry may be. Names are recorded before anything has checked them, and facts hold what was asked for, so that without limits one refused request writes
+ * megabytes. What is cut says so. Pure.
  */
 import type { AuditEntry, AuditFacts } from './audit-line.js';
 

@@ -215,6 +215,20 @@ describe('the writer of an audit log', () => {
       assert.deepEqual(await found(folder), []);
     }));
 
+  it('says of every file that it is gone, also of more than one entry has room for', () =>
+    inPlace(async ({ folder, open, wait }) => {
+      const log = await open({ fileBytesMax: 1, retentionDays: 10 });
+      for (let i = 0; i < 600; i++) await log.append(entry(`p${i}`));
+      wait(20);
+      await log.append(entry('a'));
+      await log.append(entry('b'));
+      assert.deepEqual(await found(folder), []);
+      await log.append(entry('c'));
+      await log.close();
+      assert.ok((await readdir(folder)).length < 10);
+      assert.deepEqual(await found(folder), []);
+    }));
+
   it('has no gap in its chain when another file could be made but its name not be synced', () =>
     inPlace(async ({ folder }) => {
       const child = new URL('few-files-child.js', import.meta.url).pathname;

@@ -4,7 +4,7 @@
  * A tail that was cut off, and a log that was written anew from the beginning by somebody who can write its folder, fit in themselves: they are found with a head
  * (sequence and hash) that was noted elsewhere.
  */
-import { auditFiles, linesOf, type AuditFile } from './audit-files.js';
+import { auditFiles, isMissing, linesOf, type AuditFile } from './audit-files.js';
 import { firstHash, type AuditHead, type AuditRecord } from './audit-line.js';
 import type { RetiredFile } from './audit-retention.js';
 
@@ -26,8 +26,21 @@ export interface AuditCheck {
 /** Findings beyond this many are not collected: one changed file is enough to know. */
 const findingsMax = 1_000;
 
+/** A file may have its time while the log is read; so many times, it has not. */
+const attemptsMax = 5;
+
 /** @param known a head that was noted before: it must be in the log as it was */
 export async function checkAuditLog(folder: string, known?: AuditHead): Promise<AuditCheck> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await checkOnce(folder, known);
+    } catch (error) {
+      if (!isMissing(error) || attempt === attemptsMax) throw error;
+    }
+  }
+}
+
+async function checkOnce(folder: string, known: AuditHead | undefined): Promise<AuditCheck> {
   const findings: AuditFinding[] = [];
   const find = (file: AuditFile | null, line: number | null, message: string): void => {
     if (findings.length < findingsMax) findings.push({ file: file?.name ?? folder, line, message });
@@ -89,5 +102,12 @@ export async function checkAuditLog(folder: string, known?: AuditHead): Promise<
 
 function retiredIn({ action, facts }: AuditRecord): readonly RetiredFile[] {
   const { files } = facts;
-  return action === 'retired' && Array.isArray(files) ? (files as readonly RetiredFile[]) : [];
+  return action === 'retired' && Array.isArray(files) ? files.filter(isRetired) : [];
+}
+
+/** Whatever somebody has written into the file. */
+function isRetired(value: unknown): value is RetiredFile {
+  if (typeof value !== 'object' || value === null) return false;
+  const { file, sequence, hash } = value as Partial<Record<keyof RetiredFile, unknown>>;
+  return typeof file === 'string' && typeof sequence === 'number' && typeof hash === 'string';
 }

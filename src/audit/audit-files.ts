@@ -55,13 +55,13 @@ export async function* linesOf({ path }: AuditFile): AsyncIterable<NumberedLine>
       rest = rest.length === 0 ? (chunk as Buffer) : Buffer.concat([rest, chunk as Buffer]);
       let from = 0;
       for (let end = rest.indexOf(10, from); end >= 0; end = rest.indexOf(10, from)) {
-        yield { ...readLine(rest.toString('utf8', from, end)), number: number++, at, isWhole: true };
+        yield { ...readLine(rest.subarray(from, end)), number: number++, at, isWhole: true };
         at += end + 1 - from;
         from = end + 1;
       }
       rest = rest.subarray(from);
     }
-    if (rest.length > 0) yield { ...readLine(rest.toString('utf8')), number, at, isWhole: false };
+    if (rest.length > 0) yield { ...readLine(rest), number, at, isWhole: false };
   } finally {
     await handle.close();
   }

@@ -5,6 +5,7 @@
  * line cannot be changed, taken out, put in or moved without every later hash being another. Pure.
  */
 import { createHash } from 'node:crypto';
+import { withinLimits } from './entry-limits.js';
 
 /** What was done, or asked. */
 export const auditActions = [
@@ -78,6 +79,7 @@ export const firstHash = '0'.repeat(64);
 
 const prefix = '{"hash":"';
 const contentAt = prefix.length + 64 + 2;
+const headPattern = /^\{"hash":"([0-9a-f]{64})",$/;
 
 export function formatLine(
   before: string,
@@ -85,7 +87,7 @@ export function formatLine(
   at: Date,
   entry: AuditEntry,
 ): { line: string; hash: string } {
-  const content = JSON.stringify({ sequence, at, ...entry }).slice(1);
+  const content = JSON.stringify({ sequence, at, ...withinLimits(entry) }).slice(1);
   const hash = hashOf(before, content);
   return { line: `${prefix}${hash}",${content}\n`, hash };
 }
@@ -97,33 +99,34 @@ export type ReadLine =
     }
   | { readonly record: null };
 
-/** @param line without its end */
-export function readLine(line: string): ReadLine {
-  if (!line.startsWith(prefix) || line.slice(contentAt - 2, contentAt) !== '",') return { record: null };
-  const hash = line.slice(prefix.length, contentAt - 2);
+/** @param line without its end, as it is in the file: several byte sequences read as the same text */
+export function readLine(line: Buffer): ReadLine {
+  const [, hash] = headPattern.exec(line.toString('latin1', 0, contentAt)) ?? [];
+  if (hash === undefined) return { record: null };
   try {
-    const parsed = JSON.parse(line) as Omit<AuditRecord, 'at'> & { readonly at: string };
-    const record = { ...parsed, at: new Date(parsed.at) };
+    const parsed = JSON.parse(line.toString()) as Omit<AuditRecord, 'at'> & { readonly at: string };
+    const record = { ...parsed, hash, at: new Date(parsed.at) };
     if (!isRecord(record)) return { record: null };
-    const content = line.slice(contentAt);
-    return { record, holds: (before) => hashOf(before, content) === hash };
+    return { record, holds: (before) => hashOf(before, line.subarray(contentAt)) === hash };
   } catch {
     return { record: null };
   }
 }
 
 /** Whoever reads entries may rely on their fields, whatever somebody has written into the file. */
-function isRecord({ sequence, at, action, actor, outcome, facts }: AuditRecord): boolean {
+function isRecord(record: AuditRecord): boolean {
+  const { sequence, at, action, actor, peer, requestId, gallery, identity, outcome, facts } = record;
   return (
     Number.isSafeInteger(sequence) &&
     !Number.isNaN(at.getTime()) &&
     [action, actor, outcome].every((text: unknown) => typeof text === 'string') &&
+    [peer, requestId, gallery, identity].every((text: unknown) => text === null || typeof text === 'string') &&
     typeof facts === 'object' &&
     // JSON has null, and its type is that of an object.
     (facts as unknown) !== null
   );
 }
 
-function hashOf(before: string, content: string): string {
+function hashOf(before: string, content: string | Buffer): string {
   return createHash('sha256').update(before).update(content).digest('hex');
 }

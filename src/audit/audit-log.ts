@@ -1,10 +1,11 @@
 /**
  * The audit log as it is written: appended, chained, never changed.
  *
- * Promises: what `append` has resolved for is with the operating system, in the order in which it was asked for, and by `sync: 'always'` on the disk. Entries of one turn of the event loop
- * are one write. A write that fails leaves nothing: with `whenFull: 'refuse'` it is AUDIT_UNAVAILABLE for all who waited, with `continue` they go on, and the first entry
- * that can be written again is preceded by one that says how many are missing. So it is with a log that cannot even be opened: `continue` tries it anew for each write. A line that a killed process
- * has torn is cut off at the next opening, and that is an entry, too. Files that have had their time are removed, also when nothing is appended, and what was removed stays in the chain.
+ * Promises: what `append` has resolved for is with the operating system, in the order in which it was asked for, and by `sync: 'always'` on the disk. Entries of one turn of the
+ * event loop are one write. A write that fails leaves nothing: with `whenFull: 'refuse'` it is AUDIT_UNAVAILABLE for all who waited, with `continue` they go on, and the first entry
+ * that can be written again is preceded by one that says how many are missing. So it is with a log that cannot even be opened: `continue` tries it anew for each write. A line that
+ * a killed process has torn is cut off at the next opening, and that is an entry, too. Files that have had their time are removed, also when nothing is appended, and what was
+ * removed stays in the chain.
  */
 import { asHarmonidError, HarmonidError } from '../errors.js';
 import { firstHash, own, type AuditEntry, type AuditHead } from './audit-line.js';

@@ -1,6 +1,6 @@
 /** Entries of the log that are asked for, in their order. Whether they are as they were written is audit-check.ts's to say. */
-import { auditFiles, linesOf } from './audit-files.js';
-import type { AuditAction, AuditRecord } from './audit-line.js';
+import { auditFiles, isMissing, linesOf } from './audit-files.js';
+import type { AuditAction, AuditFacts, AuditRecord } from './audit-line.js';
 
 export interface AuditQuestion {
   readonly since?: Date | undefined;
@@ -8,6 +8,7 @@ export interface AuditQuestion {
   readonly actor?: string | undefined;
   readonly actions?: readonly AuditAction[] | undefined;
   readonly gallery?: string | undefined;
+  /** Whoever the entry is about, or was the nearest in a search. */
   readonly identity?: string | undefined;
   /** `OK`, `begun`, or the code of an error. */
   readonly outcome?: string | undefined;
@@ -15,7 +16,12 @@ export interface AuditQuestion {
 
 export async function* queryAuditLog(folder: string, question: AuditQuestion): AsyncIterable<AuditRecord> {
   for (const file of await auditFiles(folder)) {
-    for await (const { record } of linesOf(file)) if (record && isAsked(record, question)) yield record;
+    try {
+      for await (const { record } of linesOf(file)) if (record && isAsked(record, question)) yield record;
+    } catch (error) {
+      // It has had its time since the files were listed.
+      if (!isMissing(error)) throw error;
+    }
   }
 }
 
@@ -37,9 +43,17 @@ function isAsked(record: AuditRecord, question: AuditQuestion): boolean {
     (actor === undefined || record.actor === actor) &&
     (actions === undefined || actions.includes(record.action)) &&
     (gallery === undefined || record.gallery === gallery) &&
-    (identity === undefined || record.identity === identity) &&
+    (identity === undefined || record.identity === identity || nearestIn(record.facts).includes(identity)) &&
     (outcome === undefined || record.outcome === outcome)
   );
+}
+
+/** The nearest of a search, or of each of its faces. */
+function nearestIn({ candidate, faces }: AuditFacts): readonly unknown[] {
+  const ofFaces = Array.isArray(faces)
+    ? faces.map((face: { readonly candidate?: unknown } | null) => face?.candidate)
+    : [];
+  return [candidate, ...ofFaces];
 }
 
 export const csvColumns = [

@@ -14,7 +14,10 @@ export interface RetiredFile {
   readonly hash: string;
 }
 
-/** The oldest of `files`, in their order; never the last one. */
+/** At once: all of them must have room in one entry (entry-limits.ts). */
+const filesMax = 256;
+
+/** The oldest of `files`, in their order; never the last one. When there are very many, the others have had their time the next time, too. */
 export async function filesBefore(files: readonly AuditFile[], oldest: Date): Promise<readonly RetiredFile[]> {
   const gone: RetiredFile[] = [];
   /** Those of which the next file does not tell the end go with the one after them. */
@@ -27,8 +30,9 @@ export async function filesBefore(files: readonly AuditFile[], oldest: Date): Pr
     const end = { sequence: first.sequence - 1, hash: String(first.facts['previous']) };
     gone.push(...open.map((file) => ({ file, ...end })));
     open = [];
+    if (gone.length >= filesMax) break;
   }
-  return gone;
+  return gone.slice(0, filesMax);
 }
 
 /** The entry with which a file begins; null where that cannot be read. */

@@ -1,9 +1,10 @@
 /**
  * The newest file of an audit log, open at the end of the chain.
  *
- * Promises: it is its folder's only writer (`folder-lock.ts`). Entries are written all or none, and with `sync: 'always'` they are on the disk or taken back. What is written follows what was written before, whatever happens to the files meanwhile: one that
- * somebody has removed, cut short or made unreadable is left as it is, and the chain goes on in another with an entry that tells of it, so that the gap is found. A file
- * is removed when it has had its time, or when it has not even one whole line, and never else. Nothing here waits in turn: that is audit-log.ts's.
+ * Promises: it is its folder's only writer (`folder-lock.ts`). Entries are written all or none, and with `sync: 'always'` they are on the disk or taken back. What is written
+ * follows what was written before, whatever happens to the files meanwhile: one that somebody has removed, cut short or made unreadable is left as it is, and the chain goes on in
+ * another with an entry that tells of it, so that the gap is found. A file is removed when it has had its time, or when it has not even one whole line, and never else. One
+ * call at a time, but for `sync`: waiting in turn is audit-log.ts's.
  */
 import { mkdir, open, stat, type FileHandle } from 'node:fs/promises';
 import { HarmonidError } from '../errors.js';
@@ -64,6 +65,7 @@ export class AuditWriter {
   readonly #lock: FolderLock;
   #place: Place;
   #isDirty = true;
+  #syncing: Promise<void> = Promise.resolve();
 
   constructor(options: WriterOptions, lock: FolderLock, place: Place) {
     this.#options = options;
@@ -111,7 +113,13 @@ export class AuditWriter {
   }
 
   /** What is not on the disk yet. When it fails, the next call tries again. */
-  async sync(): Promise<void> {
+  sync(): Promise<void> {
+    // One after another: what one in work has begun too early for is not on the disk when that ends.
+    this.#syncing = this.#syncing.catch(() => undefined).then(() => this.#syncNow());
+    return this.#syncing;
+  }
+
+  async #syncNow(): Promise<void> {
     if (!this.#isDirty) return;
     this.#isDirty = false;
     try {

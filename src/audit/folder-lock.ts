@@ -1,9 +1,10 @@
 /**
  * One writer a folder, among the processes of one machine.
  *
- * Node has no file locks. A listening socket with an abstract name (unix(7), Linux only) is held by the kernel for as long as the process lives, so that nothing is left behind by one that was killed. Its name is of the
- * folder's device and inode, whatever path leads there. It is not seen from another network namespace (another container), and nothing keeps another user of the machine from
- * taking the name first, which keeps the log from being opened and no more. Elsewhere than on Linux there is no lock. For all of that the writer looks at its file's length.
+ * Node has no file locks. A listening socket with an abstract name (unix(7), Linux only) is held by the kernel for as long as the process lives, so that nothing is left behind by
+ * one that was killed. Its name is of the folder's device and inode, whatever path leads there. It is not seen from another network namespace (another container), and nothing
+ * keeps another user of the machine from taking the name first, which keeps the log from being opened and no more. Elsewhere than on Linux there is no lock. For all of that
+ * the writer looks at its file's length.
  */
 import { stat } from 'node:fs/promises';
 import { createServer } from 'node:net';

@@ -1,12 +1,11 @@
 /**
- * Method: real files, changed by hand while the log is written, between its openings and while it is read. What should be found is counted by hand.
+ * Method: real files, changed by hand while the log is written and between its openings. What should be found is counted by hand.
  */
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import {
   mkdir,
-  mkdtemp,
   readdir,
   readFile,
   rename,
@@ -18,77 +17,10 @@ import {
   watch,
   writeFile,
 } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, it } from 'mocha';
-import { checkAuditLog } from '../../src/audit/audit-check.js';
-import type { AuditEntry, AuditRecord } from '../../src/audit/audit-line.js';
-import { openAuditLog, type AuditLog, type AuditLogOptions } from '../../src/audit/audit-log.js';
-import { queryAuditLog } from '../../src/audit/audit-query.js';
-
-interface Place {
-  readonly folder: string;
-  readonly file: (number: number) => string;
-  readonly open: (change?: Partial<AuditLogOptions>) => Promise<AuditLog>;
-  readonly warnings: string[];
-  /** Moves the clock. */
-  readonly wait: (days: number) => void;
-}
-
-async function inPlace(work: (place: Place) => Promise<void>): Promise<void> {
-  const root = await mkdtemp(join(tmpdir(), 'harmonid-audit-writer-'));
-  const folder = join(root, 'audit');
-  const warnings: string[] = [];
-  let nowMs = Date.parse('2026-03-01T12:00:00Z');
-  try {
-    await work({
-      folder,
-      warnings,
-      file: (number) => join(folder, `audit-0000000${number}.jsonl`),
-      wait: (days) => (nowMs += days * 86_400_000),
-      open: (change = {}) =>
-        openAuditLog({
-          folder,
-          clock: () => new Date(nowMs++),
-          sync: 'interval',
-          whenFull: 'refuse',
-          fileBytesMax: 1 << 20,
-          retentionDays: null,
-          onWarning: (message) => warnings.push(message),
-          ...change,
-        }),
-    });
-  } finally {
-    await rm(root, { recursive: true });
-  }
-}
-
-function entry(identity: string): AuditEntry {
-  return {
-    action: 'identify',
-    actor: 'key:door',
-    peer: null,
-    requestId: null,
-    gallery: 'lobby',
-    identity,
-    outcome: 'OK',
-    facts: { distance: 0.1 },
-  };
-}
-
-async function records(folder: string): Promise<AuditRecord[]> {
-  const all: AuditRecord[] = [];
-  for await (const record of queryAuditLog(folder, {})) all.push(record);
-  return all;
-}
-
-const shape = (all: readonly AuditRecord[]): readonly string[] => all.map(({ action, identity }) => identity ?? action);
-
-async function found(folder: string): Promise<readonly string[]> {
-  const name = (file: string): string => file.replace(/^.*audit-0*(\d+)\.jsonl$/, '$1');
-  return (await checkAuditLog(folder)).findings.map(({ file, line }) => `${name(file)}:${line ?? ''}`);
-}
+import { entry, found, inPlace, records, shape } from './log-place.js';
 
 describe('the writer of an audit log', () => {
   it('is alone: a second one is refused, as long as there is a first', () =>
@@ -280,6 +212,20 @@ describe('the writer of an audit log', () => {
       );
       assert.ok(retired.length > 2);
       for (const { sequence, hash } of retired) assert.equal(hash, ends.get(sequence));
+      assert.deepEqual(await found(folder), []);
+    }));
+
+  it('says of every file that it is gone, also of more than one entry has room for', () =>
+    inPlace(async ({ folder, open, wait }) => {
+      const log = await open({ fileBytesMax: 1, retentionDays: 10 });
+      for (let i = 0; i < 600; i++) await log.append(entry(`p${i}`));
+      wait(20);
+      await log.append(entry('a'));
+      await log.append(entry('b'));
+      assert.deepEqual(await found(folder), []);
+      await log.append(entry('c'));
+      await log.close();
+      assert.ok((await readdir(folder)).length < 10);
       assert.deepEqual(await found(folder), []);
     }));
 

@@ -163,6 +163,8 @@ describe('the trace of an import', () => {
       const there = await enrolled(trace.database);
       assert.ok(there.length > 0);
       assert.deepEqual(await trace.told('OK'), there);
+      const ends = [...there, ...(await trace.told('CANCELLED'))];
+      assert.deepEqual(ends.toSorted(), await trace.told('begun'));
     }));
 
   it('stops the import when it cannot go on: nobody is enrolled who is not on record as begun', () =>

@@ -157,7 +157,7 @@ function questionOptions(command: Command): Command {
     .option('--actor <name>', 'who asked: key:NAME, cert:NAME, local:USER, anonymous')
     .addOption(new Option('--action <name...>', 'what was asked').choices(auditActions))
     .option('-g, --gallery <name>', 'of one gallery')
-    .option('--identity <id>', 'about one person')
+    .option('--identity <id>', 'about one person, or in which they were the nearest')
     .option('--outcome <code>', 'OK, begun, or the code of an error');
 }
 

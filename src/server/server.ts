@@ -12,9 +12,9 @@ import { IdentityServiceService } from '../wire/harmonid/v1/identity.js';
 import { formatAddress, listenError, parseAddress, whyNotListening, type Address } from './address.js';
 import { adminService } from './admin-service.js';
 import { Calls, type ServerLogger } from './calls.js';
-import { endAtDeadline } from './deadlines.js';
 import { identityService } from './identity-service.js';
 import { addStandardServices } from './standard-services.js';
+import { nothingAfterStatus } from './transport-answers.js';
 
 export interface ServerOptions {
   readonly database: Database;
@@ -64,7 +64,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     'grpc.keepalive_time_ms': 40_000,
     'grpc.keepalive_timeout_ms': 20_000,
     'grpc.enable_channelz': 0,
-    interceptors: [endAtDeadline],
+    interceptors: [nothingAfterStatus],
   });
   grpc.addService(IdentityServiceService, identityService(options.database, calls));
   grpc.addService(AdminServiceService, adminService(options.database, calls, messageBytesMax));

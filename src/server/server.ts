@@ -16,13 +16,13 @@ import { IdentityServiceService } from '../wire/harmonid/v1/identity.js';
 import { formatAddress, listenError, parseAddress, whyNotListening, type Address } from './address.js';
 import { adminService } from './admin-service.js';
 import { Calls, type ServerLogger } from './calls.js';
-import { endAtDeadline } from './deadlines.js';
 import { identityService } from './identity-service.js';
 import type { Metrics } from './metrics.js';
 import { OwnEntries } from './own-entries.js';
 import { openSecurity, type SecurityOptions } from './security.js';
 import { addStandardServices } from './standard-services.js';
 import type { Tracing } from './tracing.js';
+import { nothingAfterStatus } from './transport-answers.js';
 
 export interface ServerOptions extends SecurityOptions {
   readonly database: Database;
@@ -103,7 +103,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     'grpc.keepalive_time_ms': 40_000,
     'grpc.keepalive_timeout_ms': 20_000,
     'grpc.enable_channelz': 0,
-    interceptors: [security.guard.interceptor, endAtDeadline],
+    interceptors: [security.guard.interceptor, nothingAfterStatus],
   });
   grpc.addService(IdentityServiceService, identityService(calls));
   grpc.addService(AdminServiceService, adminService(calls, messageBytesMax));

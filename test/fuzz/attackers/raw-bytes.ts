@@ -21,9 +21,11 @@ async function attack({ port, random, ended }: Attack): Promise<void> {
   const bytes = makeBytes(random);
   if (random() < 0.2) for (const byte of bytes.subarray(0, 200)) socket.write(Uint8Array.of(byte));
   else socket.write(bytes);
-  if (random() < 0.3) socket.end();
+  const isEnded = random() < 0.3;
+  if (isEnded) socket.end();
   const isClosed = await Promise.race([closed, pause(20 + 300 * random(), false)]);
-  if (random() < 0.5) socket.resetAndDestroy();
+  // What is being shut down cannot be reset: node would never tell that it is closed.
+  if (!isEnded && random() < 0.5) socket.resetAndDestroy();
   else socket.destroy();
   await closed;
   ended({ ...wordOf(isClosed ? 'closed by the server' : 'we went'), answerBytes });

@@ -5,55 +5,26 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { after, before, describe, it } from 'mocha';
 import { errorCodes } from '../src/errors.js';
-import { modelsPath, temporaryFolder } from './support/database.js';
+import { environmentIn, listeningAddress, makeNewcomersFolder, snippetsOf } from './support/newcomer.js';
 import { repositoryPath } from './support/paths.js';
-import { alterations, portrait } from './support/photos.js';
 import { hasPythonClients, python } from './support/python.js';
 
 const run = promisify(execFile);
 const readme = readFileSync(join(repositoryPath, 'README.md'), 'utf8');
-
-/** Code blocks that are marked for running, in order. */
-function snippets(mark: string, language: string): readonly string[] {
-  const pattern = new RegExp(`<!-- ${mark} -->\n\`\`\`${language}\n([\\s\\S]*?)\`\`\``, 'g');
-  return [...readme.matchAll(pattern)].map((match) => match[1] ?? '');
-}
 
 describe('README', function () {
   this.timeout(120_000);
   let folder = '';
   let server: ChildProcess | undefined;
   let address: string | undefined;
-  const environment = (): NodeJS.ProcessEnv => ({
-    ...process.env,
-    PATH: `${join(folder, 'node_modules', '.bin')}${delimiter}${process.env['PATH'] ?? ''}`,
-    NO_COLOR: '1',
-  });
 
   before(async () => {
-    folder = temporaryFolder();
-    mkdirSync(join(folder, 'node_modules', '.bin'), { recursive: true });
-    symlinkSync(repositoryPath, join(folder, 'node_modules', 'harmonid'));
-    const main = join(repositoryPath, 'dist', 'src', 'cli', 'main.js');
-    chmodSync(main, 0o755);
-    symlinkSync(main, join(folder, 'node_modules', '.bin', 'harmonid'));
-    for (const data of ['data', 'library-data']) {
-      mkdirSync(join(folder, data));
-      symlinkSync(modelsPath, join(folder, data, 'models'));
-    }
-    for (const [name, person] of [
-      ['alice', 'green'],
-      ['bob', 'burgundy'],
-    ] as const) {
-      mkdirSync(join(folder, 'people', name), { recursive: true });
-      writeFileSync(join(folder, 'people', name, '1.jpg'), await portrait(person));
-    }
-    writeFileSync(join(folder, 'door.jpg'), await alterations.darkened(await portrait('green')));
+    folder = await makeNewcomersFolder(['data', 'library-data']);
   });
 
   after(async () => {
@@ -65,15 +36,15 @@ describe('README', function () {
   });
 
   it('the command line does what it shows', async () => {
-    const [script] = snippets('run', 'sh');
+    const [script] = snippetsOf(readme, 'run', 'sh');
     assert.ok(script);
-    const { stdout } = await run('bash', ['-ec', script], { cwd: folder, env: environment() });
+    const { stdout } = await run('bash', ['-ec', script], { cwd: folder, env: environmentIn(folder) });
     assert.match(stdout, /alice/);
     assert.match(stdout, /match/);
   });
 
   it('the library example knows alice at the door', async () => {
-    const [code] = snippets('run', 'js');
+    const [code] = snippetsOf(readme, 'run', 'js');
     assert.ok(code);
     writeFileSync(join(folder, 'library.mjs'), code);
     const { stdout } = await run(process.execPath, ['library.mjs'], { cwd: folder });
@@ -81,25 +52,25 @@ describe('README', function () {
   });
 
   it('the gRPC example does the same through the server', async () => {
-    const [code] = snippets('run against a server', 'js');
+    const [code] = snippetsOf(readme, 'run against a server', 'js');
     assert.ok(code);
     const stdout = await runWith('remote.mjs', code, await serving());
     assert.match(stdout, /^match alice 0\.\d+/);
   });
 
   it('the camera example is answered, and branches on a code', async () => {
-    const [, code] = snippets('run against a server', 'js');
+    const [, code] = snippetsOf(readme, 'run against a server', 'js');
     assert.ok(code);
     const stdout = await runWith('camera.mjs', code, await serving());
     assert.equal(stdout, '1 match alice 0\nIDENTITY_NOT_FOUND\n');
   });
 
   it('the client by reflection finds alice', async function () {
-    const [script] = snippets('run in a clone against a server', 'sh');
+    const [script] = snippetsOf(readme, 'run in a clone against a server', 'sh');
     assert.ok(script);
     if (!hasPythonClients()) this.skip();
     const here = script.replaceAll('127.0.0.1:50051', await serving()).replaceAll('python3 ', `${python} `);
-    const { stdout } = await run('bash', ['-ec', here], { cwd: repositoryPath, env: environment() });
+    const { stdout } = await run('bash', ['-ec', here], { cwd: repositoryPath, env: environmentIn(folder) });
     assert.match(stdout, /^Identify\(harmonid\.v1\.IdentifyRequest\) -> harmonid\.v1\.IdentifyResponse$/m);
     assert.match(stdout, /"identity": "alice"/);
   });
@@ -109,7 +80,7 @@ describe('README', function () {
     if (address !== undefined) return address;
     const child = spawn('harmonid', ['serve', '--data', './data', '--listen', '127.0.0.1:0'], {
       cwd: folder,
-      env: environment(),
+      env: environmentIn(folder),
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     server = child;
@@ -128,18 +99,3 @@ describe('README', function () {
     }
   });
 });
-
-/** The address that the server says it listens on. */
-async function listeningAddress(child: ChildProcess): Promise<string> {
-  let output = '';
-  return new Promise((resolve, reject) => {
-    const read = (chunk: Buffer): void => {
-      output += chunk.toString();
-      const match = /127\.0\.0\.1:(\d+)/.exec(output);
-      if (match && match[1] !== '0') resolve(match[0]);
-    };
-    child.stdout?.on('data', read);
-    child.stderr?.on('data', read);
-    child.once('exit', (code) => reject(new Error(`the server ended with code ${code}: ${output}`)));
-  });
-}

@@ -103,7 +103,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     'grpc.keepalive_time_ms': 40_000,
     'grpc.keepalive_timeout_ms': 20_000,
     'grpc.enable_channelz': 0,
-    interceptors: [security.guard.interceptor, nothingAfterStatus],
+    interceptors: [nothingAfterStatus, security.guard.interceptor],
   });
   grpc.addService(IdentityServiceService, identityService(calls));
   grpc.addService(AdminServiceService, adminService(calls, messageBytesMax));

@@ -248,8 +248,8 @@ class EmbeddedDatabase implements Database {
 
   async updateGallery(request: UpdateGalleryRequest): Promise<Gallery> {
     this.#check(request);
+    const { gallery, space, beside } = this.#index.getGallery(parseGalleryName(request.gallery));
     const change = parseGalleryChange(request);
-    const { gallery, space, beside } = this.#gallery(request.gallery);
     const { presentation } = change;
     await requirePresentationIn(this.#embedders, { gallery, presentation }, beside ? [space, beside.space] : [space]);
     return asGallery(await this.#index.updateGallery(gallery, change));

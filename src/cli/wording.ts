@@ -55,6 +55,11 @@ export function identityText({ decision, candidates }: Identification): string {
   return decision === 'ambiguous' && second ? `${first.identity} or ${second.identity}` : first.identity;
 }
 
+/** What detects presentation attacks. @param threshold of the network and its source; null without one */
+export function presentationText(threshold: readonly [value: number, source: string] | null): string {
+  return threshold ? `attacks are scores below ${threshold[0]} (${threshold[1]})` : 'attacks are not detected';
+}
+
 export function listText(values: readonly string[]): string {
   return values.length === 0 ? nothing : values.join(', ');
 }

@@ -201,9 +201,21 @@ const steps: readonly Step[] = [
       assert.deepEqual([refuseReasons, templatesPerIdentityMax, threshold], [[], 7, 0.125]),
   },
   {
+    args: ['gallery', 'set', 'lobby', '--presentation', 'require'],
+    code: 1,
+    // The default pack has no network for it.
+    check: (answer) => assert.equal(errorOf(answer)['code'], 'NO_PRESENTATION_SCORE'),
+  },
+  {
+    args: ['gallery', 'set', 'lobby', '--presentation', 'ignore'],
+    code: 0,
+    check: ({ presentation }) => assert.equal(presentation, 'ignore'),
+  },
+  {
     args: ['gallery', 'show', 'lobby'],
     code: 0,
-    check: ({ gallery, duplicates }) => assert.deepEqual([gallery, duplicates], ['lobby', 'refuse']),
+    check: ({ gallery, duplicates, presentation }) =>
+      assert.deepEqual([gallery, duplicates, presentation], ['lobby', 'refuse', 'ignore']),
   },
   {
     args: ['gallery', 'list'],

@@ -14,6 +14,17 @@ import { writePack, writtenDimensions, writtenManifest } from './packs/written-p
 
 type Bent = Record<string, unknown>;
 
+const presentation = {
+  file: 'pad.onnx',
+  sha256: createHash('sha256').update('a network').digest('hex'),
+  input: writtenManifest().embedding.input,
+  boxScale: 2.7,
+  output: 'classes',
+  bonaFide: 1,
+  softmax: true,
+  threshold: { value: 0.5, source: 'invented by a test' },
+};
+
 /** The manifest with one field set; an undefined value removes it. */
 function bent(path: string, value: unknown): unknown {
   const manifest = writtenManifest();
@@ -78,6 +89,13 @@ describe('model pack', () => {
     ['threshold.value', 5],
     ['threshold.source', ''],
     ['margin', -1],
+    ['presentation', 'default'],
+    ['presentation', { ...presentation, file: '../pad.onnx' }],
+    ['presentation', { ...presentation, boxScale: 0 }],
+    ['presentation', { ...presentation, bonaFide: -1 }],
+    ['presentation', { ...presentation, softmax: 'yes' }],
+    ['presentation', { ...presentation, threshold: { value: 1.5, source: 'a test' } }],
+    ['presentation', { ...presentation, threshold: { value: 0.5, source: '' } }],
   ];
   for (const [path, value] of refused) {
     it(`names ${path} when it is ${JSON.stringify(value)}`, () => {
@@ -123,6 +141,19 @@ describe('model pack', () => {
     bytes[100] = (bytes[100] as number) ^ 1;
     writeFileSync(path, bytes);
     await assert.rejects(readPackFile({ path, sha256: embedding.sha256 }), refusal('MODEL_INVALID', 'SHA-256'));
+  });
+
+  it('verifies the file of a network for presentation attacks, too, and takes a right section as it is', async () => {
+    writePack(folder, bent('presentation', presentation));
+    await assert.rejects(verifyPack(folder), refusal('MODEL_NOT_FOUND', 'pad.onnx'));
+    writeFileSync(join(folder, 'pad.onnx'), 'another');
+    await assert.rejects(verifyPack(folder), refusal('MODEL_INVALID', 'pad.onnx', presentation.sha256));
+    writeFileSync(join(folder, 'pad.onnx'), 'a network');
+    assert.deepEqual((await verifyPack(folder)).presentation, presentation);
+  });
+
+  it('has the same space with and without a network for presentation attacks', () => {
+    assert.equal(bentSpace('presentation', presentation), bentSpace('presentation', undefined));
   });
 
   it('needs a lender when it borrows', async () => {

@@ -132,6 +132,16 @@ describe('quality', () => {
     }
   });
 
+  it('calls an attack what is below the least presentation score, whatever the quality', () => {
+    const reasonsAt = (presentationScore: number | null, least: number | null) =>
+      judgeQuality({ ...good, presentationScore }, defaultQualityLimits, least);
+    assert.deepEqual(reasonsAt(0.7, 0.7).reasons, []);
+    assert.deepEqual(reasonsAt(0.69, 0.7).reasons, ['PRESENTATION_ATTACK']);
+    assert.equal(reasonsAt(0, 0.7).score, 1);
+    assert.deepEqual(reasonsAt(null, 0.7).reasons, []);
+    assert.deepEqual(reasonsAt(0, null).reasons, []);
+  });
+
   it('scores between unusable and ideal, by the worst measure', () => {
     assert.equal(judgeQuality({ ...good, eyeDistancePx: 0 }, defaultQualityLimits, null).score, 0);
     const middling = judgeQuality(

@@ -8,7 +8,7 @@ import { exitCodes } from '../failure.js';
 import { dataDefault, describe, type OutputOptions } from '../options.js';
 import type { Run } from '../run.js';
 import { note, painter, printJson, printLine, type Terminal } from '../terminal.js';
-import { distanceText, facts, listText, nothing, printable, table } from '../wording.js';
+import { distanceText, facts, listText, nothing, presentationText, printable, table } from '../wording.js';
 
 interface ModelsOptions extends OutputOptions {
   readonly data: string;
@@ -125,9 +125,7 @@ function printPack(terminal: Terminal, { folder, manifest, detection }: ModelPac
       ['margin', distanceText(manifest.margin)],
       [
         'presentation',
-        presentation
-          ? `attacks are scores below ${presentation.threshold.value} (${presentation.threshold.source})`
-          : 'attacks are not detected',
+        presentationText(presentation ? [presentation.threshold.value, presentation.threshold.source] : null),
       ],
       ['licence', licence.spdx],
       ...licence.files.map(({ file, spdx, notes }): [string, string] => ['', `${file}: ${spdx}. ${notes}`]),

@@ -6,7 +6,7 @@ import { exitCodes } from '../failure.js';
 import { describe, targetOptions, type TargetOptions } from '../options.js';
 import type { Run } from '../run.js';
 import { painter, printJson, printLine, type Paint } from '../terminal.js';
-import { bytesText, facts, nothing, table, timeText, type Row } from '../wording.js';
+import { bytesText, facts, nothing, presentationText, table, timeText, type Row } from '../wording.js';
 
 export function statsCommand(run: Run): Command {
   const command = new Command('stats')
@@ -49,6 +49,10 @@ function statsText(paint: Paint, stats: Stats): string {
       ['space', info.space],
       ['provider', `${info.provider} (${info.providerReason})`],
       ['threshold', `${info.threshold} (${info.thresholdSource})`],
+      [
+        'presentation',
+        presentationText(info.presentation && [info.presentation.threshold, info.presentation.thresholdSource]),
+      ],
       [
         'embedded',
         `${counters.images} images, ${counters.faces} faces, ${counters.batchMean.toFixed(1)} faces a batch, ${counters.inFlight} in work`,

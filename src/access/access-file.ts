@@ -4,7 +4,8 @@
  * Promises: a change is there whole or not at all, and two that are made at the same time are made one after the other. Readable by the owner only. A
  * server needs no restart and no signal: it looks at the file every second, keeps what it has when the new one is invalid or gone, and says so.
  */
-import { open, readFile, stat, unlink } from 'node:fs/promises';
+import { mkdir, open, readFile, stat, unlink } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { HarmonidError } from '../errors.js';
 import { writeFileWhole } from '../files/durable-files.js';
@@ -29,6 +30,8 @@ export async function readAccessFile(path: string): Promise<AccessList | null> {
 /** Gives `change` the list as it stands and keeps what comes back. @throws ACCESS_INVALID, DATA_LOCKED, DISK_FULL, DATA_READ_ONLY */
 export async function changeAccessFile(path: string, change: (list: AccessList) => AccessList): Promise<void> {
   const lock = `${path}.lock`;
+  // Often before there is a data directory.
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   await acquire(lock);
   try {
     await writeFileWhole(path, formatAccessList(change((await readAccessFile(path)) ?? [])));

@@ -16,11 +16,11 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 export const fileVariable = 'HARMONID_CONFIG';
 
 /**
- * Variables that begin like ours and are not meant for us: those of our own tests, and those that Kubernetes puts into every container beside a
+ * Variables that begin like ours and are not meant for us: those of our own tests, what commands show to a server, and those that Kubernetes puts into every container beside a
  * service whose name begins with "harmonid" (HARMONID_SERVICE_HOST, HARMONID_PORT=tcp://…, HARMONID_PORT_50051_TCP_ADDR).
  */
 const othersName =
-  /^HARMONID_(TEST_|(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$)/;
+  /^HARMONID_(TEST_|(API_KEY(_FILE)?|TLS(_(CA|CERTIFICATE|KEY|NAME))?)$|(\w+_)?(SERVICE_(HOST|PORT(_\w+)?)|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)$)/;
 const othersAddress = /^(tcp|udp|sctp):\/\//;
 
 export function readEnvironment(environment: Environment, keys: readonly Key[]): Reading {

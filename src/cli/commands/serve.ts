@@ -69,6 +69,8 @@ async function serve(terminal: Terminal, configuration: Configuration, file: str
     }
     const database = await openDatabase({
       ...databaseOptions(configuration),
+      onWarning: (message, { error, ...facts }: { readonly error?: unknown }) =>
+        log.warn(error === undefined ? facts : { ...facts, err: error }, message),
       onStage: (stage, ms) => {
         metrics.took(stage, ms);
         tracing?.took(stage, ms);

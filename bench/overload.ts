@@ -14,7 +14,7 @@ import { formatIdentify } from '../src/client/format.js';
 import { connectDatabase } from '../src/client/remote-database.js';
 import type { Embedder } from '../src/embedder/embedder.js';
 import { openOnnxEmbedder } from '../src/embedder/onnx-embedder.js';
-import { makeRandom, type Random } from '../src/random.js';
+import { makeRandom } from '../src/random.js';
 import { IdentityServiceService } from '../src/wire/harmonid/v1/identity.js';
 import { keepApart } from './cores.js';
 import {
@@ -27,9 +27,17 @@ import {
 } from './filled-galleries.js';
 import { drawGallery, scanGallery, type ModelGallery } from './gallery-model.js';
 import { connectLean } from './lean-client.js';
-import { ratioSpread, runLoad, spread, spreadText } from './measure.js';
+import { interleave, ratioSpread, runLoad, spread, spreadText } from './measure.js';
 import type { BenchOptions } from './options.js';
-import { identifyOnce, runOverload, type Kind, type LoadFigures, type LoadPlan, type Target } from './overload-load.js';
+import {
+  identifyOnce,
+  runOverload,
+  type Kind,
+  type LoadFigures,
+  type LoadOptions,
+  type LoadPlan,
+  type Target,
+} from './overload-load.js';
 import { cutPortraits, modelsPath, readSamplePhotos } from './photos.js';
 import type { Progress } from './progress.js';
 import { rounded, type Row, type Workload } from './report.js';
@@ -77,27 +85,29 @@ export async function benchOverload(options: BenchOptions, progress: Progress): 
       const random = makeRandom(seed);
       const byImage = kindByImage(portraits);
       const byVector = kindByVector(model);
+      const embedCalls = Math.max(saturatingAtOnce.image, Math.round(calls / 10));
+      const capacityOfImages = (): Promise<number> => capacityOf(target, byImage, saturatingAtOnce.image, embedCalls);
+      const capacityOfVectors = (): Promise<number> => capacityOf(target, byVector, saturatingAtOnce.vector, calls * 5);
+      progress('by image at saturation, and the embedder alone');
+      const [identified = [], embedded = []] = await interleave(2 * rounds + 1, [
+        capacityOfImages,
+        () => embedAlone(embedder, portraits, embedCalls),
+      ]);
       const imageRounds: Round[] = [];
       const vectorRounds: Round[] = [];
-      const embedded: number[] = [];
       let coresNote = '';
       for (let round = 0; round < rounds; round++) {
-        progress(`round ${round + 1}: the embedder alone, then by image`);
-        embedded.push(await embedAlone(embedder, portraits, imageCallsOf(calls)));
-        const measureImages = (): Promise<number> =>
-          capacityOf(target, byImage, saturatingAtOnce.image, imageCallsOf(calls));
-        imageRounds.push(await measureRound(target, byImage, { measureCapacity: measureImages, seconds, random }));
+        progress(`round ${round + 1}: by image`);
+        imageRounds.push(await measureRound(target, byImage, { measureCapacity: capacityOfImages, seconds, random }));
         progress(`round ${round + 1}: by vector`);
-        const measureVectors = (): Promise<number> => capacityOf(target, byVector, saturatingAtOnce.vector, calls * 20);
         await using apart = await keepApart(server.pid);
         coresNote = apart.note;
-        vectorRounds.push(await measureRound(target, byVector, { measureCapacity: measureVectors, seconds, random }));
+        vectorRounds.push(
+          await measureRound(target, byVector, { measureCapacity: capacityOfVectors, seconds, random }),
+        );
       }
       const { residentMiB } = await server.report();
-      const saturated = ratioSpread(
-        imageRounds.map(({ before }) => before),
-        embedded,
-      );
+      const saturated = ratioSpread(identified, embedded);
       return {
         dataset:
           `${templateCount} synthetic templates (bench/gallery-model), ${portraits.length} portraits of 250x250; ${connections} connections; ` +
@@ -106,7 +116,7 @@ export async function benchOverload(options: BenchOptions, progress: Progress): 
           'Identify by image at saturation, 16 at once': [
             {
               embedderImagesPerSecond: rounded(spread(embedded).median),
-              identifyPerSecond: rounded(spread(imageRounds.map(({ before }) => before)).median),
+              identifyPerSecond: rounded(spread(identified).median),
               ratio: spreadText(saturated),
             },
           ],
@@ -114,7 +124,7 @@ export async function benchOverload(options: BenchOptions, progress: Progress): 
           [titleOf(byVector)]: rowsOf(vectorRounds),
         },
         notes: [
-          'goodput: right answers in time a second, from when the load is steady to the last arrival; ofCapacity: over that of the closed loop of the same round',
+          'goodput: right answers in time a second, from when the load is steady to the last arrival; ofCapacity: over capacityPerSecond, the mean of closed loops right before and after',
           'p50Ms, p99Ms: of those answered, from when they were sent; refused, expired, failed: shares of all; figures are medians of the rounds',
           'by image, client and server share the cores; the client takes next to nothing (clientCores)',
           coresNote,
@@ -134,24 +144,13 @@ export async function benchOverload(options: BenchOptions, progress: Progress): 
   }
 }
 
-interface Round {
-  /** Calls a second of the closed loop, before the loads and after them. */
-  readonly before: number;
-  readonly after: number;
-  readonly loads: readonly LoadFigures[];
-}
+/** A round: every load once. */
+type Round = readonly LoadFigures[];
 
-interface RoundOptions {
-  readonly measureCapacity: () => Promise<number>;
-  readonly seconds: number;
-  readonly random: Random;
-}
-
-async function measureRound(target: Target, kind: Kind, options: RoundOptions): Promise<Round> {
-  const before = await options.measureCapacity();
+async function measureRound(target: Target, kind: Kind, options: LoadOptions): Promise<Round> {
   const loads: LoadFigures[] = [];
-  for (const plan of plans) loads.push(await runOverload(target, kind, plan, { ...options, capacity: before }));
-  return { before, after: await options.measureCapacity(), loads };
+  for (const plan of plans) loads.push(await runOverload(target, kind, plan, options));
+  return loads;
 }
 
 async function capacityOf(target: Target, kind: Kind, atOnce: number, calls: number): Promise<number> {
@@ -164,10 +163,6 @@ async function embedAlone(embedder: Embedder, portraits: readonly Buffer[], call
     embedder.embedImage(portraits[position % portraits.length] ?? new Uint8Array(), { largestOnly: true }),
   );
   return perSecond;
-}
-
-function imageCallsOf(calls: number): number {
-  return Math.max(saturatingAtOnce.image, Math.round(calls / 4));
 }
 
 function kindByImage(portraits: readonly Buffer[]): Kind {
@@ -209,33 +204,24 @@ function titleOf({ name, deadlineMs }: Kind): string {
   return `Identify ${name}, deadline ${deadlineMs} ms`;
 }
 
-/** The closed loop, then a row a load: medians of the rounds. */
+/** A row a load: medians of the rounds. */
 function rowsOf(rounds: readonly Round[]): readonly Row[] {
-  const capacities = rounds.flatMap(({ before, after }) => [before, after]);
-  const closed: Row = { load: 'closed loop', goodputPerSecond: rounded(spread(capacities).median) };
-  const [first] = rounds;
-  const rows = first?.loads.map(({ row }, position) =>
-    medianRow(
-      row,
-      rounds.map(({ loads }) => loads[position]?.row),
-    ),
-  );
-  return [closed, ...(rows ?? [])];
+  return plans.map((_, position) => medianRow(rounds.map((loads) => loads[position]?.row ?? {})));
 }
 
-function medianRow(like: Row, rows: readonly (Row | undefined)[]): Row {
+function medianRow(rows: readonly Row[]): Row {
   return Object.fromEntries(
-    Object.keys(like).map((column) => {
-      const figures = rows.flatMap((row) => (typeof row?.[column] === 'number' ? row[column] : []));
-      return [column, figures.length === 0 ? (like[column] ?? null) : spread(figures).median];
+    Object.entries(rows[0] ?? {}).map(([column, first]) => {
+      const figures = rows.flatMap((row) => (typeof row[column] === 'number' ? row[column] : []));
+      return [column, figures.length === 0 ? first : spread(figures).median];
     }),
   );
 }
 
 function judgeKind({ name }: Kind, rounds: readonly Round[]): readonly string[] {
   const at = (times: number): readonly LoadFigures[] =>
-    rounds.flatMap(({ loads }) => loads.filter(({ plan }) => plan.times === times && !plan.isBesideImport));
-  const shares = spread(at(3).map(({ goodput }, round) => goodput / (rounds[round]?.before ?? Number.NaN)));
+    rounds.flatMap((loads) => loads.filter(({ plan }) => plan.times === times && !plan.isBesideImport));
+  const shares = spread(at(3).map(({ ofCapacity }) => ofCapacity));
   const growth = Math.max(...at(3).map((load, round) => load.residentMaxMiB - (at(1)[round]?.residentMaxMiB ?? 0)));
   return [
     `${name}, goodput at three times the capacity at least ${goodputTarget} of it: ${judge(shares.median >= goodputTarget)}, ${spreadText(shares)}`,

@@ -2,7 +2,7 @@
  * Who may begin now, who waits, and who is told at once that it would be too late.
  *
  * Promises: a lane works on so many at a time and lets so many wait; whoever comes beyond that, or would hardly be done before the deadline at the pace at which the lane is
- * working, is refused in the moment it comes, with OVERLOADED and a hint when to try again; to an idle lane everybody is let in. People at doors (`live`) go before bulk, which takes half of a lane at most, an eighth
+ * working, is refused in the moment it comes, with OVERLOADED and a hint when to try again; whoever finds nobody before him is let in. People at doors (`live`) go before bulk, which takes half of a lane at most, an eighth
  * while people come, and gets every tenth turn, so that an import ends some day. Whoever gives up while waiting is never begun. Work that has begun is never interrupted here.
  */
 import { abortError, HarmonidError, throwIfAborted } from './errors.js';
@@ -48,6 +48,16 @@ export interface LaneStats {
   readonly waitMs: number;
 }
 
+/** The time as an argument, so that a day of overload can be tried in a second. */
+export interface AdmissionClock {
+  /** Never set back; from any origin. */
+  readonly nowMs: () => number;
+  /** Milliseconds since 1970, as deadlines are. */
+  readonly dateMs: () => number;
+}
+
+const systemClock: AdmissionClock = { nowMs: () => performance.now(), dateMs: Date.now };
+
 /** One in so many turns is bulk's while others wait. */
 const bulkTurn = 10;
 /** Of a lane, for bulk: when nobody came lately, and else. What runs before somebody at a door is what he waits for. */
@@ -66,8 +76,9 @@ const deviations = 2;
 export class Admission {
   readonly #lanes: Readonly<Record<LaneName, Lane>>;
 
-  constructor(limits: AdmissionLimits = defaultAdmissionLimits) {
-    this.#lanes = { image: new Lane(limits.image), search: new Lane(limits.search), write: new Lane(limits.write) };
+  constructor(limits: AdmissionLimits = defaultAdmissionLimits, clock: AdmissionClock = systemClock) {
+    const open = (name: LaneName): Lane => new Lane(limits[name], clock);
+    this.#lanes = { image: open('image'), search: open('search'), write: open('write') };
   }
 
   /** @throws OVERLOADED with `retryAfterMs`, CANCELLED or DEADLINE_EXCEEDED while it waited, and what the work throws */
@@ -86,6 +97,7 @@ interface Waiter {
 
 class Lane {
   readonly #limits: LaneLimits;
+  readonly #clock: AdmissionClock;
   readonly #waiting: Record<Priority, Waiter[]> = { live: [], bulk: [] };
   readonly #running: Record<Priority, number> = { live: 0, bulk: 0 };
   readonly #foresight = new Foresight();
@@ -96,8 +108,9 @@ class Lane {
   #refused = 0;
   #waitMs = 0;
 
-  constructor(limits: LaneLimits) {
+  constructor(limits: LaneLimits, clock: AdmissionClock) {
     this.#limits = limits;
+    this.#clock = clock;
   }
 
   stats(): Omit<LaneStats, 'lane'> {
@@ -116,10 +129,10 @@ class Lane {
     work: () => Promise<T>,
   ): Promise<T> {
     throwIfAborted(signal);
-    if (priority === 'live') this.#liveAtMs = performance.now();
+    if (priority === 'live') this.#liveAtMs = this.#clock.nowMs();
     const ahead = this.#runningCount + (priority === 'live' ? this.#waiting.live.length : this.#waitingCount);
     this.#refuseLate(lane, priority, ahead, deadlineAt);
-    const [cameMs, expectedMs] = [performance.now(), this.#foresight.expectedMs(ahead)];
+    const [cameMs, expectedMs] = [this.#clock.nowMs(), this.#foresight.expectedMs(ahead)];
     try {
       if (this.#hasRoom(priority)) this.#begin(priority, 0);
       else await this.#wait(priority, signal);
@@ -129,10 +142,11 @@ class Lane {
         this.#running[priority]--;
       }
     } finally {
-      this.#foresight.ended(performance.now() - cameMs - expectedMs, {
-        isDone: signal?.aborted !== true,
-        isBusy: this.#isBusy,
-      });
+      const nowMs = this.#clock.nowMs();
+      const isDone = signal?.aborted !== true;
+      // Bulk waits for everybody who comes after it: how long says nothing to them.
+      if (priority === 'live') this.#foresight.learn(nowMs - cameMs - expectedMs, isDone);
+      this.#foresight.left(nowMs, isDone, this.#isBusy);
       for (let next = this.#next(); next; next = this.#next()) next.begin();
     }
   }
@@ -149,6 +163,12 @@ class Lane {
     return this.#waitingCount > 0 || this.#runningCount >= Math.max(1, busyShare * this.#limits.runningMax);
   }
 
+  /** Whether nobody is before him, but for bulk before the living. */
+  #isAlone(priority: Priority): boolean {
+    const live = this.#running.live + this.#waiting.live.length;
+    return priority === 'live' ? live === 0 : live + this.#running.bulk + this.#waiting.bulk.length === 0;
+  }
+
   #hasRoom(priority: Priority): boolean {
     const { runningMax } = this.#limits;
     if (this.#runningCount >= runningMax) return false;
@@ -156,14 +176,12 @@ class Lane {
   }
 
   get #hasRoomForBulk(): boolean {
-    const share = performance.now() - this.#liveAtMs < latelyMs ? bulkShare.peopleCome : bulkShare.quiet;
+    const share = this.#clock.nowMs() - this.#liveAtMs < latelyMs ? bulkShare.peopleCome : bulkShare.quiet;
     return this.#running.bulk < Math.ceil(share * this.#limits.runningMax);
   }
 
   /** @throws OVERLOADED */
   #refuseLate(lane: LaneName, priority: Priority, ahead: number, deadlineAt: number | undefined): void {
-    // Somebody has to try, or a lane that was slow once would stay so for ever.
-    if (ahead === 0) return;
     const { waitingMax } = this.#limits;
     const doneMs = Math.ceil(this.#foresight.latestMs(ahead));
     const details = { lane, waiting: this.#waitingCount, retryAfterMs: Math.max(1, doneMs) };
@@ -171,8 +189,10 @@ class Lane {
       this.#refused++;
       throw new HarmonidError('OVERLOADED', `${waitingMax} wait for the ${lane} lane already`, { details });
     }
+    // Somebody has to try, or a lane that was slow once would be thought so for ever.
+    if (this.#isAlone(priority)) return;
     if (deadlineAt === undefined) return;
-    const leftMs = Math.max(0, Math.floor(deadlineAt - Date.now()));
+    const leftMs = Math.max(0, Math.floor(deadlineAt - this.#clock.dateMs()));
     if (doneMs <= leftMs) return;
     this.#refused++;
     throw new HarmonidError(
@@ -190,11 +210,11 @@ class Lane {
         if (at >= 0) queue.splice(at, 1);
         if (signal) reject(abortError(signal));
       };
-      const cameMs = performance.now();
+      const cameMs = this.#clock.nowMs();
       const waiter: Waiter = {
         begin: () => {
           signal?.removeEventListener('abort', giveUp);
-          this.#begin(priority, performance.now() - cameMs);
+          this.#begin(priority, this.#clock.nowMs() - cameMs);
           resolve();
         },
       };
@@ -245,23 +265,23 @@ class Foresight {
     return Math.max(0, this.expectedMs(ahead) + this.#lateMs + deviations * this.#deviationMs);
   }
 
-  /** Somebody left. @param lateMs after the moment that was expected. @param isBusy whether the lane still is */
-  ended(lateMs: number, { isDone, isBusy }: { readonly isDone: boolean; readonly isBusy: boolean }): void {
+  /** Somebody's forecast was wrong by `lateMs`. */
+  learn(lateMs: number, isDone: boolean): void {
     // Of work that was given up it is known only that it would have ended later still.
-    if (isDone || lateMs > this.#lateMs) this.#learn(lateMs);
-    const nowMs = performance.now();
-    if (isDone && this.#paceFromMs !== null) this.#measurePace(nowMs - this.#paceFromMs);
-    // What a lane does that has little to do is no pace.
-    if (!isBusy) this.#paceFromMs = null;
-    else if (isDone) this.#paceFromMs = nowMs;
-  }
-
-  #learn(lateMs: number): void {
+    if (!isDone && lateMs <= this.#lateMs) return;
     const share = Math.max(newestShare, 1 / ++this.#forecasts);
     const deviationMs = Math.abs(lateMs - this.#lateMs);
     this.#lateMs += share * (lateMs - this.#lateMs);
     // The first forecast says nothing about others.
     if (this.#forecasts > 1) this.#deviationMs += share * (deviationMs - this.#deviationMs);
+  }
+
+  /** Somebody left the lane, which goes on being busy or not. */
+  left(nowMs: number, isDone: boolean, isBusy: boolean): void {
+    if (isDone && this.#paceFromMs !== null) this.#measurePace(nowMs - this.#paceFromMs);
+    // What a lane does that has little to do is no pace.
+    if (!isBusy) this.#paceFromMs = null;
+    else if (isDone) this.#paceFromMs = nowMs;
   }
 
   #measurePace(ms: number): void {

@@ -107,26 +107,6 @@ describe('bench', () => {
     }
   });
 
-  it('overload prints goodput, refusals and memory of every load, and judges the targets', async function () {
-    this.timeout(180_000);
-    const report = await runBench('overload', '--size', '400', '--calls', '20', '--rounds', '1');
-    const [saturated = {}] = rowsOf(report, 'Identify by image at saturation, 16 at once');
-    for (const name of ['embedderImagesPerSecond', 'identifyPerSecond']) assertFigure(saturated, name);
-    for (const table of ['Identify by image, deadline 2000 ms', 'Identify by vector, deadline 250 ms']) {
-      const rows = rowsOf(report, table);
-      assert.deepEqual(
-        rows.map((row) => row['load']),
-        ['0.5 x', '0.5 x, an import beside', '1 x', '2 x', '3 x', '3 x, an import beside'],
-      );
-      for (const row of rows) {
-        for (const name of ['capacityPerSecond', 'sentPerSecond', 'serverMiB']) assertFigure(row, name);
-        // Answers are of the one that was asked for, also when most are refused; nothing fails in another way.
-        assert.deepEqual([row['wrong'], row['failed']], [0, 0], JSON.stringify(row));
-      }
-    }
-    assert.equal(report.notes.filter((note) => /: (met|MISSED)/.test(note)).length, 5);
-  });
-
   it('arrivals come at their rate, and the same from the same seed', () => {
     const due = drawArrivals(makeRandom(3), 200, 100);
     assert.deepEqual(drawArrivals(makeRandom(3), 200, 100), due);

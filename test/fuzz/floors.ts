@@ -2,9 +2,9 @@
  * Whether memory grew from round to round. Rounds are equal in length and kind, and what attacks left in the database is removed after each.
  *
  * The rule: the first round warms up and is not looked at. The lowest floor of the later half of the others must not lie above the lowest of
- * the earlier half by more than `heapGrowthMax` for what JavaScript holds after a collection, or by more than `residentGrowthMax` for what is resident.
- * A leak of a kilobyte a call is over the first within minutes; one of a photo an image over both. Native memory is coarser: allocators keep
- * what they have freed.
+ * the earlier half by more than `heapGrowthMax` for what JavaScript holds after a collection, or by more than `residentGrowthMax` for what is
+ * resident. A leak of a kilobyte a call is over the first within minutes, one of a photo an image over both. Resident memory is coarse,
+ * since allocators keep what they have freed: it is looked at when each half has two floors.
  */
 import type { Floor } from './report.js';
 
@@ -23,10 +23,13 @@ export function growthOf(floors: readonly Floor[]): readonly string[] {
   const lowest = (of: readonly Floor[], bytesOf: (floor: Floor) => number): number => Math.min(...of.map(bytesOf));
   const javascript = (floor: Floor): number => floor.heapBytes + floor.externalBytes;
   const resident = (floor: Floor): number => floor.residentBytes;
-  const rules = [
-    { name: 'what JavaScript holds', bytesOf: javascript, growthMax: heapGrowthMax },
-    { name: 'resident memory', bytesOf: resident, growthMax: residentGrowthMax * lowest(earlier, resident) },
-  ];
+  const rules = [{ name: 'what JavaScript holds', bytesOf: javascript, growthMax: heapGrowthMax }];
+  if (half > 1)
+    rules.push({
+      name: 'resident memory',
+      bytesOf: resident,
+      growthMax: residentGrowthMax * lowest(earlier, resident),
+    });
   return rules.flatMap(({ name, bytesOf, growthMax }) => {
     const [from, to] = [lowest(earlier, bytesOf), lowest(later, bytesOf)];
     return to - from > growthMax

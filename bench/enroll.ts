@@ -8,13 +8,13 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 import { open, type RootDatabase } from 'lmdb';
 import type { Database, DuplicatePolicy, EnrollRequest } from '../src/api.js';
 import { openDatabase } from '../src/database.js';
 import { assertInvariant } from '../src/errors.js';
 import { openOnnxEmbedder } from '../src/embedder/onnx-embedder.js';
 import type { UnitVector } from '../src/vector.js';
+import { settle } from './filled-galleries.js';
 import { drawGallery, modelDimensions } from './gallery-model.js';
 import { interleave, percentile, ratioSpread, runLoad, spread, spreadText } from './measure.js';
 import type { Progress } from './progress.js';
@@ -182,15 +182,6 @@ async function measure(writers: readonly Writer[], rounds: number, rest: () => P
       ratio: peer < 0 || peer === position ? null : spreadText(ratioSpread(ours, theirs)),
     };
   });
-}
-
-/** Waits until the graph has taken in what was enrolled before, so that nobody is measured with another's work behind him. */
-async function settle(database: Database): Promise<void> {
-  for (;;) {
-    const { galleries } = await database.stats();
-    if (galleries.every(({ graph }) => graph.engine === 'exact' || graph.pendingCount === 0)) return;
-    await pause(20);
-  }
 }
 
 async function putEach(

@@ -1,4 +1,5 @@
 /** Two galleries on a server: synthetic people by vector, and people of the sample photos by image. */
+import { setTimeout as pause } from 'node:timers/promises';
 import type { Database } from '../src/api.js';
 import { modelDimensions, type ModelGallery } from './gallery-model.js';
 import { runLoad } from './measure.js';
@@ -27,7 +28,7 @@ export async function fillGalleries(
   }
 }
 
-/** Several templates of a person at once. */
+/** Several templates of a person at once; ends when the graph has them. */
 export async function fillVectorGallery(
   database: Database,
   gallery: string,
@@ -42,6 +43,7 @@ export async function fillVectorGallery(
         .map((vector) => ({ space, vector })),
     }),
   );
+  await settle(database);
 }
 
 export async function createVectorGallery(database: Database, gallery: string): Promise<void> {
@@ -57,4 +59,13 @@ export async function createVectorGallery(database: Database, gallery: string): 
 
 export async function createImageGallery(database: Database, gallery: string): Promise<void> {
   await database.createGallery({ gallery, duplicates: 'ignore', refuseReasons: [] });
+}
+
+/** Waits until the graphs have taken in what was enrolled before, so that nobody is measured with another's work behind him. */
+export async function settle(database: Database): Promise<void> {
+  for (;;) {
+    const { galleries } = await database.stats();
+    if (galleries.every(({ graph }) => graph.engine === 'exact' || graph.pendingCount === 0)) return;
+    await pause(20);
+  }
 }

@@ -8,6 +8,7 @@ import { mkdir, open, readFile, stat, unlink } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { HarmonidError } from '../errors.js';
+import { isMissing } from '../files/disk-errors.js';
 import { writeFileWhole } from '../files/durable-files.js';
 import { formatAccessList, parseAccessList, type AccessList } from './access-list.js';
 
@@ -126,8 +127,4 @@ async function markOf(path: string): Promise<string> {
   } catch {
     return 'none';
   }
-}
-
-function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }

@@ -50,14 +50,17 @@ export function scoped(database: Database, grant: Grant): Database {
 }
 
 class ScopedDatabase implements Database {
-  readonly rollouts: Rollouts;
   readonly #database: Database;
   readonly #grant: Grant;
 
   constructor(database: Database, grant: Grant) {
     this.#database = database;
     this.#grant = grant;
-    this.rollouts = scopedRollouts(database.rollouts, (request) => this.#within(request));
+  }
+
+  /** Made for those who want it: a database is made for each call. */
+  get rollouts(): Rollouts {
+    return scopedRollouts(this.#database.rollouts, (request) => this.#within(request));
   }
 
   async createGallery(request: CreateGalleryRequest): Promise<Gallery> {

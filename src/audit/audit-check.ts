@@ -4,7 +4,8 @@
  * A tail that was cut off, and a log that was written anew from the beginning by somebody who can write its folder, fit in themselves: they are found with a head
  * (sequence and hash) that was noted elsewhere.
  */
-import { auditFiles, isMissing, linesOf, type AuditFile } from './audit-files.js';
+import { isMissing } from '../files/disk-errors.js';
+import { auditFiles, linesOf, type AuditFile } from './audit-files.js';
 import { firstHash, type AuditHead, type AuditRecord } from './audit-line.js';
 import type { RetiredFile } from './audit-retention.js';
 

@@ -1,6 +1,7 @@
 /** The files of an audit log: their names, and their lines. */
 import { open, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isMissing } from '../files/disk-errors.js';
 import { readLine, type ReadLine } from './audit-line.js';
 
 const namePattern = /^audit-(\d{8,})\.jsonl$/;
@@ -29,11 +30,6 @@ export async function auditFiles(folder: string): Promise<readonly AuditFile[]> 
       return number === undefined ? [] : [auditFile(folder, Number(number))];
     })
     .toSorted((a, b) => a.number - b.number);
-}
-
-/** Whether that is because there is no such file or folder. */
-export function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
 }
 
 export type NumberedLine = ReadLine & {

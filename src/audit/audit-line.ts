@@ -4,8 +4,8 @@
  * `{"hash":"<64 hex digits>",<the rest of a JSON object>}`: the hash is the SHA-256 of the hash before, as text, and of the line's own bytes without the hash. So a
  * line cannot be changed, taken out, put in or moved without every later hash being another. Pure.
  */
-import { createHash } from 'node:crypto';
-import { withinLimits } from './entry-limits.js';
+import { hash as digestOf } from 'node:crypto';
+import { formatWithinLimits } from './entry-limits.js';
 
 /** What was done, or asked. */
 export const auditActions = [
@@ -87,7 +87,7 @@ export function formatLine(
   at: Date,
   entry: AuditEntry,
 ): { line: string; hash: string } {
-  const content = JSON.stringify({ sequence, at, ...withinLimits(entry) }).slice(1);
+  const content = formatWithinLimits(sequence, at, entry).slice(1);
   const hash = hashOf(before, content);
   return { line: `${prefix}${hash}",${content}\n`, hash };
 }
@@ -128,5 +128,8 @@ function isRecord(record: AuditRecord): boolean {
 }
 
 function hashOf(before: string, content: string | Buffer): string {
-  return createHash('sha256').update(before).update(content).digest('hex');
+  return digestOf(
+    'sha256',
+    typeof content === 'string' ? before + content : Buffer.concat([Buffer.from(before), content]),
+  );
 }

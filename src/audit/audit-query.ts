@@ -1,5 +1,6 @@
 /** Entries of the log that are asked for, in their order. Whether they are as they were written is audit-check.ts's to say. */
-import { auditFiles, isMissing, linesOf } from './audit-files.js';
+import { isMissing } from '../files/disk-errors.js';
+import { auditFiles, linesOf } from './audit-files.js';
 import type { AuditAction, AuditFacts, AuditRecord } from './audit-line.js';
 
 export interface AuditQuestion {

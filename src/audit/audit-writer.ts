@@ -6,10 +6,12 @@
  * another with an entry that tells of it, so that the gap is found. A file is removed when it has had its time, or when it has not even one whole line, and never else. One
  * call at a time, but for `sync`: waiting in turn is audit-log.ts's.
  */
-import { mkdir, open, stat, type FileHandle } from 'node:fs/promises';
+import { statSync } from 'node:fs';
+import { mkdir, open, type FileHandle } from 'node:fs/promises';
 import { HarmonidError } from '../errors.js';
 import { removeFile, syncFolder } from '../files/durable-files.js';
-import { auditFile, auditFiles, isMissing, linesOf, type AuditFile } from './audit-files.js';
+import { PromptWrites } from '../files/prompt-writes.js';
+import { auditFile, auditFiles, linesOf, type AuditFile } from './audit-files.js';
 import { firstHash, formatLine, own, type AuditEntry, type AuditHead } from './audit-line.js';
 import { filesBefore } from './audit-retention.js';
 import { lockFolder, type FolderLock } from './folder-lock.js';
@@ -35,6 +37,7 @@ interface Place {
   /** Of the file's first line. */
   readonly day: string;
   readonly head: AuditHead;
+  readonly writes: PromptWrites;
 }
 
 /** Why the log goes on in another file than the one it was in. */
@@ -79,7 +82,7 @@ export class AuditWriter {
 
   /** All of them, or none. @throws AUDIT_UNAVAILABLE when somebody else has written */
   async write(entries: readonly AuditEntry[]): Promise<void> {
-    const loss = await lossOf(this.#place);
+    const loss = lossOf(this.#place);
     if (loss) {
       const { name } = this.#place.file;
       await this.#goOn([mended(name, loss)]);
@@ -205,7 +208,8 @@ async function reopen(
   const handle = await open(file.path, 'r+');
   try {
     const { size, ino } = await handle.stat({ bigint: true });
-    const place = { file, handle, inode: ino, bytes: torn?.at ?? Number(size), day, head: headOf(head) };
+    const bytes = torn?.at ?? Number(size);
+    const place = { file, handle, inode: ino, bytes, day, head: headOf(head), writes: new PromptWrites() };
     if (!torn) return place;
     await handle.truncate(torn.at);
     const facts = { file: file.name, line: torn.line, bytes: Number(size) - torn.at };
@@ -231,7 +235,7 @@ async function begin(
     const { ino } = await handle.stat({ bigint: true });
     const facts = { format: 1, file: file.name, previous: head.hash };
     const place = await append(
-      { file, handle, inode: ino, bytes: 0, day: dayOf(clock()), head: headOf(head) },
+      { file, handle, inode: ino, bytes: 0, day: dayOf(clock()), head: headOf(head), writes: new PromptWrites() },
       [{ ...own, action: 'file', facts }, ...entries],
       options,
     );
@@ -248,7 +252,7 @@ async function begin(
 
 /** Where the file ends then. What cannot be written, or not be synced, is taken back. */
 async function append(place: Place, entries: readonly AuditEntry[], { clock, sync }: WriterOptions): Promise<Place> {
-  const { handle } = place;
+  const { handle, writes } = place;
   let { sequence, hash } = place.head;
   const lines = entries.map((entry) => {
     const made = formatLine(hash, ++sequence, clock(), entry);
@@ -257,9 +261,7 @@ async function append(place: Place, entries: readonly AuditEntry[], { clock, syn
   });
   const bytes = Buffer.from(lines.join(''));
   try {
-    for (let written = 0; written < bytes.length;) {
-      written += (await handle.write(bytes, written, bytes.length - written, place.bytes + written)).bytesWritten;
-    }
+    await writes.write(handle, bytes, place.bytes);
     if (sync === 'always') await handle.datasync();
   } catch (error) {
     // What cannot be cut off either is found by the next look at the file's length.
@@ -270,11 +272,9 @@ async function append(place: Place, entries: readonly AuditEntry[], { clock, syn
 }
 
 /** What has happened to the file since it was written. @throws AUDIT_UNAVAILABLE when it has become longer */
-async function lossOf({ file, inode, bytes }: Place): Promise<Loss | null> {
-  const found = await stat(file.path, { bigint: true }).catch((error: unknown) => {
-    if (isMissing(error)) return null;
-    throw error;
-  });
+function lossOf({ file, inode, bytes }: Place): Loss | null {
+  // Not by another thread: the kernel has it at hand, and to ask there takes ten times as long.
+  const found = statSync(file.path, { bigint: true, throwIfNoEntry: false });
   if (found?.ino !== inode) return 'removed';
   if (found.size < bytes) return 'cut short';
   if (found.size === BigInt(bytes)) return null;

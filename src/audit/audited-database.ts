@@ -79,7 +79,6 @@ function decided({ decision, candidates, threshold, margin, space }: Identificat
 }
 
 class AuditedDatabase implements Database {
-  readonly rollouts: Rollouts;
   readonly #database: Database;
   readonly #recorder: Recorder;
   readonly #afterClose: () => Promise<void>;
@@ -88,7 +87,11 @@ class AuditedDatabase implements Database {
     this.#database = database;
     this.#afterClose = afterClose;
     this.#recorder = recorder;
-    this.rollouts = auditedRollouts(database.rollouts, recorder);
+  }
+
+  /** Made for those who want it: a database is made for each call. */
+  get rollouts(): Rollouts {
+    return auditedRollouts(this.#database.rollouts, this.#recorder);
   }
 
   // ── Decisions ──────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -42,6 +42,11 @@ export function diskError(error: unknown, path: string): unknown {
   return error;
 }
 
+/** Whether that is because there is no such file or folder. */
+export function isMissing(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+}
+
 export function isDiskFull(path: string): boolean {
   try {
     const { bavail, bsize } = statfsSync(path);

@@ -4,7 +4,7 @@
 import { randomUUID } from 'node:crypto';
 import { open, rename, unlink } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { diskError } from './disk-errors.js';
+import { diskError, isMissing } from './disk-errors.js';
 
 /** What is overwritten at once. */
 const shredBytes = 1 << 20;
@@ -58,7 +58,7 @@ export async function shredFile(file: string): Promise<void> {
       await handle.close();
     }
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return;
+    if (isMissing(error)) return;
     // What cannot be overwritten is still removed, and the caller told.
     await removeFile(file);
     throw error;

@@ -8,6 +8,7 @@ import { readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { graphsFolder, quarantineMark } from './checkpoint.js';
 import { keyParts, keys, pointerCodec, quarantinedCodec, ranges, type QuarantinedRecord } from './codec.js';
+import { isMissing } from '../files/disk-errors.js';
 import { shredFile, syncFolder } from '../files/durable-files.js';
 import { forgetLoading } from './load-guard.js';
 import type { StoreReader, StoreWriter, TableName } from './store.js';
@@ -107,7 +108,7 @@ export async function setGraphFileAside(path: string, name: string): Promise<voi
     await rename(join(folder, name), join(folder, `${quarantineMark}${name}`));
     await syncFolder(folder);
   } catch (error) {
-    if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
+    if (!isMissing(error)) throw error;
   }
   await forgetLoading(join(folder, name));
 }

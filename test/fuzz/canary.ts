@@ -15,7 +15,7 @@ export class Canary {
   readonly database: RemoteDatabase;
   readonly #onFault: (text: string) => void;
   #answers = 0;
-  #slowestMs = 0;
+  readonly #slowestMs = new Map<string, number>();
 
   constructor(port: number, onFault: (text: string) => void) {
     this.database = connectDatabase({ address: `127.0.0.1:${port}`, deadlineMs: hangMs });
@@ -26,8 +26,9 @@ export class Canary {
     return this.#answers;
   }
 
-  get slowestMs(): number {
-    return this.#slowestMs;
+  /** By what was asked, milliseconds. */
+  get slowestMs(): Readonly<Record<string, number>> {
+    return Object.fromEntries(this.#slowestMs);
   }
 
   /** Goes on until `until` fires; ends with everything answered. */
@@ -68,6 +69,6 @@ export class Canary {
       }
     }
     this.#answers++;
-    this.#slowestMs = Math.max(this.#slowestMs, performance.now() - startedMs);
+    this.#slowestMs.set(what, Math.max(this.#slowestMs.get(what) ?? 0, performance.now() - startedMs));
   }
 }

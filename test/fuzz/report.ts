@@ -21,7 +21,7 @@ export interface FuzzReport {
   readonly attacks: Readonly<Record<string, number>>;
   /** By attacker and outcome. */
   readonly outcomes: Readonly<Record<string, Readonly<Record<string, number>>>>;
-  readonly canary: { readonly answers: number; readonly slowestMs: number };
+  readonly canary: { readonly answers: number; readonly slowestMs: Readonly<Record<string, number>> };
   /** Before the first attack. */
   readonly before: Held;
   /** One a round; the first of them warmed up. */
@@ -91,7 +91,9 @@ export function formatReport(report: FuzzReport): string {
       const told = Object.entries(counts).toSorted(([, a], [, b]) => b - a);
       return `${attacker}: ${attacks[attacker] ?? 0} attacks; ${told.map(([outcome, count]) => `${outcome} ${count}`).join(', ')}`;
     }),
-    `canary: ${canary.answers} answers, the slowest after ${Math.round(canary.slowestMs)} ms`,
+    `canary: ${canary.answers} answers; the slowest: ${Object.entries(canary.slowestMs)
+      .map(([what, ms]) => `${what} ${Math.round(ms)} ms`)
+      .join(', ')}`,
     `before: ${before.files} open files, ${before.sockets} of them sockets`,
     ...floors.map(
       ({ files, sockets, heapBytes, externalBytes, residentBytes }, round) =>

@@ -28,12 +28,19 @@ export interface WireOptions {
   readonly windowBytes?: number;
 }
 
+/** Of a status' message; some repeat a path of thousands of characters. */
+const detailsMax = 300;
+
 /** One connection. */
 export class Wire {
   readonly session: ClientHttp2Session;
 
   constructor(port: number, { windowBytes = 65_535 }: WireOptions = {}) {
-    this.session = connect(`http://127.0.0.1:${port}`, { settings: { initialWindowSize: windowBytes } });
+    this.session = connect(`http://127.0.0.1:${port}`, {
+      settings: { initialWindowSize: windowBytes },
+      // Megabytes. By default node resets streams of its own that hold more than ten.
+      maxSessionMemory: 1000,
+    });
     // What becomes of a connection shows in its streams.
     this.session.on('error', () => undefined);
   }
@@ -114,7 +121,7 @@ function outcomeOf(headers: Readonly<Record<string, unknown>>, resetCode: number
 
 function detailsOf(headers: Readonly<Record<string, unknown>>): string {
   const message = headers['grpc-message'];
-  return typeof message === 'string' ? message : '';
+  return typeof message === 'string' ? message.slice(0, detailsMax) : '';
 }
 
 /** A message as gRPC frames it; `flag` 1 says that it is compressed. */

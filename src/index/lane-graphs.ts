@@ -1,7 +1,7 @@
 /**
  * The graphs of a gallery, one a lane: what is asked of all of them at once.
  */
-import { assertInvariant } from '../errors.js';
+import { assertInvariant, HarmonidError } from '../errors.js';
 import { removeGraphFile } from './checkpoint.js';
 import { keyParts, ranges, type GalleryRecord, type LaneRecord } from './codec.js';
 import { openGalleryGraph, type GalleryGraph, type GalleryGraphOptions } from './gallery-graph.js';
@@ -27,6 +27,7 @@ export class LaneGraphs {
   readonly #parts: LaneGraphsParts;
   /** By lane. */
   readonly #graphs = new Map<number, GalleryGraph>();
+  #areDropped = false;
 
   constructor(parts: LaneGraphsParts) {
     this.#parts = parts;
@@ -53,8 +54,13 @@ export class LaneGraphs {
     this.#graphs.set(lane.lane, graph);
   }
 
+  /** @throws GALLERY_NOT_FOUND for whoever still holds a gallery that was deleted */
   of({ lane }: LaneRecord): GalleryGraph {
     const graph = this.#graphs.get(lane);
+    if (!graph && this.#areDropped) {
+      const { name } = this.#parts;
+      throw new HarmonidError('GALLERY_NOT_FOUND', `gallery "${name}" was deleted`, { details: { gallery: name } });
+    }
     assertInvariant(graph, 'every lane of a gallery has a graph');
     return graph;
   }
@@ -99,6 +105,7 @@ export class LaneGraphs {
   }
 
   async dropAll(): Promise<void> {
+    this.#areDropped = true;
     for (const lane of this.#graphs.keys()) await this.drop(lane);
   }
 

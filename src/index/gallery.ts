@@ -73,7 +73,7 @@ import type {
 import type { Store } from './store.js';
 import type { Scrubber } from './scrubber.js';
 import { unhurried } from '../threads/unhurried.js';
-import { batchOperationsMax, openWriteQueue, type WriteQueue } from './write-queue.js';
+import { batchOperationsMax, openWriteQueue, type Operation, type WriteQueue } from './write-queue.js';
 
 export interface GalleryOptions extends GalleryGraphOptions {
   readonly durability: 'flushed' | 'committed';
@@ -145,7 +145,7 @@ export class Gallery {
     const vectors = templates.flatMap((template) => vectorIn(space, template)?.vector ?? []);
     const checked = (draft.duplicates ?? this.#record.duplicates) !== 'ignore';
     let duplicates: readonly OwnedCandidate[] = [];
-    return this.#queue.run({
+    return this.#write({
       begin: () => throwIfAborted(draft.signal),
       faces: { identity, vectors, checked },
       prepare: async () => {
@@ -166,7 +166,7 @@ export class Gallery {
     { isDurable }: { readonly isDurable: boolean },
   ): Promise<Enrolment | undefined> {
     const found = this.#findEnrolment(idempotency);
-    if (found && !isDurable) await this.#queue.run({ apply: () => null });
+    if (found && !isDurable) await this.#write({ apply: () => null });
     return found;
   }
 
@@ -176,22 +176,22 @@ export class Gallery {
   }
 
   updateSettings(change: GalleryChange): Promise<GalleryView> {
-    return this.#queue.run({ alone: true, apply: (edit) => changeSettings(edit, change) });
+    return this.#write({ alone: true, apply: (edit) => changeSettings(edit, change) });
   }
 
   updateIdentity(update: IdentityUpdate): Promise<Identity> {
-    return this.#queue.run({ apply: (edit) => updateIdentity(edit, update) });
+    return this.#write({ apply: (edit) => updateIdentity(edit, update) });
   }
 
   removeTemplate(identity: string, template: number): Promise<Identity> {
-    return this.#queue.run({ removes: true, apply: (edit) => removeTemplate(edit, identity, template) });
+    return this.#write({ removes: true, apply: (edit) => removeTemplate(edit, identity, template) });
   }
 
   /** The person's key is destroyed first, so that whatever happens after, nothing opens any more; then the records go, then their bytes. */
   async eraseIdentity(identity: string, prove: boolean): Promise<EraseAnswer> {
     const { keyring, scrubber } = this.#options;
     let known: Remembered | undefined;
-    const { erasure, sequenceThen } = await this.#queue.run({
+    const { erasure, sequenceThen } = await this.#write({
       removes: true,
       destroys: keyring !== null,
       prepare: async () => {
@@ -238,7 +238,7 @@ export class Gallery {
         ...this.#store.keys('owners', ...ranges.ownerOf(this.number, owner)),
         ...this.#store.keys('pairs', ...ranges.templatesOf(this.number, owner)),
       ];
-      if (left.length > 0) await this.#queue.run({ removes: true, apply: (edit) => finishErasure(edit, owner) });
+      if (left.length > 0) await this.#write({ removes: true, apply: (edit) => finishErasure(edit, owner) });
     }
   }
 
@@ -284,11 +284,7 @@ export class Gallery {
   }
 
   async #commitNow(apply: (edit: GalleryEdit) => void): Promise<{ durable: Promise<void> }> {
-    if (this.#isRetired) {
-      throw new HarmonidError('GALLERY_NOT_FOUND', `gallery "${this.name}" is being deleted`, {
-        details: { gallery: this.name },
-      });
-    }
+    this.#requireStaying();
     const { keyring } = this.#options;
     await keyring?.reserve(this.number, this.#record.nextOwner + batchOperationsMax);
     const { value: edit, durable } = await this.#store.write((writer) => {
@@ -310,6 +306,19 @@ export class Gallery {
   async drained(): Promise<void> {
     await this.#queue.drained();
     await this.graphs.idle();
+  }
+
+  /** Refused before it waits: a queue that never empties would keep the gallery from being deleted. */
+  async #write<T>(operation: Operation<T>): Promise<T> {
+    this.#requireStaying();
+    return this.#queue.run(operation);
+  }
+
+  #requireStaying(): void {
+    if (!this.#isRetired) return;
+    throw new HarmonidError('GALLERY_NOT_FOUND', `gallery "${this.name}" is being deleted`, {
+      details: { gallery: this.name },
+    });
   }
 
   /** Takes it back: the gallery stays. */
@@ -438,7 +447,7 @@ export class Gallery {
     let opened: number | undefined;
     const dropped: number[] = [];
     try {
-      return await this.#queue.run({
+      return await this.#write({
         alone: true,
         prepare: async () => {
           const opening = lanes.find((change) => change.kind === 'open');
@@ -471,16 +480,16 @@ export class Gallery {
 
   /** @returns how many templates were given a vector beside */
   fillLane(space: string, templates: readonly LaneTemplate[]): Promise<number> {
-    return this.#queue.run({ apply: (edit) => fillLane(edit, space, templates) });
+    return this.#write({ apply: (edit) => fillLane(edit, space, templates) });
   }
 
   /** @returns the new number; null when the template is gone */
   replaceTemplate(owner: number, template: number, draft: TemplateDraft): Promise<number | null> {
-    return this.#queue.run({ removes: true, apply: (edit) => replaceTemplate(edit, owner, template, draft) });
+    return this.#write({ removes: true, apply: (edit) => replaceTemplate(edit, owner, template, draft) });
   }
 
   addPairs(pairs: readonly PairDraft[]): Promise<number> {
-    return this.#queue.run({ apply: (edit) => addPairs(edit, pairs) });
+    return this.#write({ apply: (edit) => addPairs(edit, pairs) });
   }
 
   *pairs(from: string, to: string): Iterable<Pair> {
@@ -497,7 +506,7 @@ export class Gallery {
     for (let from: Uint8Array | null = null, isLast = false; !isLast;) {
       const start: Uint8Array | null = from;
       const remove = (edit: GalleryEdit): RemovedPairs => removePairs(edit, filter, start);
-      const { removed: count, next } = await unhurried(() => this.#queue.run({ apply: remove }));
+      const { removed: count, next } = await unhurried(() => this.#write({ apply: remove }));
       removed += count;
       from = next;
       isLast = next === null;

@@ -1,18 +1,9 @@
 /** What a server itself puts into the audit log: that it began and ended, who was refused at the door, and who may come in from now on. */
 import { actorOf, whyClosed, type AccessEntry, type AccessList } from '../access/access-list.js';
-import type { AuditEntry } from '../audit/audit-line.js';
+import { own, type AuditEntry } from '../audit/audit-line.js';
 import type { AuditSink } from '../audit/recorder.js';
 import { version } from '../version.js';
 import type { Refusal } from './guard.js';
-
-const nobody = {
-  actor: 'harmonid',
-  peer: null,
-  requestId: null,
-  gallery: null,
-  identity: null,
-  outcome: 'OK',
-} as const;
 
 export class OwnEntries {
   readonly #sink: AuditSink | undefined;
@@ -26,19 +17,19 @@ export class OwnEntries {
   async began(address: string, list: AccessList | null): Promise<void> {
     this.#list = list ?? [];
     const open = list?.filter((entry) => whyClosed(entry, new Date()) === null).map(shown) ?? null;
-    await this.#sink?.append({ ...nobody, action: 'serve', facts: { began: address, version, open } });
+    await this.#sink?.append({ ...own, action: 'serve', facts: { began: address, version, open } });
   }
 
   /** That it cannot be recorded keeps nobody from stopping. */
   async ended(): Promise<void> {
-    await this.#note({ ...nobody, action: 'serve', facts: { ended: true } });
+    await this.#note({ ...own, action: 'serve', facts: { ended: true } });
   }
 
   /** Guesses beyond what an address may make are counted elsewhere: they would fill the log. */
   refused({ method, peer, actor, error }: Refusal): void {
     if (error.code === 'OVERLOADED') return;
     void this.#note({
-      ...nobody,
+      ...own,
       action: 'refused',
       actor: actor ?? 'unknown',
       peer,
@@ -56,7 +47,7 @@ export class OwnEntries {
     const here = new Set(list.map(keyOf));
     const removed = this.#list.filter((entry) => !here.has(keyOf(entry))).map(actorOf);
     this.#list = list;
-    void this.#note({ ...nobody, action: 'keys', facts: { added, revoked, removed } });
+    void this.#note({ ...own, action: 'keys', facts: { added, revoked, removed } });
   }
 
   /** The log warns by itself when it cannot be written. */

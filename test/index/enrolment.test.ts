@@ -3,7 +3,9 @@
  * each test the folder is opened again and compared with what the test says should be there.
  */
 import assert from 'node:assert/strict';
+import { setImmediate as immediate } from 'node:timers/promises';
 import { describe, it } from 'mocha';
+import { asHarmonidError } from '../../src/errors.js';
 import { openIdentityIndex, type IdentityIndex, type IdentityIndexOptions } from '../../src/index/identity-index.js';
 import { squaredDistance } from '../../src/vector.js';
 import { makeFaces, randomFrom } from './faces.js';
@@ -230,6 +232,35 @@ describe('galleries', () => {
       const answer = await search(index, faces.face(1), { gallery: 'second', groups: ['g'] });
       assert.deepEqual([answer.candidates, answer.decision], [[], 'no-match']);
       return { a: 1 };
+    });
+  });
+
+  it('tells whoever enrolls while it is deleted that it is gone, and nothing else', async () => {
+    await withIndex(async (index) => {
+      for (let round = 0; round < 10; round++) {
+        await index.createGallery(galleryDraft('second', faces.dimensions, { duplicates: 'refuse' }));
+        await index.enroll(enrollDraft('second', 'first', [faces.face(0)]));
+        let isDeleted = false;
+        const deletion = index.deleteGallery('second').finally(() => (isDeleted = true));
+        const codes: Promise<string>[] = [];
+        const giveUpMs = performance.now() + 10_000;
+        for (let person = 1; !isDeleted && performance.now() < giveUpMs; person++) {
+          const enrolment = index.enroll(enrollDraft('second', `late-${person}`, [faces.face(person)]));
+          codes.push(
+            enrolment.then(
+              () => 'OK',
+              (error: unknown) => asHarmonidError(error).code,
+            ),
+          );
+          await immediate();
+        }
+        assert.ok(isDeleted, 'a deletion waits for whoever comes after it');
+        assert.equal(await deletion, true);
+        const others = new Set(await Promise.all(codes));
+        others.delete('OK');
+        assert.deepEqual([...others], ['GALLERY_NOT_FOUND']);
+      }
+      return {};
     });
   });
 

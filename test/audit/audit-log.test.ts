@@ -5,63 +5,14 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { appendFile, mkdtemp, readdir, readFile, rm, stat, unlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { appendFile, readdir, readFile, stat, unlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, it } from 'mocha';
 import { checkAuditLog } from '../../src/audit/audit-check.js';
-import type { AuditEntry, AuditRecord } from '../../src/audit/audit-line.js';
-import { openAuditLog, type AuditLog, type AuditLogOptions } from '../../src/audit/audit-log.js';
+import type { AuditRecord } from '../../src/audit/audit-line.js';
 import { csvCell, lastOf, queryAuditLog } from '../../src/audit/audit-query.js';
-
-interface Set {
-  readonly folder: string;
-  readonly open: (change?: Partial<AuditLogOptions>) => Promise<AuditLog>;
-  readonly warnings: string[];
-  /** Moves the clock. */
-  readonly wait: (days: number) => void;
-}
-
-async function withLog(work: (set: Set) => Promise<void>): Promise<void> {
-  const folder = await mkdtemp(join(tmpdir(), 'harmonid-audit-'));
-  const warnings: string[] = [];
-  let nowMs = Date.parse('2026-03-01T12:00:00Z');
-  try {
-    await work({
-      folder,
-      warnings,
-      wait: (days) => (nowMs += days * 86_400_000),
-      open: (change = {}) =>
-        openAuditLog({
-          folder,
-          clock: () => new Date(nowMs++),
-          sync: 'interval',
-          whenFull: 'refuse',
-          fileBytesMax: 1 << 20,
-          retentionDays: null,
-          onWarning: (message) => warnings.push(message),
-          ...change,
-        }),
-    });
-  } finally {
-    await rm(folder, { recursive: true });
-  }
-}
-
-function entry(identity: string, change: Partial<AuditEntry> = {}): AuditEntry {
-  return {
-    action: 'identify',
-    actor: 'key:door',
-    peer: '10.0.0.1:4',
-    requestId: 'r',
-    gallery: 'lobby',
-    identity,
-    outcome: 'OK',
-    facts: { distance: 0.1 },
-    ...change,
-  };
-}
+import { entry, inPlace } from './log-place.js';
 
 async function textOf(folder: string): Promise<readonly { readonly name: string; readonly lines: string[] }[]> {
   const names = (await readdir(folder)).toSorted();
@@ -103,7 +54,7 @@ async function messages(folder: string, known?: { sequence: number; hash: string
 
 describe('the audit log', () => {
   it('chains what is appended, in order, also when many append at once and over restarts', () =>
-    withLog(async ({ folder, open }) => {
+    inPlace(async ({ folder, open }) => {
       const names: string[] = [];
       for (const start of [0, 1]) {
         const log = await open();
@@ -120,7 +71,7 @@ describe('the audit log', () => {
     }));
 
   it('goes on in another file beyond its size and every day, in one chain', () =>
-    withLog(async ({ folder, open, wait }) => {
+    inPlace(async ({ folder, open, wait }) => {
       const log = await open({ fileBytesMax: 2_000 });
       for (let i = 0; i < 30; i++) await log.append(entry(`p${i}`));
       wait(1);
@@ -137,7 +88,7 @@ describe('the audit log', () => {
     }));
 
   it('removes files that have had their time, and says so in the chain', () =>
-    withLog(async ({ folder, open, wait }) => {
+    inPlace(async ({ folder, open, wait }) => {
       for (let day = 0; day < 6; day++) {
         const log = await open({ retentionDays: 2 });
         await log.append(entry(`day ${day}`));
@@ -156,7 +107,7 @@ describe('the audit log', () => {
     }));
 
   it('finds every change, gap, addition and swap', () =>
-    withLog(async ({ folder, open }) => {
+    inPlace(async ({ folder, open }) => {
       const log = await open();
       for (let i = 0; i < 8; i++) await log.append(entry(`p${i}`));
       const { head } = log;
@@ -196,7 +147,7 @@ describe('the audit log', () => {
     }));
 
   it('finds a file that is missing in the middle, and one that was put in', () =>
-    withLog(async ({ folder, open }) => {
+    inPlace(async ({ folder, open }) => {
       const log = await open({ fileBytesMax: 1_000 });
       for (let i = 0; i < 20; i++) await log.append(entry(`p${i}`));
       await log.close();
@@ -211,7 +162,7 @@ describe('the audit log', () => {
     }));
 
   it('cuts off a line that was torn at any byte, says so, and loses nothing before it', () =>
-    withLog(async ({ folder, open, warnings }) => {
+    inPlace(async ({ folder, open, warnings }) => {
       const file = join(folder, 'audit-00000001.jsonl');
       const log = await open();
       await log.append(entry('whole'));
@@ -231,7 +182,7 @@ describe('the audit log', () => {
     }));
 
   it('begins again after a death in the very first line of a file', () =>
-    withLog(async ({ folder, open }) => {
+    inPlace(async ({ folder, open }) => {
       const log = await open();
       await log.append(entry('a'));
       await log.close();
@@ -243,7 +194,7 @@ describe('the audit log', () => {
     }));
 
   it('refuses to write beside somebody else', () =>
-    withLog(async ({ folder, open }) => {
+    inPlace(async ({ folder, open }) => {
       const log = await open();
       await log.append(entry('a'));
       await appendFile(join(folder, 'audit-00000001.jsonl'), 'x');
@@ -252,14 +203,14 @@ describe('the audit log', () => {
     }));
 
   it('cannot be opened where its folder is a file', () =>
-    withLog(async ({ folder, open }) => {
-      await writeFile(join(folder, 'file'), '');
-      await assert.rejects(open({ folder: join(folder, 'file') }), { code: 'AUDIT_UNAVAILABLE' });
+    inPlace(async ({ folder, open }) => {
+      await writeFile(folder, '');
+      await assert.rejects(open(), { code: 'AUDIT_UNAVAILABLE' });
     }));
 
   for (const whenFull of ['refuse', 'continue'] as const) {
     it(`on a full disk: ${whenFull}; nothing is half written, and what is missing is told`, () =>
-      withLog(async ({ folder }) => {
+      inPlace(async ({ folder }) => {
         const child = new URL('full-disk-child.js', import.meta.url).pathname;
         // Blocks of 1024 bytes: nothing in the child may write a longer file.
         const { stdout } = await promisify(execFile)('bash', [
@@ -288,7 +239,7 @@ describe('the audit log', () => {
   }
 
   it('answers questions in order, by every field, and the last so many', () =>
-    withLog(async ({ folder, open }) => {
+    inPlace(async ({ folder, open }) => {
       const log = await open({ fileBytesMax: 700 });
       const names = ['a', 'b', 'c', 'd', 'e', 'f'];
       for (const [i, name] of names.entries()) {

@@ -17,7 +17,7 @@ export interface Place {
 }
 
 export async function inPlace(work: (place: Place) => Promise<void>): Promise<void> {
-  const root = await mkdtemp(join(tmpdir(), 'harmonid-audit-writer-'));
+  const root = await mkdtemp(join(tmpdir(), 'harmonid-audit-'));
   const folder = join(root, 'audit');
   const warnings: string[] = [];
   let nowMs = Date.parse('2026-03-01T12:00:00Z');
@@ -44,16 +44,17 @@ export async function inPlace(work: (place: Place) => Promise<void>): Promise<vo
   }
 }
 
-export function entry(identity: string): AuditEntry {
+export function entry(identity: string, change: Partial<AuditEntry> = {}): AuditEntry {
   return {
     action: 'identify',
     actor: 'key:door',
-    peer: null,
-    requestId: null,
+    peer: '10.0.0.1:4',
+    requestId: 'r',
     gallery: 'lobby',
     identity,
     outcome: 'OK',
     facts: { distance: 0.1 },
+    ...change,
   };
 }
 

@@ -1,5 +1,6 @@
 /**
- * Method: what the fuzzer throws is held against the generated decoders and the proto files; its rule on memory against floors written by hand.
+ * Method: a short run of the fuzzer (`npm run fuzz` for longer ones) on a real server. What it throws is held against the generated decoders
+ * and the proto files; its rule on memory against floors written by hand.
  */
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -7,13 +8,14 @@ import { join } from 'node:path';
 import { describe, it } from 'mocha';
 import { AdminServiceService } from '../../src/wire/harmonid/v1/admin.js';
 import { IdentityServiceService } from '../../src/wire/harmonid/v1/identity.js';
-import { randomFrom } from '../index/faces.js';
+import { randomFrom, runSeed } from '../index/faces.js';
 import { repositoryPath } from '../support/paths.js';
 import { attackRandom } from './attacker.js';
 import { growthOf } from './floors.js';
 import { makeRequest, methods, type Fillings } from './methods.js';
 import { fieldsOf, messageOf, mutated } from './mutations.js';
 import type { Floor } from './report.js';
+import { runFuzz } from './rounds.js';
 
 const fillings: Fillings = {
   keptGallery: 'kept',
@@ -23,7 +25,9 @@ const fillings: Fillings = {
   photos: [Buffer.from('a photo')],
 };
 
-describe('the fuzzer', () => {
+describe('the fuzzer', function () {
+  this.timeout(300_000);
+
   it('knows every method of the proto files, and makes requests that their decoders take', () => {
     const protoText = ['identity', 'admin'].map((name) =>
       readFileSync(join(repositoryPath, `proto/harmonid/v1/${name}.proto`), 'utf8'),
@@ -71,5 +75,13 @@ describe('the fuzzer', () => {
     assert.equal(growthOf([...steady.slice(0, 3), mebibytes(34, 420), mebibytes(40, 440)]).length, 1);
     assert.equal(growthOf([...steady.slice(0, 3), mebibytes(26, 460), mebibytes(27, 470)]).length, 1);
     assert.equal(growthOf([mebibytes(10, 100), mebibytes(25, 400), mebibytes(34, 500)]).length, 1);
+  });
+
+  it('finds no crash, no leak and no hang in half a minute', async () => {
+    const report = await runFuzz({ seconds: 24, rounds: 3, seed: runSeed('fuzzer') }, () => undefined);
+    assert.deepEqual(report.findings, []);
+    assert.equal(report.floors.length, 3);
+    assert.equal(Object.keys(report.outcomes).length, 7, 'every attacker has attacked');
+    assert.ok(report.canary.answers > 0);
   });
 });

@@ -37,11 +37,16 @@ async function cut(attack: Attack): Promise<void> {
     stream.write(body.subarray(0, Math.floor(random() * body.length)));
     await pause(30 * random());
     const how = random();
-    if (how < 0.4)
+    if (how < 0.4) {
       stream.close(
         pick(random, [constants.NGHTTP2_CANCEL, constants.NGHTTP2_NO_ERROR, constants.NGHTTP2_PROTOCOL_ERROR]),
       );
-    else if (how < 0.7) stream.end();
+      // No answer is due any more. Not waited for: with NO_ERROR node's client never ends a stream with unsent data.
+      await Promise.race([end, pause(50)]);
+      ended(wordOf('reset by us'));
+      return;
+    }
+    if (how < 0.7) stream.end();
     else wire.close();
     ended(await end);
   });

@@ -107,6 +107,8 @@ export class GalleryGraph {
   /** Sequence at which a checkpoint was last begun, so that a failing one is not tried again with every write. */
   #checkpointTriedAt: number;
   #checkpointing: Promise<void> | null = null;
+  /** It is on its way out: a checkpoint that is waiting for its turn is not written any more. */
+  #isDropped = false;
 
   constructor(parts: GraphParts, checkpoint: CheckpointRecord | null, opened: GraphOpened) {
     this.#parts = parts;
@@ -154,15 +156,18 @@ export class GalleryGraph {
 
   /** Takes the graph out of memory; nothing may be asked of it after. */
   async drop(): Promise<void> {
+    this.#isDropped = true;
     await this.#checkpointing?.catch(() => undefined);
     await this.#parts.thread.call('drop', { graph: this.#graph });
   }
 
   // ── Checkpoints ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Writes a checkpoint unless the newest one holds all that the graph does. One at a time; a second call waits for the first. */
+  /** Writes a checkpoint unless the newest one holds all that the graph does, or the graph goes. One at a time; a second call waits for the first. */
   saveNow(): Promise<void> {
-    return this.#oneAtATime(() => this.#write());
+    return this.#oneAtATime(async () => {
+      if (!this.#isDropped) await this.#write();
+    });
   }
 
   saveWhenDue(): void {
@@ -188,13 +193,16 @@ export class GalleryGraph {
     await this.#checkpointing?.catch(() => undefined);
   }
 
-  /** The graph's file is replaced by one that holds nothing of what was erased before the call. False, and a warning, when it is still there. */
+  /**
+   * The graph's file is replaced by one that holds nothing of what was erased before the call; that of a dropped one is removed by who drops it. False, and a warning, when it
+   * is still there.
+   */
   async replaceFile(): Promise<boolean> {
     const { options, owner, sequence: current } = this.#parts;
     const sequence = current();
     await shredGraphFilesAside(options.path, owner.number);
     try {
-      while (this.#checkpoint?.file && this.#checkpoint.sequence < sequence) {
+      while (!this.#isDropped && this.#checkpoint?.file && this.#checkpoint.sequence < sequence) {
         // One for all that wait: whoever was first writes it.
         await (this.#checkpointing?.catch(() => undefined) ?? this.saveNow());
       }

@@ -264,6 +264,25 @@ describe('galleries', () => {
     });
   });
 
+  it('goes also while checkpoints are asked for and figures are read', async () => {
+    await withIndex(async (index) => {
+      for (let round = 0; round < 3; round++) {
+        await index.createGallery(galleryDraft('second', faces.dimensions));
+        await index.enroll(enrollDraft('second', 'first', [faces.face(0)]));
+        let isDeleted = false;
+        const deletion = index.deleteGallery('second').finally(() => (isDeleted = true));
+        const asked: Promise<unknown>[] = [];
+        while (!isDeleted) {
+          asked.push(index.checkpoint(), index.checkpoint(), index.stats());
+          await immediate();
+        }
+        assert.equal(await deletion, true);
+        await Promise.all(asked);
+      }
+      return {};
+    });
+  });
+
   it('changes settings while in use', async () => {
     await withIndex(async (index) => {
       const before = index.getGallery(gallery);

@@ -266,7 +266,7 @@ describe('galleries', () => {
 
   it('goes also while checkpoints are asked for and figures are read', async () => {
     await withIndex(async (index) => {
-      for (let round = 0; round < 3; round++) {
+      for (let round = 0; round < 10; round++) {
         await index.createGallery(galleryDraft('second', faces.dimensions));
         await index.enroll(enrollDraft('second', 'first', [faces.face(0)]));
         let isDeleted = false;

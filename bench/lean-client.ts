@@ -3,14 +3,7 @@
  *
  * For loads that share the machine with their server: what the client costs, the server lacks.
  */
-import { Client, credentials } from '@grpc/grpc-js';
-
-/** Connections of their own to one server, as of so many doors. */
-export function connectLean(address: string, connections: number): readonly Client[] {
-  // Without this, clients of one process would share a connection.
-  const options = { 'grpc.use_local_subchannel_pool': 1, 'grpc.enable_channelz': 0 };
-  return Array.from({ length: connections }, () => new Client(address, credentials.createInsecure(), options));
-}
+import type { Client } from '@grpc/grpc-js';
 
 /** @param deadlineAt milliseconds since 1970; default: never. Rejects with the ServiceError of grpc-js. */
 export function unary(client: Client, path: string, request: Buffer, deadlineAt = Infinity): Promise<Buffer> {

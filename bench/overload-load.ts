@@ -1,21 +1,23 @@
 /** One load of calls on a server: what is sent, and what of it was right and in time. */
 import process from 'node:process';
-import { status, type Client, type ServiceError } from '@grpc/grpc-js';
+import type { ClientHttp2Session } from 'node:http2';
+import { status } from '@grpc/grpc-js';
 import type { Database, EnrollRequest } from '../src/api.js';
 import { HarmonidError } from '../src/errors.js';
 import type { Random } from '../src/random.js';
 import { IdentifyResponse, IdentityServiceService } from '../src/wire/harmonid/v1/identity.js';
-import { unary } from './lean-client.js';
 import { percentile } from './measure.js';
 import { runOpenLoop, type Arrival, type Outcome, type Told } from './open-loop.js';
 import { rounded, type Row } from './report.js';
 import type { ServerProcess } from './server-child.js';
+import { callUnary, type WireAnswer } from './wire-client.js';
 
 /** One kind of call, with everything that is known of it before. */
 export interface Kind {
   readonly name: string;
   /** What a door would wait. */
   readonly deadlineMs: number;
+  /** Framed. */
   readonly requests: readonly Buffer[];
   /** Who is the nearest, by position of the request. */
   readonly expected: readonly string[];
@@ -32,7 +34,7 @@ export interface LoadPlan {
 export interface Target {
   readonly server: ServerProcess;
   readonly database: Database;
-  readonly clients: readonly Client[];
+  readonly sessions: readonly ClientHttp2Session[];
 }
 
 export interface LoadOptions {
@@ -54,15 +56,15 @@ export interface LoadFigures {
 const identifyPath = IdentityServiceService.identify.path;
 
 export function identifyOnce(
-  { clients }: Target,
+  { sessions }: Target,
   { requests }: Kind,
   position: number,
-  deadlineAt?: number,
-): Promise<Buffer> {
-  const client = clients[position % clients.length];
+  deadlineMs: number | null = null,
+): Promise<WireAnswer> {
+  const session = sessions[position % sessions.length];
   const request = requests[position % requests.length];
-  if (!client || !request) throw new HarmonidError('INTERNAL', 'there are no clients or no requests');
-  return unary(client, identifyPath, request, deadlineAt);
+  if (!session || !request) throw new HarmonidError('INTERNAL', 'there are no connections or no requests');
+  return callUnary(session, identifyPath, request, deadlineMs);
 }
 
 export async function runOverload(
@@ -128,15 +130,12 @@ export async function runOverload(
 }
 
 async function tell(target: Target, kind: Kind, position: number): Promise<Told> {
-  try {
-    const answer = await identifyOnce(target, kind, position, Date.now() + kind.deadlineMs);
-    return { outcome: 'answered', answer };
-  } catch (error) {
-    return { outcome: outcomeOf(error as ServiceError), answer: null };
-  }
+  const { code, message } = await identifyOnce(target, kind, position, kind.deadlineMs);
+  return { outcome: outcomeOf(code), answer: message };
 }
 
-function outcomeOf({ code }: ServiceError): Outcome {
+function outcomeOf(code: status): Outcome {
+  if (code === status.OK) return 'answered';
   if (code === status.RESOURCE_EXHAUSTED) return 'refused';
   if (code === status.DEADLINE_EXCEEDED) return 'expired';
   return 'failed';

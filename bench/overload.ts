@@ -3,16 +3,18 @@
  *
  * Capacity is that of a closed loop. Then calls come at a Poisson rate of half of it to three times, with the deadline of a door, with and without an import
  * beside. Only right answers in time count. By image the embedder is what is scarce, and its own throughput on the same photos stands beside, in turns
- * with the server's. The client is bare grpc-js with bytes made before, in this process. By vector it costs nearly as much as the server, so that each has cores of its own
+ * with the server's. The client is bare HTTP/2 with bytes made before, in this process. By vector it costs as much as the server, so that each has cores of its own
  * where that can be arranged.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { status } from '@grpc/grpc-js';
 import type { IdentifyRequest } from '../src/api.js';
 import { formatIdentify } from '../src/client/format.js';
 import { connectDatabase } from '../src/client/remote-database.js';
 import type { Embedder } from '../src/embedder/embedder.js';
+import { HarmonidError } from '../src/errors.js';
 import { openOnnxEmbedder } from '../src/embedder/onnx-embedder.js';
 import { makeRandom } from '../src/random.js';
 import { IdentityServiceService } from '../src/wire/harmonid/v1/identity.js';
@@ -26,7 +28,6 @@ import {
   vectorGallery,
 } from './filled-galleries.js';
 import { drawGallery, scanGallery, type ModelGallery } from './gallery-model.js';
-import { connectLean } from './lean-client.js';
 import { interleave, ratioSpread, runLoad, spread, spreadText } from './measure.js';
 import type { BenchOptions } from './options.js';
 import {
@@ -42,6 +43,7 @@ import { cutPortraits, modelsPath, readSamplePhotos } from './photos.js';
 import type { Progress } from './progress.js';
 import { rounded, type Row, type Workload } from './report.js';
 import { startProcess } from './server-child.js';
+import { connectWire, frame } from './wire-client.js';
 
 const plans: readonly LoadPlan[] = [
   { times: 0.5, isBesideImport: false },
@@ -76,7 +78,7 @@ export async function benchOverload(options: BenchOptions, progress: Progress): 
     const model = drawGallery({ seed, templateCount, templatesPerIdentity, probeCount: Math.min(calls, 500) });
     await using server = await startProcess({ kind: 'harmonid', path, modelsPath, provider });
     const database = connectDatabase({ address: server.address });
-    const target: Target = { server, database, clients: connectLean(server.address, connections) };
+    const target: Target = { server, database, sessions: await connectWire(server.address, connections) };
     try {
       progress(`enrolling ${templateCount} templates and ${portraits.length} portraits`);
       await fillGalleries(database, model, portraits);
@@ -135,7 +137,7 @@ export async function benchOverload(options: BenchOptions, progress: Progress): 
         ],
       };
     } finally {
-      for (const client of target.clients) client.close();
+      for (const session of target.sessions) session.close();
       await database.close();
     }
   } finally {
@@ -154,7 +156,10 @@ async function measureRound(target: Target, kind: Kind, options: LoadOptions): P
 }
 
 async function capacityOf(target: Target, kind: Kind, atOnce: number, calls: number): Promise<number> {
-  const { perSecond } = await runLoad(calls, atOnce, (position) => identifyOnce(target, kind, position));
+  const { perSecond } = await runLoad(calls, atOnce, async (position) => {
+    const { code } = await identifyOnce(target, kind, position);
+    if (code !== status.OK) throw new HarmonidError('INTERNAL', `a call without a deadline got ${status[code]}`);
+  });
   return perSecond;
 }
 
@@ -197,7 +202,7 @@ function kindByVector(model: ModelGallery): Kind {
 }
 
 function encode(request: IdentifyRequest): Buffer {
-  return IdentityServiceService.identify.requestSerialize(formatIdentify(request));
+  return frame(IdentityServiceService.identify.requestSerialize(formatIdentify(request)));
 }
 
 function titleOf({ name, deadlineMs }: Kind): string {

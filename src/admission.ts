@@ -25,7 +25,7 @@ export type AdmissionLimits = Readonly<Record<LaneName, LaneLimits>>;
 export const defaultAdmissionLimits: AdmissionLimits = {
   // Enough for the largest batch of every stage of the pipeline.
   image: { runningMax: 16, waitingMax: 512 },
-  search: { runningMax: 64, waitingMax: 2048 },
+  search: { runningMax: 128, waitingMax: 2048 },
   write: { runningMax: 512, waitingMax: 4096 },
 };
 

@@ -37,9 +37,20 @@ interface Group {
   /** Until LMDB's transaction begins, which is when the first write runs. */
   isOpen: boolean;
   readonly members: Promise<void>[];
+  /** When the newest of its writes had run: what follows is the commit alone. */
+  changedMs: number;
+  /** Whether it is told that the commit has succeeded. */
+  isTold: boolean;
 }
 
-export function openCommits(environment: CommitEnvironment, path: string): Commits {
+export interface CommitsOptions {
+  /** The data directory, for messages. */
+  readonly path: string;
+  /** Told after every commit of `run` how long it took to be written and flushed, milliseconds; not of one that failed. */
+  readonly onCommit?: ((ms: number) => void) | undefined;
+}
+
+export function openCommits(environment: CommitEnvironment, { path, onCommit }: CommitsOptions): Commits {
   const waiting: Join[] = [];
   let group: Group | undefined;
   let draining: Promise<void> | undefined;
@@ -47,7 +58,7 @@ export function openCommits(environment: CommitEnvironment, path: string): Commi
 
   async function drain(): Promise<void> {
     while (waiting.length > 0) {
-      const mine: Group = { isOpen: true, members: [] };
+      const mine: Group = { isOpen: true, members: [], changedMs: 0, isTold: false };
       group = mine;
       for (const join of waiting.splice(0)) mine.members.push(join(mine));
       // Nobody settles before the group is closed, so that all members are there when the first has.
@@ -72,6 +83,8 @@ export function openCommits(environment: CommitEnvironment, path: string): Commi
         } catch (error) {
           outcome = { error };
           throw error;
+        } finally {
+          joined.changedMs = performance.now();
         }
       });
     } catch (error) {
@@ -79,6 +92,8 @@ export function openCommits(environment: CommitEnvironment, path: string): Commi
       if (cause) throw failureOf(cause.error);
       throw outcome && 'error' in outcome ? refusalOf(outcome.error, path) : error;
     }
+    if (!joined.isTold) onCommit?.(performance.now() - joined.changedMs);
+    joined.isTold = true;
     if (outcome && 'value' in outcome) return outcome.value;
     throw new HarmonidError('INTERNAL', 'a transaction was committed without running');
   }

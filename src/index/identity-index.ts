@@ -72,7 +72,12 @@ const purgeBatch = 500;
 export async function openIdentityIndex(options: IdentityIndexOptions): Promise<IdentityIndex> {
   const { path, readOnly = false } = options;
   prepareFolder(path, readOnly);
-  const opened = openLmdbStore({ path, readOnly, flushes: options.durability !== 'committed' });
+  const opened = openLmdbStore({
+    path,
+    readOnly,
+    flushes: options.durability !== 'committed',
+    onCommit: options.onCommit,
+  });
   let raw = opened;
   let encryption: Awaited<ReturnType<typeof openEncryption>> = null;
   let lock: DataLock | null = null;

@@ -49,6 +49,11 @@ export interface IdentityIndexOptions {
   readonly clock?: (() => number) | undefined;
   /** Told of what went wrong and was made good: an unusable graph file, a checkpoint that failed. Default: a process warning. */
   readonly onWarning?: ((message: string, facts: object) => void) | undefined;
+  /**
+   * Told how long each commit took from its last change until it was flushed (with `committed`: until it was visible), milliseconds. Writes that come
+   * at the same time share one. Must not throw.
+   */
+  readonly onCommit?: ((ms: number) => void) | undefined;
 }
 
 /** Everything that a gallery is made with; complete, already validated by the caller's parsing. */

@@ -30,6 +30,8 @@ export interface LmdbStoreOptions {
   readonly readOnly: boolean;
   /** Default true. False: a commit is visible before it is flushed, and what the power loss takes may have been acknowledged. */
   readonly flushes?: boolean | undefined;
+  /** Told how long each commit took to be written and flushed, milliseconds. Must not throw. */
+  readonly onCommit?: ((ms: number) => void) | undefined;
 }
 
 type Bytes = Database<Buffer, Buffer>;
@@ -50,13 +52,13 @@ export function dataFile(path: string): string {
 }
 
 /** @throws DATA_NOT_FOUND, DATA_READ_ONLY, DATA_CORRUPT, DISK_FULL */
-export function openLmdbStore({ path, readOnly, flushes = true }: LmdbStoreOptions): LmdbStore {
+export function openLmdbStore({ path, readOnly, flushes = true, onCommit }: LmdbStoreOptions): LmdbStore {
   const file = dataFile(path);
   if (readOnly && !existsSync(file)) throw new HarmonidError('DATA_NOT_FOUND', `there is no data file in ${path}`);
   const { isUnflushed } = refuseDamagedFile(file);
   if (isUnflushed && !readOnly) settleUnflushed(file, path);
   const { root, tables } = openTables(file, { readOnly, flushes, path });
-  return makeStore(root, tables, path, file, readOnly);
+  return makeStore(root, tables, { path, file, readOnly, onCommit });
 }
 
 /** Lets LMDB decide between a newest transaction that was written ahead of its flush and the last flushed one. */
@@ -109,13 +111,16 @@ function openTables(
 function makeStore(
   root: RootDatabase,
   tables: Map<TableName, Bytes>,
-  path: string,
-  file: string,
-  readOnly: boolean,
+  {
+    path,
+    file,
+    readOnly,
+    onCommit,
+  }: Pick<LmdbStoreOptions, 'path' | 'readOnly' | 'onCommit'> & { readonly file: string },
 ): LmdbStore {
   const snapshots = new OpenSnapshots();
   let closing: Promise<void> | undefined;
-  const commits = openCommits(root, path);
+  const commits = openCommits(root, { path, onCommit });
   const tableWithin = (name: TableName): Bytes => tables.get(name) as Bytes;
   const table = (name: TableName): Bytes | undefined => {
     if (closing) throw new HarmonidError('CLOSED', 'the store is closed');

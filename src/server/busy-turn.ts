@@ -1,20 +1,25 @@
 /**
  * Calls that come faster than the event loop can take them, told so while that is still cheap.
  *
- * Promises: within one turn of the event loop calls are taken in the order in which they come, until the turn has lasted for a sixteenth of what a call has left; whoever
- * is reached later is refused. What was taken before in this turn comes round several times (search, answer, the write of it), and everybody waits for that: without
- * this, answers are ready when nobody waits for them any more, although each was admitted in good faith. A call with a deadline far away is never refused here,
- * one without a deadline neither. A refusal costs no message read, no handler and no error built.
+ * Promises: within one turn of the event loop calls are taken in the order in which they come, until the turn will have lasted for a share of what a call has left; whoever
+ * is reached later is refused. How long it will last is what it has lasted since the one before ended, and what
+ * those will still take who were let in and have not begun. What was taken in this turn comes round several times (search, answer, the write of it), and everybody
+ * waits for that: without this, answers are ready when nobody waits for them any more, although each was admitted in good faith. A call with a deadline far away is never
+ * refused here, one without a deadline neither. A refusal costs no message read, no handler and no error built.
  */
 import { statusOf } from '../wire/error-status.js';
 import { HarmonidError } from '../errors.js';
 
-/** Of what a call has left: how long the turn may have lasted before it is taken. */
-const turnShare = 1 / 16;
+/** Of what a call has left, for a turn: when it knocks, and when it begins, since what it has cost until then would be lost. */
+const turnShare = { knocking: 1 / 48, beginning: 1 / 8 } as const;
 /** So long a turn may last for anybody: a call alone takes some of it. */
 const freeMs = 2;
 /** A second spreads those who come again over many turns. */
 const retryAfterMs = 1000;
+/** Share of the newest turn in the average cost of a call. */
+const newestShare = 0.1;
+/** What a refusal costs of what a call costs. */
+const refusalShare = 1 / 16;
 
 /** What is refused here is told. It has nothing of the call in it, so one will do for all. */
 export const busyStatus = statusOf(
@@ -22,16 +27,49 @@ export const busyStatus = statusOf(
 );
 
 export class BusyTurn {
-  #startedMs: number | null = null;
+  /** Null while nobody comes. Else another turn is sure to follow, so that none of it is spent waiting for something to do. */
+  #beganMs: number | null = null;
+  #isUsed = false;
+  /** In this turn: let in at the door, refused there, begun. */
+  #knocked = 0;
+  #refused = 0;
+  #begun = 0;
+  /** Of a turn, for a call that is let in, on average. */
+  #callMs = 0;
 
-  /** @param leftMs until the call's deadline; Infinity without one */
-  isTooLateFor(leftMs: number): boolean {
-    const nowMs = performance.now();
-    if (this.#startedMs === null) {
-      this.#startedMs = nowMs;
-      // Runs when everything that has arrived by now was looked at.
-      setImmediate(() => (this.#startedMs = null));
-    }
-    return nowMs - this.#startedMs > Math.max(freeMs, turnShare * leftMs);
+  /** Whether a call whose head has come is too late. @param leftMs until its deadline; Infinity without one */
+  isTooLateToKnock(leftMs: number): boolean {
+    const aheadMs = Math.max(0, this.#knocked - this.#begun) * this.#callMs;
+    const isTooLate = this.#lastedMs() + aheadMs > Math.max(freeMs, turnShare.knocking * leftMs);
+    if (isTooLate) this.#refused++;
+    else this.#knocked++;
+    return isTooLate;
   }
+
+  /** Whether a call whose message has come is too late. */
+  isTooLateToBegin(leftMs: number): boolean {
+    this.#begun++;
+    return this.#lastedMs() > Math.max(freeMs, turnShare.beginning * leftMs);
+  }
+
+  #lastedMs(): number {
+    const nowMs = performance.now();
+    this.#isUsed = true;
+    if (this.#beganMs === null) {
+      this.#beganMs = nowMs;
+      setImmediate(this.#nextTurn);
+    }
+    return nowMs - this.#beganMs;
+  }
+
+  readonly #nextTurn = (): void => {
+    const calls = this.#knocked + refusalShare * this.#refused;
+    if (calls > 0) this.#callMs += newestShare * (this.#lastedMs() / calls - this.#callMs);
+    this.#knocked = 0;
+    this.#refused = 0;
+    this.#begun = 0;
+    this.#beganMs = this.#isUsed ? performance.now() : null;
+    if (this.#isUsed) setImmediate(this.#nextTurn);
+    this.#isUsed = false;
+  };
 }

@@ -121,7 +121,8 @@ export class Calls {
 
   unary<Q, A>(answer: (request: Q, context: CallContext) => Promise<A>): handleUnaryCall<Q, A> {
     return (grpcCall, callback) => {
-      if (this.#entrance.guard.isTooLate(grpcCall.getDeadline())) {
+      const leftMs = Number(grpcCall.getDeadline()) - Date.now();
+      if (this.#entrance.guard.isTooLate('beginning', grpcCall.getPath(), leftMs)) {
         callback(busyStatus);
         return;
       }

@@ -15,7 +15,7 @@ import { anonymous, namesOf, type Caller, type Credentials, type Gatekeeper } fr
 import { requirePermission } from '../access/grant.js';
 import { asHarmonidError, HarmonidError } from '../errors.js';
 import { statusOf } from '../wire/error-status.js';
-import { BusyTurn, busyStatus } from './busy-turn.js';
+import { BusyTurn } from './busy-turn.js';
 import { callNeeds } from './call-permissions.js';
 
 /** Who asks, and how the question is found again in logs and in the audit. */
@@ -78,9 +78,13 @@ export class Guard {
     this.#options.gatekeeper?.recheck(caller);
   }
 
-  /** Whether the call is to be refused with `busyStatus`. Asked when its head has come and once more when its message has: many of either may come in one turn. */
-  isTooLate(deadline: Date | number): boolean {
-    const isTooLate = this.#turn.isTooLateFor(Number(deadline) - Date.now());
+  /**
+   * Whether the call is to be refused with `busyStatus`. Asked when its head has come and once more when its message has: many of either may come in one turn. Health
+   * checks are answered as long as anything is.
+   */
+  isTooLate(step: 'knocking' | 'beginning', path: string, leftMs: number): boolean {
+    if (callNeeds.get(path) === 'anyone') return false;
+    const isTooLate = step === 'knocking' ? this.#turn.isTooLateToKnock(leftMs) : this.#turn.isTooLateToBegin(leftMs);
     if (isTooLate) this.#options.onBusy();
     return isTooLate;
   }
@@ -90,11 +94,6 @@ export class Guard {
       start: (next) =>
         next({
           onReceiveMetadata: (metadata, pass) => {
-            // Health checks are answered as long as anything is.
-            if (callNeeds.get(path) !== 'anyone' && this.isTooLate(call.getDeadline())) {
-              call.sendStatus(busyStatus);
-              return;
-            }
             let caller: Caller | null = null;
             try {
               caller = this.#callerOf(path, metadata, call);

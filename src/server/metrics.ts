@@ -21,6 +21,7 @@ export class Metrics {
   readonly #inFlight: Gauge<'method'>;
   readonly #items: Counter<'method'>;
   readonly #stageSeconds: Histogram<'stage'>;
+  readonly #flushSeconds: Histogram;
   readonly #decisions: Counter<'kind' | 'decision'>;
   readonly #refused: Counter<'code'>;
 
@@ -54,6 +55,12 @@ export class Metrics {
       buckets: secondsBuckets,
       registers,
     });
+    this.#flushSeconds = new Histogram({
+      name: 'harmonid_flush_seconds',
+      help: 'From the last change of a commit until the disk has it; concurrent writes share a commit.',
+      buckets: secondsBuckets,
+      registers,
+    });
     this.#decisions = counter('decisions_total', 'Decisions of identifications and verifications.', [
       'kind',
       'decision',
@@ -63,6 +70,11 @@ export class Metrics {
       'Calls refused before they were read: no key, no permission, too many.',
       ['code'],
     );
+    const countBusy = this.#refused.labels({ code: 'OVERLOADED' });
+    this.#collectBusy = () => {
+      countBusy.inc(this.#busy);
+      this.#busy = 0;
+    };
     // So that rates begin at 0 and not at the first event.
     for (const stage of stages) this.#stageSeconds.zero({ stage });
     for (const decision of decisions) this.#decisions.inc({ kind: 'identify', decision }, 0);
@@ -89,8 +101,17 @@ export class Metrics {
     this.#refused.inc({ code });
   }
 
+  /** One of thousands a second: counted for itself, and told when it is asked for. */
+  refusedAsBusy(): void {
+    this.#busy++;
+  }
+
   took(stage: Stage, ms: number): void {
     this.#stageSeconds.observe({ stage }, ms / 1000);
+  }
+
+  committed(ms: number): void {
+    this.#flushSeconds.observe(ms / 1000);
   }
 
   decided(kind: 'identify' | 'verify', decision: Decision): void {
@@ -115,10 +136,13 @@ export class Metrics {
     this.#registry.registerMetric(expiry);
   }
 
+  #busy = 0;
+  readonly #collectBusy: () => void;
   #collect: () => Promise<void> = async () => undefined;
 
   /** In Prometheus' text format. */
   async text(): Promise<string> {
+    this.#collectBusy();
     await this.#collect();
     return this.#registry.metrics();
   }

@@ -9,7 +9,7 @@ import { followAccessFile } from '../access/access-file.js';
 import type { AccessList } from '../access/access-list.js';
 import { Gatekeeper } from '../access/gatekeeper.js';
 import { HarmonidError } from '../errors.js';
-import { formatAddress, isLoopback, type Address } from './address.js';
+import { formatAddress, isLoopback, parseAddress, type Address } from './address.js';
 import type { ServerLogger } from './calls.js';
 import { followCertificates, type FollowedCertificates, type TlsOptions } from './certificates.js';
 import { Guard, type Refusal } from './guard.js';
@@ -87,6 +87,14 @@ export async function openSecurity(
     close();
     throw error;
   }
+}
+
+/** Refuses what `openSecurity` would refuse now, for whoever has long things to do before. @throws what `openSecurity` throws */
+export async function checkSecurity(options: SecurityOptions, address: string): Promise<void> {
+  const ignore = (): void => undefined;
+  const listeners = { logger: undefined, onRefusal: ignore, onBusy: ignore, onListChange: ignore };
+  const security = await openSecurity(options, parseAddress(address), listeners);
+  security.close();
 }
 
 function refuseOpenDoor(address: Address, { tls, accessFile, allowPlaintext, allowAnonymous }: SecurityOptions): void {

@@ -15,7 +15,9 @@ import { AdminServiceService } from '../wire/harmonid/v1/admin.js';
 import { IdentityServiceService } from '../wire/harmonid/v1/identity.js';
 import { formatAddress, listenError, parseAddress, whyNotListening, type Address } from './address.js';
 import { adminService } from './admin-service.js';
+import { busyStatus } from './busy-turn.js';
 import { Calls, type ServerLogger } from './calls.js';
+import { refuseEarly } from './early-refusal.js';
 import { identityService } from './identity-service.js';
 import type { Metrics } from './metrics.js';
 import { OwnEntries } from './own-entries.js';
@@ -77,7 +79,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       logger?.warn({ ...facts, code: error.code, reason: error.message }, 'refused at the door');
     },
     // Counted and not logged: there are thousands.
-    onBusy: () => metrics?.refusedAtDoor('OVERLOADED'),
+    onBusy: () => metrics?.refusedAsBusy(),
     onListChange: (list) => {
       entries.listChanged(list);
       calls.recheck((visit) => security.guard.recheck(visit));
@@ -114,6 +116,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   try {
     port = await bind(grpc, address, security.credentials);
     bound = formatAddress({ host: address.host, port });
+    const isRefused = (path: string, leftMs: number): boolean => security.guard.isTooLate('knocking', path, leftMs);
+    if (!refuseEarly(grpc, { isRefused, status: busyStatus }))
+      logger?.warn(
+        {},
+        'this grpc-js lets nobody refuse calls early: more calls than can be taken cost more than they should',
+      );
     await entries.began(bound, security.list);
   } catch (error) {
     security.close();

@@ -1,5 +1,6 @@
 /** Method: an operator's afternoon with keys, as child processes: made, shown, used, refused, revoked, on a real server with TLS. */
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -122,6 +123,18 @@ describe('harmonid keys', () => {
   it('is wanted beyond loopback addresses', async () => {
     const refused = await harmonid(['serve', '--data', data, '--listen', '0.0.0.0:0', '--vectors-only']);
     assert.deepEqual([refused.code, /no certificate/.test(refused.stderr)], [1, true], refused.stderr);
+  });
+
+  it('and a certificate are looked at before the data, which is not made', async () => {
+    const never = place('never-made');
+    const refusedWith = async (...words: string[]): Promise<string> => {
+      const { code, stderr } = await harmonid(['serve', '--data', never, '--vectors-only', ...words]);
+      assert.deepEqual([code, existsSync(never)], [1, false], stderr);
+      return stderr;
+    };
+    const tls = ['--tls-certificate', place('nowhere.crt'), '--tls-key', place('nowhere.key')];
+    assert.match(await refusedWith(...tls), /nowhere\.crt/);
+    assert.match(await refusedWith('--listen', '0.0.0.0:0', '--insecure-plaintext'), /no list of keys/);
   });
 });
 

@@ -17,16 +17,51 @@ function keepBusy(ms: number): void {
 }
 
 describe('a busy turn', () => {
-  it('takes calls for a sixteenth of what they have left, and anew in the next turn', async () => {
+  it('takes calls for a share of what they have left, and anew in the next turn', async () => {
     const turn = new BusyTurn();
-    assert.equal(turn.isTooLateFor(1), false);
+    assert.equal(turn.isTooLateToKnock(1), false);
     keepBusy(11);
-    assert.equal(turn.isTooLateFor(160), true);
+    // A forty-eighth for who knocks, an eighth for who has knocked.
+    assert.equal(turn.isTooLateToKnock(480), true);
+    assert.equal(turn.isTooLateToBegin(80), true);
     // In good time, however slow this machine is.
-    assert.equal(turn.isTooLateFor(3_600_000), false);
-    assert.equal(turn.isTooLateFor(Infinity), false);
+    for (const leftMs of [3_600_000, Infinity])
+      assert.deepEqual([turn.isTooLateToKnock(leftMs), turn.isTooLateToBegin(leftMs)], [false, false]);
     await nextTurn();
-    assert.equal(turn.isTooLateFor(160), false);
+    assert.equal(turn.isTooLateToKnock(3_000), false);
+  });
+
+  it('reckons with those who knocked and have not begun', async () => {
+    const turn = new BusyTurn();
+    // Each takes 40 ms of its turn.
+    for (let round = 0; round < 10; round++) {
+      turn.isTooLateToKnock(Infinity);
+      turn.isTooLateToBegin(Infinity);
+      keepBusy(40);
+      await nextTurn();
+    }
+    await nextTurn();
+    // A turn may take 20 ms of theirs: one has time, and who comes while he waits has not.
+    assert.deepEqual(
+      Array.from({ length: 3 }, () => turn.isTooLateToKnock(960)),
+      [false, true, true],
+    );
+    assert.equal(turn.isTooLateToKnock(100_000), false);
+  });
+
+  it('learns that calls have become quick again from the few that it lets in', async () => {
+    const turn = new BusyTurn();
+    const knock = (): readonly boolean[] => Array.from({ length: 4 }, () => turn.isTooLateToKnock(960));
+    turn.isTooLateToKnock(Infinity);
+    keepBusy(1_000);
+    await nextTurn();
+    assert.deepEqual(knock(), [false, true, true, true]);
+    for (let round = 0; round < 100; round++) {
+      await nextTurn();
+      knock();
+    }
+    await nextTurn();
+    assert.deepEqual(knock(), [false, false, false, false]);
   });
 
   it('a server refuses at the door what it could not begin in time, and tells when to come again', async () => {

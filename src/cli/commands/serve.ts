@@ -53,6 +53,7 @@ async function serve(terminal: Terminal, configuration: Configuration, file: str
   const { data, listen, drainSeconds, limits, status } = configuration;
   const log = openLog(terminal, configuration.log);
   const { startServer } = await import('../../server/server.js');
+  const { checkSecurity } = await import('../../server/security.js');
   const { openDatabase } = await import('../../database.js');
   const { Metrics } = await import('../../server/metrics.js');
   const metrics = new Metrics();
@@ -67,6 +68,9 @@ async function serve(terminal: Terminal, configuration: Configuration, file: str
       open.unshift(statusServer);
       log.info({ address: statusServer.address }, 'tells its status');
     }
+    // Before the data, too: a certificate that is not there should not be noticed only when a million templates have been read.
+    const security = await securityOf(configuration);
+    await checkSecurity(security, listen);
     const database = await openDatabase({
       ...databaseOptions(configuration),
       onWarning: (message, { error, ...facts }: { readonly error?: unknown }) =>
@@ -75,6 +79,7 @@ async function serve(terminal: Terminal, configuration: Configuration, file: str
         metrics.took(stage, ms);
         tracing?.took(stage, ms);
       },
+      onCommit: (ms) => metrics.committed(ms),
     });
     open.unshift(database);
     metrics.watch(database);
@@ -84,7 +89,7 @@ async function serve(terminal: Terminal, configuration: Configuration, file: str
     // The server itself logs where it listens, and that it drains.
     const server = await startServer({
       ...limits,
-      ...(await securityOf(configuration)),
+      ...security,
       database,
       metrics,
       tracing,

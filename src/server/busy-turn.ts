@@ -2,10 +2,10 @@
  * Calls that come faster than the event loop can take them, told so while that is still cheap.
  *
  * Promises: within one turn of the event loop calls are taken in the order in which they come, until the turn will have lasted for a share of what a call has left; whoever
- * is reached later is refused. How long it will last is what it has lasted since the one before ended, and what
- * those will still take who were let in and have not begun. What was taken in this turn comes round several times (search, answer, the write of it), and everybody
- * waits for that: without this, answers are ready when nobody waits for them any more, although each was admitted in good faith. A call with a deadline far away is never
- * refused here, one without a deadline neither. A refusal costs no message read, no handler and no error built.
+ * is reached later is refused. How long it will last is what it has lasted since the one before ended, and what those will still take who were let in and have not begun.
+ * What was taken in this turn comes round several times (search, answer, the write of it), and everybody waits for that: without this, answers are ready when nobody
+ * waits for them any more, although each was admitted in good faith. A call with a deadline far away is never refused here, one without a deadline neither. A refusal
+ * costs no message read, no handler and no error built.
  */
 import { statusOf } from '../wire/error-status.js';
 import { HarmonidError } from '../errors.js';

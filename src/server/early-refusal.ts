@@ -2,7 +2,7 @@
  * Refuses streams of HTTP/2 before grpc-js has made a call of them.
  *
  * Most of what a call costs a server under Node is what grpc-js does with it, refused or not: refused by an interceptor it costs a quarter of an answered one, refused
- * here about a twentieth (bench/README.md, `overload`). The answer is gRPC's "Trailers-Only": a head with the status in it and the end of the stream, after
+ * here about a twelfth (bench/README.md, `overload`). The answer is gRPC's "Trailers-Only": a head with the status in it and the end of the stream, after
  * which Node resets what the client still sends (RFC 9113, 8.1: NO_ERROR).
  *
  * grpc-js gives nobody the server of HTTP/2 that it makes, so this takes it from a field that is not documented. Where another release has no such field, nothing

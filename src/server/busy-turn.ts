@@ -14,6 +14,8 @@ import { HarmonidError } from '../errors.js';
 const turnShare = { knocking: 1 / 48, beginning: 1 / 8 } as const;
 /** So long a turn may last for anybody: a call alone takes some of it. */
 const freeMs = 2;
+/** Of that, when it is time for others to give way. */
+const pressedShare = 0.75;
 /** A second spreads those who come again over many turns. */
 const retryAfterMs = 1000;
 /** Share of the newest turn in the average cost of a call. */
@@ -36,11 +38,19 @@ export class BusyTurn {
   #begun = 0;
   /** Of a turn, for a call that is let in, on average. */
   #callMs = 0;
+  #pressedAtMs = -Infinity;
+
+  /** When somebody last knocked in a turn that was too long for him, or nearly, by `performance.now()`. */
+  get pressedAtMs(): number {
+    return this.#pressedAtMs;
+  }
 
   /** Whether a call whose head has come is too late. @param leftMs until its deadline; Infinity without one */
   isTooLateToKnock(leftMs: number): boolean {
     const aheadMs = Math.max(0, this.#knocked - this.#begun) * this.#callMs;
-    const isTooLate = this.#lastedMs() + aheadMs > Math.max(freeMs, turnShare.knocking * leftMs);
+    const [willLastMs, mayLastMs] = [this.#lastedMs() + aheadMs, Math.max(freeMs, turnShare.knocking * leftMs)];
+    if (willLastMs > pressedShare * mayLastMs) this.#pressedAtMs = performance.now();
+    const isTooLate = willLastMs > mayLastMs;
     if (isTooLate) this.#refused++;
     else this.#knocked++;
     return isTooLate;

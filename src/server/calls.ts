@@ -63,6 +63,8 @@ export interface CallContext {
   readonly deadlineAt: number | undefined;
   /** Fires when the server begins to drain: streams without an end of their own should end. */
   readonly draining: AbortSignal;
+  /** Before the next item of something that can wait: resolves later, the more people are in a hurry. Never rejects. */
+  readonly giveWay: () => Promise<void>;
   /** An error that becomes part of an answer; the same funnel as for the call's own. */
   readonly report: (error: unknown) => HarmonidError;
 }
@@ -161,6 +163,7 @@ export class Calls {
     const call = new Call({
       visit,
       database: this.#entrance.databaseFor(visit),
+      giveWay: () => this.#entrance.guard.giveWay(),
       observer: this.#entrance.observer,
       trace: this.#entrance.tracing?.begin(grpcCall.getPath(), grpcCall.metadata, visit.requestId),
       deadline: grpcCall.getDeadline(),
@@ -185,6 +188,7 @@ interface CallParts {
   readonly trace: CallTrace | undefined;
   readonly method: string;
   readonly deadline: Date | number;
+  readonly giveWay: () => Promise<void>;
   readonly draining: AbortSignal;
   readonly log: ServerLogger | undefined;
   readonly refuse: (refused: StatusObject) => void;
@@ -244,6 +248,10 @@ class Call implements CallContext {
 
   get draining(): AbortSignal {
     return this.#parts.draining;
+  }
+
+  get giveWay(): () => Promise<void> {
+    return this.#parts.giveWay;
   }
 
   readonly report = (error: unknown): HarmonidError => {

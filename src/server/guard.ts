@@ -15,6 +15,7 @@ import { anonymous, namesOf, type Caller, type Credentials, type Gatekeeper } fr
 import { requirePermission } from '../access/grant.js';
 import { asHarmonidError, HarmonidError } from '../errors.js';
 import { statusOf } from '../wire/error-status.js';
+import { BulkPace } from './bulk-pace.js';
 import { BusyTurn } from './busy-turn.js';
 import { callNeeds } from './call-permissions.js';
 
@@ -55,6 +56,7 @@ export class Guard {
   /** By the metadata of a call, the one object that reaches both the interceptor and the handler, and that a client cannot make. */
   readonly #visits = new WeakMap<Metadata, Visit>();
   readonly #turn = new BusyTurn();
+  readonly #bulkPace = new BulkPace(() => this.#turn.pressedAtMs);
 
   constructor(options: GuardOptions) {
     this.#options = options;
@@ -71,6 +73,11 @@ export class Guard {
   countItem(visit: Visit): void {
     this.recheck(visit);
     this.#options.gatekeeper?.count(visit.caller);
+  }
+
+  /** Before the next item of an import is read: people at doors go first. Never rejects. */
+  giveWay(): Promise<void> {
+    return this.#bulkPace.next();
   }
 
   /** Whether somebody who was let in would be let in now. @throws UNAUTHENTICATED */

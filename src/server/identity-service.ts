@@ -11,6 +11,7 @@ import {
   type ImportRequest,
   type ImportResponse,
 } from '../wire/harmonid/v1/identity.js';
+import { givingWay } from './bulk-pace.js';
 import type { CallContext, Calls } from './calls.js';
 import {
   formatEmbedAnswer,
@@ -79,7 +80,8 @@ async function* itemsOf(
   requests: AsyncIterable<ImportRequest>,
   call: CallContext,
 ): AsyncIterable<ReturnType<typeof parseEnroll>> {
-  for await (const { item } of requests) yield parseEnroll(item ?? EnrollRequest.create(), call);
+  for await (const { item } of givingWay(requests, call.giveWay))
+    yield parseEnroll(item ?? EnrollRequest.create(), call);
 }
 
 async function* identifyFrames(

@@ -13,6 +13,7 @@ import type {
   ImportTemplatesResponse,
 } from '../wire/harmonid/v1/admin.js';
 import { formatTemplate, parseExported } from '../wire/templates.js';
+import { givingWay } from './bulk-pace.js';
 import type { CallContext } from './calls.js';
 import { answerItems } from './options-first.js';
 import { invalidArgument, parseImportOptions } from './parse.js';
@@ -22,7 +23,7 @@ export function receiveTemplates(
   call: CallContext,
 ): AsyncIterable<ImportTemplatesResponse> {
   return answerItems<ImportTemplatesOptions, WireItem, ImportTemplatesResponse>(requests, (options, items) =>
-    importItems(options, new WireItems(items), call),
+    importItems(options, new WireItems(givingWay(items, call.giveWay)), call),
   );
 }
 

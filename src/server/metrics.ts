@@ -70,11 +70,6 @@ export class Metrics {
       'Calls refused before they were read: no key, no permission, too many.',
       ['code'],
     );
-    const countBusy = this.#refused.labels({ code: 'OVERLOADED' });
-    this.#collectBusy = () => {
-      countBusy.inc(this.#busy);
-      this.#busy = 0;
-    };
     // So that rates begin at 0 and not at the first event.
     for (const stage of stages) this.#stageSeconds.zero({ stage });
     for (const decision of decisions) this.#decisions.inc({ kind: 'identify', decision }, 0);
@@ -137,12 +132,12 @@ export class Metrics {
   }
 
   #busy = 0;
-  readonly #collectBusy: () => void;
   #collect: () => Promise<void> = async () => undefined;
 
   /** In Prometheus' text format. */
   async text(): Promise<string> {
-    this.#collectBusy();
+    this.#refused.inc({ code: 'OVERLOADED' }, this.#busy);
+    this.#busy = 0;
     await this.#collect();
     return this.#registry.metrics();
   }

@@ -21,6 +21,7 @@ import type { Database, Decision } from '../api.js';
 import { abortError, asHarmonidError, HarmonidError, throwIfAborted, type ErrorCode } from '../errors.js';
 import { statusOf } from '../wire/error-status.js';
 import { busyStatus } from './busy-turn.js';
+import type { Crowd } from './crowd.js';
 import { requestIdKey, type Guard, type Visit } from './guard.js';
 import type { CallTrace, Tracing } from './tracing.js';
 
@@ -43,6 +44,7 @@ export interface CallObserver {
 /** Where calls come in. */
 export interface Entrance {
   readonly guard: Guard;
+  readonly crowd: Crowd;
   /** The database as the caller may see it. */
   readonly databaseFor: (visit: Visit) => Database;
   readonly observer?: CallObserver | undefined;
@@ -124,7 +126,7 @@ export class Calls {
   unary<Q, A>(answer: (request: Q, context: CallContext) => Promise<A>): handleUnaryCall<Q, A> {
     return (grpcCall, callback) => {
       const leftMs = Number(grpcCall.getDeadline()) - Date.now();
-      if (this.#entrance.guard.isTooLate('beginning', grpcCall.getPath(), leftMs)) {
+      if (this.#entrance.crowd.isTooLate('beginning', grpcCall.getPath(), leftMs)) {
         callback(busyStatus);
         return;
       }
@@ -163,7 +165,7 @@ export class Calls {
     const call = new Call({
       visit,
       database: this.#entrance.databaseFor(visit),
-      giveWay: () => this.#entrance.guard.giveWay(),
+      giveWay: this.#entrance.crowd.giveWay,
       observer: this.#entrance.observer,
       trace: this.#entrance.tracing?.begin(grpcCall.getPath(), grpcCall.metadata, visit.requestId),
       deadline: grpcCall.getDeadline(),

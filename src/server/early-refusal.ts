@@ -4,17 +4,10 @@
  * Most of what a call costs a server under Node is what grpc-js does with it, refused or not: refused by an interceptor it costs a quarter of an answered one, refused
  * here about a twelfth (bench/README.md, `overload`). The answer is gRPC's "Trailers-Only": a head with the status in it and the end of the stream, after
  * which Node resets what the client still sends (RFC 9113, 8.1: NO_ERROR).
- *
- * grpc-js gives nobody the server of HTTP/2 that it makes, so this takes it from a field that is not documented. Where another release has no such field, nothing
- * is refused here, and `refuseEarly` says so.
  */
 import type { Http2Server, IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
-import type { Server as GrpcServer, StatusObject } from '@grpc/grpc-js';
-
-/** `http2Servers` of grpc-js 1.10 to 1.14: the keys are servers of `node:http2`, one an address. */
-interface GrpcInternals {
-  readonly http2Servers?: ReadonlyMap<Http2Server, unknown>;
-}
+import type { StatusObject } from '@grpc/grpc-js';
+import { gate } from './http2-servers.js';
 
 /** Milliseconds of the units of `grpc-timeout` (gRPC over HTTP2: TimeoutUnit). */
 const unitMs: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 };
@@ -27,12 +20,8 @@ export interface EarlyRefusal {
   readonly status: StatusObject;
 }
 
-/**
- * From now on the streams of a bound server are judged before they are calls.
- * @returns false where this grpc-js does not let us
- */
-export function refuseEarly(grpc: GrpcServer, { isRefused, status }: EarlyRefusal): boolean {
-  const servers = [...((grpc as unknown as GrpcInternals).http2Servers?.keys() ?? [])];
+/** From now on the streams of servers that are bound are judged before they are calls. */
+export function refuseEarly(servers: readonly Http2Server[], { isRefused, status }: EarlyRefusal): void {
   const refusal = {
     ':status': 200,
     'content-type': 'application/grpc+proto',
@@ -41,14 +30,12 @@ export function refuseEarly(grpc: GrpcServer, { isRefused, status }: EarlyRefusa
     ...status.metadata.toHttp2Headers(),
   };
   for (const server of servers) {
-    const takers = server.listeners('stream');
-    server.removeAllListeners('stream');
-    server.on('stream', (stream, headers, ...rest) => {
-      if (isRefused(headers[':path'] ?? '', leftMsOf(headers))) refuse(stream, refusal);
-      else for (const take of takers) Reflect.apply(take, server, [stream, headers, ...rest]);
+    gate(server, 'stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+      const isTaken = !isRefused(headers[':path'] ?? '', leftMsOf(headers));
+      if (!isTaken) refuse(stream, refusal);
+      return isTaken;
     });
   }
-  return servers.length > 0;
 }
 
 function leftMsOf(headers: IncomingHttpHeaders): number {

@@ -15,8 +15,6 @@ import { anonymous, namesOf, type Caller, type Credentials, type Gatekeeper } fr
 import { requirePermission } from '../access/grant.js';
 import { asHarmonidError, HarmonidError } from '../errors.js';
 import { statusOf } from '../wire/error-status.js';
-import { BulkPace } from './bulk-pace.js';
-import { BusyTurn } from './busy-turn.js';
 import { callNeeds } from './call-permissions.js';
 
 /** Who asks, and how the question is found again in logs and in the audit. */
@@ -43,8 +41,6 @@ export interface GuardOptions {
   /** Null lets everybody do everything: for loopback addresses, and for whoever says so. */
   readonly gatekeeper: Gatekeeper | null;
   readonly onRefusal: (refusal: Refusal) => void;
-  /** A call was refused because too many come; nobody asked who it was. */
-  readonly onBusy: () => void;
 }
 
 export const requestIdKey = 'x-request-id';
@@ -55,8 +51,6 @@ export class Guard {
   readonly #options: GuardOptions;
   /** By the metadata of a call, the one object that reaches both the interceptor and the handler, and that a client cannot make. */
   readonly #visits = new WeakMap<Metadata, Visit>();
-  readonly #turn = new BusyTurn();
-  readonly #bulkPace = new BulkPace(() => this.#turn.pressedAtMs);
 
   constructor(options: GuardOptions) {
     this.#options = options;
@@ -75,25 +69,9 @@ export class Guard {
     this.#options.gatekeeper?.count(visit.caller);
   }
 
-  /** Before the next item of an import is read: people at doors go first. Never rejects. */
-  giveWay(): Promise<void> {
-    return this.#bulkPace.next();
-  }
-
   /** Whether somebody who was let in would be let in now. @throws UNAUTHENTICATED */
   recheck({ caller }: Visit): void {
     this.#options.gatekeeper?.recheck(caller);
-  }
-
-  /**
-   * Whether the call is to be refused with `busyStatus`. Asked when its head has come and once more when its message has: many of either may come in one turn. Health
-   * checks are answered as long as anything is.
-   */
-  isTooLate(step: 'knocking' | 'beginning', path: string, leftMs: number): boolean {
-    if (callNeeds.get(path) === 'anyone') return false;
-    const isTooLate = step === 'knocking' ? this.#turn.isTooLateToKnock(leftMs) : this.#turn.isTooLateToBegin(leftMs);
-    if (isTooLate) this.#options.onBusy();
-    return isTooLate;
   }
 
   readonly interceptor: ServerInterceptor = ({ path }, call) =>

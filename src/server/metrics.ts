@@ -24,6 +24,7 @@ export class Metrics {
   readonly #flushSeconds: Histogram;
   readonly #decisions: Counter<'kind' | 'decision'>;
   readonly #refused: Counter<'code'>;
+  readonly #refusedConnections: Counter;
 
   constructor() {
     const registers = [this.#registry];
@@ -70,6 +71,11 @@ export class Metrics {
       'Calls refused before they were read: no key, no permission, too many.',
       ['code'],
     );
+    this.#refusedConnections = counter(
+      'connections_refused_total',
+      'Connections closed as they came: too many from one address, or in all.',
+      [],
+    );
     // So that rates begin at 0 and not at the first event.
     for (const stage of stages) this.#stageSeconds.zero({ stage });
     for (const decision of decisions) this.#decisions.inc({ kind: 'identify', decision }, 0);
@@ -99,6 +105,10 @@ export class Metrics {
   /** One of thousands a second: counted for itself, and told when it is asked for. */
   refusedAsBusy(): void {
     this.#busy++;
+  }
+
+  refusedConnection(): void {
+    this.#refusedConnections.inc();
   }
 
   took(stage: Stage, ms: number): void {

@@ -41,7 +41,6 @@ export interface Security {
 export interface SecurityListeners {
   readonly logger: ServerLogger | undefined;
   readonly onRefusal: (refusal: Refusal) => void;
-  readonly onBusy: () => void;
   /** Some who were let in may have to go. */
   readonly onListChange: (list: AccessList) => void;
 }
@@ -50,7 +49,7 @@ export interface SecurityListeners {
 export async function openSecurity(
   options: SecurityOptions,
   address: Address,
-  { logger, onRefusal, onBusy, onListChange }: SecurityListeners,
+  { logger, onRefusal, onListChange }: SecurityListeners,
 ): Promise<Security> {
   refuseOpenDoor(address, options);
   const following: { close(): void }[] = [];
@@ -81,7 +80,7 @@ export async function openSecurity(
     }
     warnOfOpenDoor(address, options, logger);
     const credentials = certificates?.credentials ?? ServerCredentials.createInsecure();
-    const guard = new Guard({ gatekeeper, onRefusal, onBusy });
+    const guard = new Guard({ gatekeeper, onRefusal });
     return { guard, credentials, list: opened, certificates, close };
   } catch (error) {
     close();
@@ -92,7 +91,7 @@ export async function openSecurity(
 /** Refuses what `openSecurity` would refuse now, for whoever has long things to do before. @throws what `openSecurity` throws */
 export async function checkSecurity(options: SecurityOptions, address: string): Promise<void> {
   const ignore = (): void => undefined;
-  const listeners = { logger: undefined, onRefusal: ignore, onBusy: ignore, onListChange: ignore };
+  const listeners = { logger: undefined, onRefusal: ignore, onListChange: ignore };
   const security = await openSecurity(options, parseAddress(address), listeners);
   security.close();
 }

@@ -17,7 +17,10 @@ import { formatAddress, listenError, parseAddress, whyNotListening, type Address
 import { adminService } from './admin-service.js';
 import { busyStatus } from './busy-turn.js';
 import { Calls, type ServerLogger } from './calls.js';
+import { limitConnections } from './connection-limit.js';
+import { Crowd } from './crowd.js';
 import { refuseEarly } from './early-refusal.js';
+import { http2ServersOf } from './http2-servers.js';
 import { identityService } from './identity-service.js';
 import type { Metrics } from './metrics.js';
 import { OwnEntries } from './own-entries.js';
@@ -42,6 +45,15 @@ export interface ServerOptions extends SecurityOptions {
   readonly messageBytesMax?: number | undefined;
   /** Calls at the same time on one connection. Larger lets one client queue more. Default 1000. */
   readonly callsPerConnectionMax?: number | undefined;
+  /** Connections from one address, which may be that of a proxy with many clients. Default 1000. */
+  readonly connectionsPerAddressMax?: number | undefined;
+  /** Connections in all. Default 4000. */
+  readonly connectionsMax?: number | undefined;
+  /**
+   * A connection is asked so often whether its client is still there; one that does not answer for half as long is closed, and its work stopped. Shorter than what a
+   * firewall on the way takes for idle. Default 40.
+   */
+  readonly keepaliveSeconds?: number | undefined;
 }
 
 export interface CloseOptions {
@@ -70,6 +82,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const { database, logger, metrics, audit } = options;
   const address = parseAddress(options.address ?? '127.0.0.1:0');
   const messageBytesMax = options.messageBytesMax ?? messageBytesMaxDefault;
+  const keepaliveMs = 1000 * (options.keepaliveSeconds ?? 40);
   const entries = new OwnEntries(audit);
   const security = await openSecurity(options, address, {
     logger,
@@ -78,16 +91,17 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       entries.refused({ error, ...facts });
       logger?.warn({ ...facts, code: error.code, reason: error.message }, 'refused at the door');
     },
-    // Counted and not logged: there are thousands.
-    onBusy: () => metrics?.refusedAsBusy(),
     onListChange: (list) => {
       entries.listChanged(list);
       calls.recheck((visit) => security.guard.recheck(visit));
     },
   });
+  // Counted and not logged: there are thousands.
+  const crowd = new Crowd(() => metrics?.refusedAsBusy());
   const calls = new Calls(
     {
       guard: security.guard,
+      crowd,
       databaseFor: ({ caller, peer, requestId }) => {
         const own = scoped(database, caller.grant);
         return audit ? audited(own, audit, { actor: caller.actor, peer, requestId }) : own;
@@ -101,9 +115,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     'grpc.max_receive_message_length': messageBytesMax,
     'grpc.max_send_message_length': messageBytesMax,
     'grpc.max_concurrent_streams': options.callsPerConnectionMax ?? 1000,
-    // A client that vanished without a word is noticed within a minute, and its work stopped.
-    'grpc.keepalive_time_ms': 40_000,
-    'grpc.keepalive_timeout_ms': 20_000,
+    'grpc.keepalive_time_ms': keepaliveMs,
+    'grpc.keepalive_timeout_ms': keepaliveMs / 2,
     'grpc.enable_channelz': 0,
     interceptors: [nothingAfterStatus, security.guard.interceptor],
   });
@@ -116,12 +129,19 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   try {
     port = await bind(grpc, address, security.credentials);
     bound = formatAddress({ host: address.host, port });
-    const isRefused = (path: string, leftMs: number): boolean => security.guard.isTooLate('knocking', path, leftMs);
-    if (!refuseEarly(grpc, { isRefused, status: busyStatus }))
-      logger?.warn(
-        {},
-        'this grpc-js lets nobody refuse calls early: more calls than can be taken cost more than they should',
-      );
+    const http2Servers = http2ServersOf(grpc);
+    if (http2Servers.length === 0)
+      logger?.warn({}, 'this grpc-js hides its HTTP/2: connections are not limited, calls that are too many cost more');
+    limitConnections(http2Servers, {
+      perAddressMax: options.connectionsPerAddressMax ?? 1000,
+      max: options.connectionsMax ?? 4000,
+      onRefusal: (peer) => {
+        metrics?.refusedConnection();
+        logger?.debug({ peer }, 'one connection too many');
+      },
+    });
+    const isRefused = (path: string, leftMs: number): boolean => crowd.isTooLate('knocking', path, leftMs);
+    refuseEarly(http2Servers, { isRefused, status: busyStatus });
     await entries.began(bound, security.list);
   } catch (error) {
     security.close();

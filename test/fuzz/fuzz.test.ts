@@ -78,7 +78,10 @@ describe('the fuzzer', function () {
   });
 
   it('finds no crash, no leak and no hang in half a minute', async () => {
-    const report = await runFuzz({ seconds: 24, rounds: 3, seed: runSeed('fuzzer') }, () => undefined);
+    const report = await runFuzz(
+      { seconds: 24, rounds: 3, seed: runSeed('fuzzer'), keepaliveSeconds: 6 },
+      () => undefined,
+    );
     assert.deepEqual(report.findings, []);
     assert.equal(report.floors.length, 3);
     assert.equal(Object.keys(report.outcomes).length, 7, 'every attacker has attacked');

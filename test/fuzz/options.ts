@@ -16,6 +16,8 @@ export interface FuzzOptions {
   /** Decides every attack; how they fall together is the machine's choice. */
   readonly seed: number;
   readonly replay?: Replay | undefined;
+  /** Of the server: how soon it notices that a client is gone, which the end of a run waits for. Default: the server's own. */
+  readonly keepaliveSeconds?: number | undefined;
 }
 
 export type FuzzCommand =

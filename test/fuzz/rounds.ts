@@ -57,8 +57,11 @@ export async function runFuzz(options: FuzzOptions, say: (line: string) => void)
   const tally = new Tally(({ seenBy, text, suspects }) =>
     say(`${seenBy}: ${text}${suspects.length === 1 ? `  [${suspects.join()}]` : ''}`),
   );
-  const server = await FuzzedServer.start(['--data', data, '--models', modelsPath, '--provider', 'cpu'], (text) =>
-    tally.find('the server', text),
+  const { keepaliveSeconds } = options;
+  const server = await FuzzedServer.start(
+    ['--data', data, '--models', modelsPath, '--provider', 'cpu'],
+    (text) => tally.find('the server', text),
+    keepaliveSeconds === undefined ? {} : { HARMONID_LIMITS_KEEPALIVE_SECONDS: String(keepaliveSeconds) },
   );
   const canary = new Canary(server.port, (text) => tally.find('the canary', text));
   const floors: Floor[] = [];

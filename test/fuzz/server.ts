@@ -6,7 +6,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { execPath } from 'node:process';
+import { env, execPath } from 'node:process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { HarmonidError } from '../../src/errors.js';
@@ -52,11 +52,15 @@ export class FuzzedServer {
     });
   }
 
-  static async start(args: readonly string[], onTrouble: (text: string) => void): Promise<FuzzedServer> {
+  static async start(
+    args: readonly string[],
+    onTrouble: (text: string) => void,
+    settings: Readonly<Record<string, string>> = {},
+  ): Promise<FuzzedServer> {
     const child = spawn(
       execPath,
       ['--expose-gc', '--import', probe, main, 'serve', '--listen', '127.0.0.1:0', '--log', 'json', ...args],
-      { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] },
+      { stdio: ['ignore', 'pipe', 'pipe', 'ipc'], env: { ...env, ...settings } },
     );
     const log: LogLine[] = [];
     const port = new Promise<number>((resolve, reject) => {

@@ -12,6 +12,18 @@ export const limitsSection = section(
       z.int().min(1).max(100_000).default(1_000),
       'Calls at the same time on one connection. Larger lets one client queue more.',
     ),
+    connectionsPerAddressMax: key(
+      z.int().min(1).max(100_000).default(1_000),
+      'Connections from one address; more are closed as they come. A proxy’s clients all come from its address.',
+    ),
+    connectionsMax: key(
+      z.int().min(1).max(100_000).default(4_000),
+      'Connections in all; more are closed as they come. Each takes a file descriptor and some 50 KiB.',
+    ),
+    keepaliveSeconds: key(
+      z.int().min(1).max(86_400).default(40),
+      'So often a connection is asked whether its client is still there; one that is silent for half as long after it is closed. Shorter than what a firewall takes for idle.',
+    ),
     importConcurrency: key(
       z.int().min(1).max(256).default(16),
       'Enrolments that an import works on at the same time. Larger fills batches better and holds more images.',

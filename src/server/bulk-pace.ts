@@ -1,9 +1,11 @@
 /**
  * How fast imports are read while people come.
  *
- * Promises: while nobody at a door was pressed, an item is read as soon as it is asked for. After each moment in which somebody was (refused, or nearly), the pause before the next item is
- * twice as long, up to a tenth of a second, so that an import ends some day; it shrinks by a third with each item in which nobody was. (Additive increase and
- * multiplicative decrease of a rate, after Chiu and Jain, 1989, here of the pause.) The items that wait are not read, so that HTTP/2 lets the client send no more.
+ * Promises: while nobody comes, an item is read as soon as it is asked for. While people do, items of all imports together are so far apart that those at the doors keep the
+ * event loop: for what a call takes of it, times `restTimes`, times the share of it that calls take. After each moment in which somebody was pressed nevertheless
+ * (refused, or nearly), the pause before the next item is twice as long, up to a tenth of a second, so that an import ends some day; it shrinks by a third with each item in which nobody was.
+ * (Additive increase and multiplicative decrease of a rate, after Chiu and Jain, 1989, here of the pause.) The items that wait are not read, so that HTTP/2 lets the
+ * client send no more.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 
@@ -12,24 +14,42 @@ const pauseMsFirst = 1;
 /** Shorter is none. */
 const pauseMsMin = 0.5;
 const recovery = 0.7;
+/** Where people take half of the event loop, an item's rest is eight times what one of them takes. */
+const restTimes = 16;
+
+/** How the event loop is. */
+export interface Pressure {
+  /** When somebody was pressed last, by `performance.now()`. */
+  readonly pressedAtMs: number;
+  /** What those who came a moment ago took of it: milliseconds each, and the share of all together. */
+  readonly load: { readonly callMs: number; readonly share: number };
+}
 
 export class BulkPace {
-  readonly #pressedAtMs: () => number;
+  readonly #pressure: Pressure;
   #lookedAtMs = -Infinity;
   #pauseMs = 0;
+  /** When whoever asked last has rested. */
+  #last = Promise.resolve();
 
-  /** @param pressedAtMs when somebody was pressed last, by `performance.now()` */
-  constructor(pressedAtMs: () => number) {
-    this.#pressedAtMs = pressedAtMs;
+  constructor(pressure: Pressure) {
+    this.#pressure = pressure;
   }
 
-  /** Before each item of any import. Never rejects. */
-  async next(): Promise<void> {
-    const isPressed = this.#pressedAtMs() > this.#lookedAtMs;
+  /** Before each item of any import: one after the other. Never rejects. */
+  next(): Promise<void> {
+    this.#last = this.#last.then(() => this.#rest());
+    return this.#last;
+  }
+
+  async #rest(): Promise<void> {
+    const { pressedAtMs, load } = this.#pressure;
+    const isPressed = pressedAtMs > this.#lookedAtMs;
     this.#lookedAtMs = performance.now();
     if (isPressed) this.#pauseMs = Math.min(pauseMsMax, Math.max(pauseMsFirst, 2 * this.#pauseMs));
     else if (this.#pauseMs > 0) this.#pauseMs = recovery * this.#pauseMs < pauseMsMin ? 0 : recovery * this.#pauseMs;
-    if (this.#pauseMs > 0) await pause(this.#pauseMs);
+    const restMs = Math.min(pauseMsMax, Math.max(this.#pauseMs, restTimes * load.share * load.callMs));
+    if (restMs >= pauseMsMin) await pause(restMs);
   }
 }
 

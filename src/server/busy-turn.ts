@@ -10,8 +10,15 @@
 import { statusOf } from '../wire/error-status.js';
 import { HarmonidError } from '../errors.js';
 
-/** Of what a call has left, for a turn: when it knocks, and when it begins, since what it has cost until then would be lost. */
-const turnShare = { knocking: 1 / 48, beginning: 1 / 8 } as const;
+/**
+ * Of what a call has left, for a turn: when it knocks while too many have come for some time; when it knocks else; and when it begins, since what it has cost until then
+ * would be lost.
+ */
+const turnShare = { crowded: 1 / 48, knocking: 1 / 16, beginning: 1 / 8 } as const;
+/** So long calls come too fast before that is a crowd, and so long they must not for it to be none. What is over sooner was a burst, or a pause of the process. */
+const crowdMs = 100;
+/** Over so long it is told what calls take of the event loop. */
+const windowMs = 250;
 /** So long a turn may last for anybody: a call alone takes some of it. */
 const freeMs = 2;
 /** Of that, when it is time for others to give way. */
@@ -38,7 +45,19 @@ export class BusyTurn {
   #begun = 0;
   /** Of a turn, for a call that is let in, on average. */
   #callMs = 0;
+  /** Since when they come too fast, without a stop of `crowdMs`. */
+  #pressedSinceMs = -Infinity;
   #pressedAtMs = -Infinity;
+  /** Who was let in, in this window; and what the one before took, a share. */
+  #windowBeganMs = 0;
+  #windowKnocked = 0;
+  #windowShare = 0;
+
+  /** What calls that were let in took of the event loop a moment ago: milliseconds each, and the share of all together. */
+  get load(): { readonly callMs: number; readonly share: number } {
+    this.#moveWindow();
+    return { callMs: this.#callMs, share: this.#windowShare };
+  }
 
   /** When somebody last knocked in a turn that was too long for him, or nearly, by `performance.now()`. */
   get pressedAtMs(): number {
@@ -48,11 +67,17 @@ export class BusyTurn {
   /** Whether a call whose head has come is too late. @param leftMs until its deadline; Infinity without one */
   isTooLateToKnock(leftMs: number): boolean {
     const aheadMs = Math.max(0, this.#knocked - this.#begun) * this.#callMs;
-    const [willLastMs, mayLastMs] = [this.#lastedMs() + aheadMs, Math.max(freeMs, turnShare.knocking * leftMs)];
-    if (willLastMs > pressedShare * mayLastMs) this.#pressedAtMs = performance.now();
-    const isTooLate = willLastMs > mayLastMs;
-    if (isTooLate) this.#refused++;
-    else this.#knocked++;
+    const willLastMs = this.#lastedMs() + aheadMs;
+    const mayLastMs = Math.max(freeMs, turnShare.crowded * leftMs);
+    if (willLastMs > pressedShare * mayLastMs) this.#press();
+    const isTooLate = willLastMs > (this.#isCrowded ? mayLastMs : Math.max(freeMs, turnShare.knocking * leftMs));
+    if (isTooLate) {
+      this.#refused++;
+    } else {
+      this.#knocked++;
+      this.#moveWindow();
+      this.#windowKnocked++;
+    }
     return isTooLate;
   }
 
@@ -60,6 +85,25 @@ export class BusyTurn {
   isTooLateToBegin(leftMs: number): boolean {
     this.#begun++;
     return this.#lastedMs() > Math.max(freeMs, turnShare.beginning * leftMs);
+  }
+
+  get #isCrowded(): boolean {
+    return this.#pressedAtMs - this.#pressedSinceMs >= crowdMs;
+  }
+
+  #moveWindow(): void {
+    const nowMs = performance.now();
+    const tookMs = nowMs - this.#windowBeganMs;
+    if (tookMs < windowMs) return;
+    this.#windowShare = Math.min(1, (this.#windowKnocked * this.#callMs) / tookMs);
+    this.#windowBeganMs = nowMs;
+    this.#windowKnocked = 0;
+  }
+
+  #press(): void {
+    const nowMs = performance.now();
+    if (nowMs - this.#pressedAtMs > crowdMs) this.#pressedSinceMs = nowMs;
+    this.#pressedAtMs = nowMs;
   }
 
   #lastedMs(): number {

@@ -11,7 +11,7 @@ import { callNeeds } from './call-permissions.js';
 export class Crowd {
   readonly #onRefusal: () => void;
   readonly #turn = new BusyTurn();
-  readonly #bulkPace = new BulkPace(() => this.#turn.pressedAtMs);
+  readonly #bulkPace = new BulkPace(this.#turn);
 
   constructor(onRefusal: () => void) {
     this.#onRefusal = onRefusal;

@@ -18,7 +18,12 @@ describe('the pace of imports', () => {
     const press = (): void => {
       pressedAtMs = performance.now();
     };
-    const pace = new BulkPace(() => pressedAtMs);
+    const pace = new BulkPace({
+      get pressedAtMs() {
+        return pressedAtMs;
+      },
+      load: { callMs: 10, share: 0 },
+    });
     const fastMs = await msOf(100, pace);
     // 1, 2, 4 ... 64, 100, 100 ms.
     const slowMs = await msOf(9, pace, press);
@@ -29,8 +34,21 @@ describe('the pace of imports', () => {
     assert.ok(again < slowMs, String(again));
   });
 
+  it('leaves the event loop to people, also when they come in several imports', async () => {
+    // Half of it, 2 ms each: 16 between items.
+    const pace = new BulkPace({ pressedAtMs: -Infinity, load: { callMs: 2, share: 0.5 } });
+    const startedMs = performance.now();
+    await Promise.all([msOf(5, pace), msOf(5, pace)]);
+    assert.ok(performance.now() - startedMs > 150);
+  });
+
   it('never leaves an item out, however much others are pressed', async () => {
-    const pace = new BulkPace(() => performance.now());
+    const pace = new BulkPace({
+      get pressedAtMs() {
+        return performance.now();
+      },
+      load: { callMs: 1, share: 1 },
+    });
     async function* items(): AsyncIterable<number> {
       for (let item = 0; item < 12; item++) yield item;
     }

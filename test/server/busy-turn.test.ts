@@ -3,7 +3,7 @@
  * arithmetic, how many is the machine's: each is answered once, and those that were refused at the door did not reach the database.
  */
 import assert from 'node:assert/strict';
-import { setImmediate as nextTurn } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import { describe, it } from 'mocha';
 import type { Database } from '../../src/api.js';
 import { isHarmonidError } from '../../src/errors.js';
@@ -21,14 +21,49 @@ describe('a busy turn', () => {
     const turn = new BusyTurn();
     assert.equal(turn.isTooLateToKnock(1), false);
     keepBusy(11);
-    // A forty-eighth for who knocks, an eighth for who has knocked.
-    assert.equal(turn.isTooLateToKnock(480), true);
+    // A sixteenth for who knocks, an eighth for who has knocked.
+    assert.equal(turn.isTooLateToKnock(160), true);
     assert.equal(turn.isTooLateToBegin(80), true);
     // In good time, however slow this machine is.
     for (const leftMs of [3_600_000, Infinity])
       assert.deepEqual([turn.isTooLateToKnock(leftMs), turn.isTooLateToBegin(leftMs)], [false, false]);
     await nextTurn();
     assert.equal(turn.isTooLateToKnock(3_000), false);
+  });
+
+  it('is stricter in a crowd that does not end, and not in a burst', async () => {
+    const turn = new BusyTurn();
+    // A sixteenth is 135 ms, a forty-eighth 45.
+    const isTooLate = async (): Promise<boolean> => {
+      turn.isTooLateToKnock(Infinity);
+      keepBusy(50);
+      const answer = turn.isTooLateToKnock(2160);
+      await nextTurn();
+      return answer;
+    };
+    assert.equal(await isTooLate(), false);
+    let rounds = 1;
+    while (!(await isTooLate()) && rounds < 100) rounds++;
+    assert.ok(rounds < 100);
+    await pause(150);
+    assert.equal(await isTooLate(), false);
+  });
+
+  it('tells what share of the event loop those who were let in take', async () => {
+    const turn = new BusyTurn();
+    const startedMs = performance.now();
+    while (performance.now() - startedMs < 700) {
+      turn.isTooLateToKnock(Infinity);
+      turn.isTooLateToBegin(Infinity);
+      keepBusy(10);
+      await pause(10);
+    }
+    const { callMs, share } = turn.load;
+    assert.ok(callMs > 2 && share > 0.1 && share <= 1, `${callMs} ms, ${share}`);
+    await pause(300);
+    assert.equal(turn.load.share < share, true);
+    await pause(300);
+    assert.equal(turn.load.share, 0);
   });
 
   it('reckons with those who knocked and have not begun', async () => {
@@ -43,7 +78,7 @@ describe('a busy turn', () => {
     await nextTurn();
     // A turn may take 20 ms of theirs: one has time, and who comes while he waits has not.
     assert.deepEqual(
-      Array.from({ length: 3 }, () => turn.isTooLateToKnock(960)),
+      Array.from({ length: 3 }, () => turn.isTooLateToKnock(320)),
       [false, true, true],
     );
     assert.equal(turn.isTooLateToKnock(100_000), false);
@@ -51,7 +86,7 @@ describe('a busy turn', () => {
 
   it('learns that calls have become quick again from the few that it lets in', async () => {
     const turn = new BusyTurn();
-    const knock = (): readonly boolean[] => Array.from({ length: 4 }, () => turn.isTooLateToKnock(960));
+    const knock = (): readonly boolean[] => Array.from({ length: 4 }, () => turn.isTooLateToKnock(320));
     turn.isTooLateToKnock(Infinity);
     keepBusy(1_000);
     await nextTurn();

@@ -3,13 +3,13 @@
  * would leave. The model is the list of its acknowledgements: the running store, and a store opened on what was left, hold exactly these.
  */
 import assert from 'node:assert/strict';
-import { execFileSync, fork } from 'node:child_process';
+import { fork } from 'node:child_process';
 import { copyFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { before, describe, it } from 'mocha';
 import { walkPages } from '../../src/index/lmdb-pages.js';
 import { dataFile, openLmdbStore } from '../../src/index/lmdb-store.js';
-import { repositoryPath } from '../support/paths.js';
+import { buildFailingDisk, canFailDisk } from '../support/failing-disk.js';
 import { runSeed } from './faces.js';
 import { inTemporaryFolder } from './folders.js';
 import { heldIn, type StoreMessage } from './store-child.js';
@@ -23,22 +23,14 @@ interface Run {
 }
 
 async function runOn(folder: string, seed: number, orders: string): Promise<Run> {
-  const library = join(folder, 'failing-disk.so');
-  const source = join(repositoryPath, 'test', 'support', 'failing-disk.c');
-  execFileSync('gcc', ['-shared', '-fPIC', '-O1', '-o', library, source, '-ldl', '-lpthread']);
-  const [data, left, kept] = [join(folder, 'data'), join(folder, 'left'), join(folder, 'kept')];
+  const [data, left] = [join(folder, 'data'), join(folder, 'left')];
+  const { env, kept } = buildFailingDisk(folder, dataFile(data));
   await mkdir(data);
   await mkdir(left);
   const running = fork(child, ['failing-disk', data, String(seed), orders], {
     // lmdb-js prints every failure.
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-    env: {
-      ...process.env,
-      LD_PRELOAD: library,
-      DISK_FILE: dataFile(data),
-      DISK_KEPT: kept,
-      DISK_ORDERS: join(folder, 'orders'),
-    },
+    env,
   });
   const messages: StoreMessage[] = [];
   running.on('message', (message: StoreMessage) => messages.push(message));
@@ -67,12 +59,7 @@ async function leftIn(path: string): Promise<string[]> {
 
 describe('a write whose flush fails', () => {
   before(function () {
-    try {
-      execFileSync('gcc', ['--version'], { stdio: 'ignore' });
-    } catch {
-      console.log('      skipped: failing calls need gcc and LD_PRELOAD');
-      this.skip();
-    }
+    if (!canFailDisk()) this.skip();
   });
 
   for (const [orders, code] of [

@@ -2,7 +2,7 @@
  * How fast imports are read while people come.
  *
  * Promises: while nobody comes, an item is read as soon as it is asked for. While people do, items of all imports together are so far apart that those at the doors keep the
- * event loop: for what a call takes of it, times `restTimes`, times the share of it that calls take. After each moment in which somebody was pressed nevertheless
+ * event loop: for what a call takes of it, times `restTimes`, times the share of it that calls take, but no import waits for longer than a tenth of a second. After each moment in which somebody was pressed nevertheless
  * (refused, or nearly), the pause before the next item is twice as long, up to a tenth of a second, so that an import ends some day; it shrinks by a third with each item in which nobody was.
  * (Additive increase and multiplicative decrease of a rate, after Chiu and Jain, 1989, here of the pause.) The items that wait are not read, so that HTTP/2 lets the
  * client send no more.
@@ -29,27 +29,26 @@ export class BulkPace {
   readonly #pressure: Pressure;
   #lookedAtMs = -Infinity;
   #pauseMs = 0;
-  /** When whoever asked last has rested. */
-  #last = Promise.resolve();
+  /** Imports that rest. */
+  #resting = 0;
 
   constructor(pressure: Pressure) {
     this.#pressure = pressure;
   }
 
-  /** Before each item of any import: one after the other. Never rejects. */
-  next(): Promise<void> {
-    this.#last = this.#last.then(() => this.#rest());
-    return this.#last;
-  }
-
-  async #rest(): Promise<void> {
+  /** Before each item of any import. Never rejects. */
+  async next(): Promise<void> {
     const { pressedAtMs, load } = this.#pressure;
     const isPressed = pressedAtMs > this.#lookedAtMs;
     this.#lookedAtMs = performance.now();
     if (isPressed) this.#pauseMs = Math.min(pauseMsMax, Math.max(pauseMsFirst, 2 * this.#pauseMs));
     else if (this.#pauseMs > 0) this.#pauseMs = recovery * this.#pauseMs < pauseMsMin ? 0 : recovery * this.#pauseMs;
-    const restMs = Math.min(pauseMsMax, Math.max(this.#pauseMs, restTimes * load.share * load.callMs));
-    if (restMs >= pauseMsMin) await pause(restMs);
+    const apartMs = restTimes * load.share * load.callMs;
+    const restMs = Math.min(pauseMsMax, Math.max(this.#pauseMs, apartMs * (this.#resting + 1)));
+    if (restMs < pauseMsMin) return;
+    this.#resting++;
+    await pause(restMs);
+    this.#resting--;
   }
 }
 

@@ -12,7 +12,7 @@ export interface ConnectionLimit {
   readonly perAddressMax: number;
   /** On each address that the server is bound to. */
   readonly max: number;
-  /** @param address without the port; undefined where nobody knows it any more */
+  /** @param address without the port; undefined where nobody knows it */
   readonly onRefusal: (address: string | undefined) => void;
 }
 
@@ -24,8 +24,13 @@ export function limitConnections(servers: readonly Http2Server[], limit: Connect
     server.on('drop', (dropped) => limit.onRefusal(dropped?.remoteAddress));
     gate(server, 'connection', (socket: Socket) => {
       const address = socket.remoteAddress;
-      const others = address === undefined ? 0 : (open.get(address) ?? 0);
-      if (address === undefined || others >= limit.perAddressMax) {
+      // Gone already, as probes of a load balancer are: that is nobody's fault.
+      if (address === undefined) {
+        socket.destroy();
+        return false;
+      }
+      const others = open.get(address) ?? 0;
+      if (others >= limit.perAddressMax) {
         socket.destroy();
         limit.onRefusal(address);
         return false;

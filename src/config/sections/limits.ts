@@ -18,7 +18,7 @@ export const limitsSection = section(
     ),
     connectionsMax: key(
       z.int().min(1).max(100_000).default(4_000),
-      'Connections in all; more are closed as they come. Each takes a file descriptor and some 50 KiB.',
+      'Connections in all; more are closed as they come. Each takes a file descriptor and memory: some 20 KiB while it is idle, more with encryption.',
     ),
     keepaliveSeconds: key(
       z.int().min(1).max(86_400).default(40),

@@ -16,6 +16,7 @@ import {
   type Priority,
 } from './admission.js';
 import { importItems } from './import-stream.js';
+import { eachSample } from './sample-turns.js';
 import {
   defaultGallery,
   type CallOptions,
@@ -57,7 +58,7 @@ import type { Embedder, EmbedTimings } from './embedder/embedder.js';
 import { EmbedderSet } from './embedder/embedder-set.js';
 import { qualityReasons } from './embedder/face.js';
 import type { OnnxEmbedderOptions } from './embedder/onnx-embedder.js';
-import { asHarmonidError, HarmonidError, isHarmonidError, throwIfAborted } from './errors.js';
+import { HarmonidError, isHarmonidError, throwIfAborted } from './errors.js';
 import {
   openIdentityIndex,
   warnProcess,
@@ -279,18 +280,14 @@ class EmbeddedDatabase implements Database {
     if (answered) return { gallery: name, identity: parsed.identity, faces: [], ...answered };
 
     const refuse = parsed.refuseReasons ?? asGallery(gallery).refuseReasons;
-    const probes = await allOrFirstError(
-      parsed.samples.map((sample, i) =>
-        locateError(i, parsed.samples.length, async () => {
-          const wanted = { faces: parsed.faces, signal: request.signal };
-          const probe = await this.#probe(gallery, sample, wanted, { ...turn, priority });
-          refuseByQuality(probe, refuse);
-          // A lane may have been opened while the image was embedded.
-          const beside = await this.#opened.door.beside(this.#index.getGallery(name), seen(probe, imageOf(sample)));
-          return { ...probe, beside };
-        }),
-      ),
-    );
+    const probes = await eachSample(parsed.samples, async (sample) => {
+      const wanted = { faces: parsed.faces, signal: request.signal };
+      const probe = await this.#probe(gallery, sample, wanted, { ...turn, priority });
+      refuseByQuality(probe, refuse);
+      // A lane may have been opened while the image was embedded.
+      const beside = await this.#opened.door.beside(this.#index.getGallery(name), seen(probe, imageOf(sample)));
+      return { ...probe, beside };
+    });
     const templates = probes.map((probe, i): TemplateDraft => {
       const bytes = parsed.samples[i]?.image ?? parsed.samples[i]?.alignedCrop;
       return {
@@ -667,31 +664,8 @@ class EmbeddedDatabase implements Database {
   }
 }
 
-/** Says which of several samples an error speaks of, in its message and details. */
-async function locateError<T>(sample: number, sampleCount: number, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } catch (error) {
-    if (sampleCount === 1) throw error;
-    const { code, message, details, cause } = asHarmonidError(error);
-    throw new HarmonidError(code, `sample ${sample + 1} of ${sampleCount}: ${message}`, {
-      details: { ...details, sample },
-      cause,
-    });
-  }
-}
-
 function turnOf({ signal, deadlineAt }: CallOptions): Admittance {
   return { signal, deadlineAt };
-}
-
-/** Waits for all, so that nothing is left running, then throws the first error in the order of the samples. */
-async function allOrFirstError<T>(work: readonly Promise<T>[]): Promise<T[]> {
-  const settled = await Promise.allSettled(work);
-  return settled.map((result) => {
-    if (result.status === 'rejected') throw asHarmonidError(result.reason);
-    return result.value;
-  });
 }
 
 function galleryName(name: string | undefined): string {

@@ -29,6 +29,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   requests: ['api', 'index', 'embedder', 'errors', 'vector'],
   probe: ['api', 'index', 'embedder', 'errors', 'vector', 'requests'],
   'import-stream': ['errors'],
+  'sample-turns': ['errors'],
   'template-import': ['api', 'requests', 'import-stream', 'index', 'errors', 'vector'],
   'template-file': ['api', 'wire', 'byte-reader', 'errors'],
   database: [
@@ -37,6 +38,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'requests',
     'probe',
     'import-stream',
+    'sample-turns',
     'template-import',
     'rollout-requests',
     'migrate',

@@ -49,9 +49,10 @@ async function readNothing({ port, random, fillings, ended }: Attack): Promise<v
     if (!method) return;
     const count = method.requestStream ? 40 : 1;
     const stream = wire.open(method.path);
-    for (let i = 0; i < count; i++) stream.write(framed(makeRequest(random, method, fillings)));
+    const messages = Array.from({ length: count }, () => framed(makeRequest(random, method, fillings)));
+    for (const message of messages) stream.write(message);
     stream.end();
-    const end = endOf(stream);
+    const end = endOf(stream, Buffer.concat(messages).length);
     await pause(100 + 400 * random());
     if (random() < 0.3) wire.session.settings({ initialWindowSize: 1_000_000 });
     else stream.close(constants.NGHTTP2_CANCEL);

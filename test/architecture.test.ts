@@ -53,7 +53,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   'rollout-requests': ['api', 'requests', 'migrate', 'errors', 'vector'],
   config: ['admission', 'embedder', 'server', 'errors'],
   client: ['admission', 'api', 'wire', 'requests', 'migrate', 'embedder', 'errors', 'vector', 'version'],
-  server: ['access', 'audit', 'api', 'wire', 'requests', 'migrate', 'errors', 'vector', 'version'],
+  server: ['access', 'audit', 'api', 'files', 'wire', 'requests', 'migrate', 'errors', 'vector', 'version'],
   cli: [
     'access',
     'audit',

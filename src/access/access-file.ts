@@ -10,6 +10,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { HarmonidError } from '../errors.js';
 import { isMissing } from '../files/disk-errors.js';
 import { writeFileWhole } from '../files/durable-files.js';
+import { lookRepeatedly } from '../files/repeated-look.js';
 import { formatAccessList, parseAccessList, type AccessList } from './access-list.js';
 
 const followMs = 1_000;
@@ -89,7 +90,6 @@ export async function followAccessFile(
   const first = await readAccessFile(path);
   if (first === null) throw missing();
   let list = first;
-  let looking = false;
   const look = async (): Promise<void> => {
     const mark = await markOf(path);
     if (mark === seen) return;
@@ -105,17 +105,12 @@ export async function followAccessFile(
       );
     }
   };
-  const timer = setInterval(() => {
-    if (looking) return;
-    looking = true;
-    void look().finally(() => (looking = false));
-  }, followMs);
-  timer.unref();
+  const close = lookRepeatedly(followMs, look);
   return {
     get list() {
       return list;
     },
-    close: () => clearInterval(timer),
+    close,
   };
 }
 

@@ -9,6 +9,7 @@ import { readFile } from 'node:fs/promises';
 import { createSecureContext } from 'node:tls';
 import { experimental, type ServerCredentials } from '@grpc/grpc-js';
 import { asHarmonidError, HarmonidError } from '../errors.js';
+import { lookRepeatedly } from '../files/repeated-look.js';
 
 export interface TlsOptions {
   /** PEM: the server's certificate, then those between it and its authority. */
@@ -93,13 +94,7 @@ export async function followCertificates(
       lastFailure = failure.message;
     }
   };
-  let looking = false;
-  const timer = setInterval(() => {
-    if (looking) return;
-    looking = true;
-    void look().finally(() => (looking = false));
-  }, followMs);
-  timer.unref();
+  const close = lookRepeatedly(followMs, look);
   return {
     // The first is the server's own, the second the authority's; grpc-js's declaration names them the other way round.
     credentials: experimental.createCertificateProviderServerCredentials(
@@ -110,7 +105,7 @@ export async function followCertificates(
     get expiresAt() {
       return material.expiresAt;
     },
-    close: () => clearInterval(timer),
+    close,
   };
 }
 

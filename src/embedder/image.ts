@@ -110,6 +110,48 @@ export async function decodeImage(image: InspectedImage): Promise<RgbImage> {
   }
 }
 
+/** Part of an upright image, pixels. */
+export interface ImageArea {
+  readonly left: number;
+  readonly top: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** A small JPEG for people to look at; nothing is embedded from it. */
+export interface Thumbnail {
+  readonly jpeg: Buffer;
+  readonly width: number;
+  readonly height: number;
+}
+
+/**
+ * Shrinks an image, or the part `area` of it (as far as it lies in the image), to fit into a square of `sidePx`; small ones are not enlarged.
+ * @throws IMAGE_EMPTY, IMAGE_UNREADABLE, IMAGE_TOO_LARGE; INVALID_ARGUMENT when the area lies outside
+ */
+export async function thumbnail(bytes: Uint8Array, sidePx: number, area?: ImageArea): Promise<Thumbnail> {
+  const { width, height, data } = await decodeImage(await inspectImage(bytes, defaultImageLimits));
+  const [left, top] = [clamped(area?.left ?? 0, width), clamped(area?.top ?? 0, height)];
+  const right = clamped(area ? area.left + area.width : width, width);
+  const bottom = clamped(area ? area.top + area.height : height, height);
+  if (right <= left || bottom <= top) {
+    throw new HarmonidError(
+      'INVALID_ARGUMENT',
+      `the area ${JSON.stringify(area)} lies outside of the image, ${width}x${height}`,
+    );
+  }
+  const { data: jpeg, info } = await sharp(data, { raw: { width, height, channels: 3 } })
+    .extract({ left, top, width: right - left, height: bottom - top })
+    .resize(sidePx, sidePx, { fit: 'inside', withoutEnlargement: true })
+    .jpeg({ quality: 80 })
+    .toBuffer({ resolveWithObject: true });
+  return { jpeg, width: info.width, height: info.height };
+}
+
+function clamped(value: number, most: number): number {
+  return Math.min(most, Math.max(0, Math.round(value)));
+}
+
 /**
  * The format by its first bytes, null for anything else. libvips picks its decoder by the same bytes, so what is not
  * named here never reaches one.

@@ -1,7 +1,7 @@
 /**
  * A report as one HTML page: markup that cannot be forgotten to escape, tables, figures, and the sheet of styles. Pure.
  *
- * A page is one file that needs nothing else: no script, no picture, no font, no address. Whatever was not written in this repository (ids, messages,
+ * A page is one file that needs nothing else: no script, no font, no address; pictures are in it. Whatever was not written in this repository (ids, messages,
  * names of models) is text and comes out as text: `markup` escapes every string that is put into it, and takes only `Markup` as it is. Tables have a
  * caption and headers with a scope, figures a caption; colours are variables, so that a page is readable on a light and a dark screen and on paper.
  */
@@ -115,6 +115,32 @@ export function figure(plot: Markup | null, caption: Markup | string): Markup {
   </figure> `;
 }
 
+/** JPEG, as it is put into the page. */
+export interface Picture {
+  readonly jpeg: Uint8Array;
+  /** Pixels. */
+  readonly width: number;
+  readonly height: number;
+  /** What a reader who cannot see it is told. */
+  readonly alt: string;
+}
+
+/** Pictures side by side with what they are about beneath: an error of a model, a cluster. */
+export function pictures(shown: readonly Picture[], caption: Markup | string): Markup {
+  return markup`<figure class="pictures">
+    ${shown.map(
+      ({ jpeg, width, height, alt }) =>
+        markup`<img src="data:image/jpeg;base64,${Buffer.from(jpeg).toString('base64')}" width="${width}" height="${height}" alt="${alt}" /> `,
+    )}
+    <figcaption>${caption}</figcaption>
+  </figure> `;
+}
+
+/** Many of them. */
+export function gallery(figures: readonly Markup[]): Markup {
+  return markup`<div class="gallery">${figures}</div>`;
+}
+
 export function section(id: string, heading: string, ...blocks: readonly Markup[]): Markup {
   return markup`<section aria-labelledby="${id}">
     <h2 id="${id}">${heading}</h2>
@@ -135,7 +161,7 @@ export function page({ title, body }: { readonly title: string; readonly body: r
     <html lang="en">
       <head>
         <meta charset="utf-8" />
-        <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'" />
+        <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="color-scheme" content="light dark" />
         <title>${title}</title>
@@ -248,6 +274,8 @@ td p, th p { margin: 0 0 .3rem; }
 figure { margin: 0; break-inside: avoid; } figure svg { display: block; width: 100%; height: auto; max-width: 36rem; }
 figure svg text { font-family: inherit; }
 figcaption { color: var(--faint); font-size: .9375rem; max-width: 36rem; }
+.gallery { display: flex; flex-wrap: wrap; gap: 1rem 1.5rem; margin: 1rem 0; }
+.pictures img { display: inline-block; border-radius: .25rem; vertical-align: top; } .pictures figcaption { overflow-wrap: anywhere; }
 @media screen and (max-width: 46rem) {
   .stacked table, .stacked caption, .stacked tbody, .stacked tr, .stacked th, .stacked td { display: block; min-width: 0; }
   .stacked thead { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }

@@ -1,5 +1,5 @@
 /**
- * Plots of error rates, as SVG: curves on linear or logarithmic axes (ROC, DET) and histograms of scores with their thresholds.
+ * Plots of error rates, as SVG: curves on linear or logarithmic axes (ROC, DET) with bands of confidence, and histograms of scores with their thresholds.
  *
  * Drawn by Vega without a browser and without a network: data are given with the specification, and nothing in a specification is an expression.
  * A line is told from the others by its dashes, too. A logarithmic axis cannot show zero: such points are left out, and the caller says so.
@@ -25,6 +25,8 @@ export interface Series {
   readonly dash: readonly number[];
   /** Ascending in x. */
   readonly points: readonly Point[];
+  /** An interval of confidence around the line, ascending in x. */
+  readonly band?: readonly { readonly x: number; readonly low: number; readonly high: number }[];
 }
 
 /** A line at one x, with a word beside it. */
@@ -96,6 +98,20 @@ export async function linePlot({ title, x, y, series, marked = [], rules = [] }:
       { name: 'points', values: shown.flatMap(({ name, points }) => points.map(([x, y]) => ({ series: name, x, y }))) },
       { name: 'dots', values: dots.map(({ series, point: [x, y] }) => ({ series, x, y })) },
       {
+        name: 'bands',
+        values: shown.flatMap(({ name, band = [] }) =>
+          band
+            .filter(({ x: at }) => isDrawable([at, yDomain[1]], x, y) && at >= xDomain[0] && at <= xDomain[1])
+            // What is outside the plot, or not on a logarithmic axis at all, ends at its edge.
+            .map(({ x, low, high }) => ({
+              series: name,
+              x,
+              low: clamp(low, yDomain),
+              high: clamp(high, yDomain),
+            })),
+        ),
+      },
+      {
         name: 'rules',
         values: rules.filter(({ x }) => x >= xDomain[0] && x <= xDomain[1]).map(({ x, label }) => ({ x, label })),
       },
@@ -109,6 +125,25 @@ export async function linePlot({ title, x, y, series, marked = [], rules = [] }:
     legends: [{ ...legend, stroke: 'ink', strokeDash: 'dash', symbolType: 'stroke' }],
     marks: [
       ruleLines,
+      {
+        type: 'group',
+        from: { facet: { name: 'band', data: 'bands', groupby: 'series' } },
+        marks: [
+          {
+            type: 'area',
+            from: { data: 'band' },
+            encode: {
+              enter: {
+                x: { scale: 'x', field: 'x' },
+                y: { scale: 'y', field: 'high' },
+                y2: { scale: 'y', field: 'low' },
+                fill: { scale: 'ink', field: 'series' },
+                fillOpacity: { value: 0.18 },
+              },
+            },
+          },
+        ],
+      },
       {
         type: 'group',
         from: { facet: { name: 'line', data: 'points', groupby: 'series' } },
@@ -207,6 +242,10 @@ export async function histogramPlot({ title, x, y, histograms, rules = [] }: His
 function outlineOf({ shares, binMax }: Histogram): readonly Point[] {
   const width = binMax / shares.length;
   return [...shares.map((share, bin): Point => [bin * width, share]), [binMax, shares.at(-1) ?? 0]];
+}
+
+function clamp(value: number, [low, high]: readonly [number, number]): number {
+  return Math.min(high, Math.max(low, value));
 }
 
 function isDrawable([x, y]: Point, xAxis: Axis, yAxis: Axis): boolean {

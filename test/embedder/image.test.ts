@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { before, describe, it } from 'mocha';
 import sharp, { type Sharp } from 'sharp';
-import { decodeImage, defaultImageLimits, inspectImage, type RgbImage } from '../../src/embedder/image.js';
+import { decodeImage, defaultImageLimits, inspectImage, thumbnail, type RgbImage } from '../../src/embedder/image.js';
 import { isHarmonidError, type ErrorCode } from '../../src/errors.js';
 
 const width = 64;
@@ -184,5 +184,25 @@ describe('image', () => {
     const before = process.memoryUsage().rss;
     await assert.rejects(open(bomb), refusal('IMAGE_TOO_LARGE', /10000x10000, 100000000 .*50000000/));
     assert.ok(process.memoryUsage().rss - before < 100 * 2 ** 20, 'its 300 MB were never allocated');
+  });
+
+  it('makes thumbnails of an image or of a part of it, upright, never enlarged', async () => {
+    const bytes = encoded['png'] as Buffer;
+    const whole = await thumbnail(bytes, 32);
+    assert.deepEqual([whole.width, whole.height], [32, 24]);
+    const small = await thumbnail(bytes, 500);
+    assert.deepEqual([small.width, small.height], [width, height]);
+    // The part hangs over the right edge: what is not there is left out.
+    const part = await thumbnail(bytes, 500, { left: 48, top: 8, width: 100, height: 16 });
+    assert.deepEqual([part.width, part.height], [16, 16]);
+    const shown = await open(part.jpeg);
+    assert.ok(meanDifference(shown, (x, y) => paint(48 + x, 8 + y)) < 4);
+    const turned = await picture().withMetadata({ orientation: 6 }).jpeg().toBuffer();
+    const upright = await thumbnail(turned, 500);
+    assert.deepEqual([upright.width, upright.height], [height, width]);
+    await assert.rejects(
+      thumbnail(bytes, 32, { left: 64, top: 0, width: 5, height: 5 }),
+      refusal('INVALID_ARGUMENT', /64x48/),
+    );
   });
 });

@@ -488,6 +488,31 @@ describe('plots', () => {
     for (const label of ['1e-4', '1e-2', '1e+0', '60%']) assert.ok(plot.html.includes(`>${label}</text>`), label);
   });
 
+  it('a band of confidence lies around its curve, and ends where the plot does', async () => {
+    const plot = await linePlot({
+      title: 'a band for a test',
+      x: { title: 'x', scale: 'log', ticks: 'rate', domain: [1e-2, 1] },
+      y: { title: 'y', scale: 'linear', ticks: 'percent', domain: [0, 1] },
+      series: [
+        {
+          name: 'one',
+          ink: 'blue',
+          dash: [],
+          points: [
+            [1e-2, 0.5],
+            [1, 0.5],
+          ],
+          band: [
+            { x: 1e-3, low: 0, high: 1 },
+            { x: 1e-2, low: 0.25, high: 0.75 },
+            { x: 1, low: -1, high: 0.75 },
+          ],
+        },
+      ],
+    });
+    assert.ok(plot?.html.includes('d="M0,65L400,65L400,260L0,195Z"'), plot?.html);
+  });
+
   it('a single point is a dot, points that cannot be drawn are left out, and none is no plot', async () => {
     const axes = {
       title: 'nothing much',

@@ -5,6 +5,8 @@
  * semantics, same error codes. Distances are squared L2 between unit vectors, in [0, 4]; smaller is more alike
  * (FaceNet, CVPR 2015). Words follow ISO/IEC 2382-37.
  */
+import type { Calibration } from './calibration/calibration-report.js';
+import type { SamePeople } from './calibration/calibrations.js';
 import type { LaneStats } from './admission.js';
 import type { Embedding } from './vector.js';
 import type { EmbedderInfo, EmbedderStats, EmbedTimings } from './embedder/embedder.js';
@@ -24,6 +26,9 @@ import type {
 
 import type { Rollouts } from './migrate/rollout.js';
 
+export type { Calibration, CalibrationPoint } from './calibration/calibration-report.js';
+export type { SamePeople } from './calibration/calibrations.js';
+export type { CalibratedThreshold, RateKind, RateSupport } from './calibration/gallery-calibration.js';
 export type { AdmissionLimits, LaneName, LaneStats } from './admission.js';
 export type { Embedding } from './vector.js';
 export type * from './migrate/rollout.js';
@@ -92,6 +97,13 @@ export interface GallerySettings {
   readonly presentation?: PresentationPolicy | undefined;
   /** Most templates an identity may have, 1 to 1000. Larger costs memory and search time. Default 50. */
   readonly templatesPerIdentityMax?: number | undefined;
+  /**
+   * FPIR that searches should have, (0, 1): once the gallery is calibrated (`calibrate`), a search takes the threshold that gives it among as many identities as are
+   * searched. Null: the threshold stands as it is. Naming a threshold is naming no target. Default null.
+   */
+  readonly fpirTarget?: number | null | undefined;
+  /** FMR that verifications should have, (0, 1), in the same way. Default null: as a search. */
+  readonly fmrTarget?: number | null | undefined;
   /** Free text for people. */
   readonly description?: string | undefined;
 }
@@ -241,6 +253,11 @@ export interface Identification {
   /** Nearest identities first, within the threshold or not; fewer than k only when the gallery (or group) has fewer. */
   readonly candidates: readonly Candidate[];
   readonly threshold: number;
+  /**
+   * FPIR that a threshold at the first candidate's distance would have among as many identities: so many strangers are as near to somebody. Null when the
+   * gallery is not calibrated, nobody was found, or a rollout judged by distances of its own.
+   */
+  readonly fpir: number | null;
   /** Distance of the second candidate minus the first's; null when there is no second. */
   readonly margin: number | null;
   /** Whether every template was compared. */
@@ -267,6 +284,8 @@ export interface Verification {
   readonly distance: number;
   readonly template: number;
   readonly threshold: number;
+  /** FMR that a threshold at this distance would have: so many strangers are as near to an identity. Null as in `Identification.fpir`. */
+  readonly fmr: number | null;
   readonly face: Face | null;
   readonly timings: Timings;
 }
@@ -284,6 +303,36 @@ export interface EmbedAnswer {
   /** Largest first; empty when no face was found. */
   readonly faces: readonly { readonly face: Face; readonly embedding: Embedding }[];
   readonly timings: EmbedTimings;
+}
+
+// ── Calibration ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export interface CalibrationRef extends CallOptions {
+  readonly gallery?: string | undefined;
+  /** Default: the one that serves. */
+  readonly space?: string | undefined;
+}
+
+/** A face whose person is known. */
+export interface KnownProbe {
+  /** Undefined: somebody who is not in the gallery. */
+  readonly identity?: string | undefined;
+  readonly embedding: Embedding;
+}
+
+export interface CalibrateRequest extends CalibrationRef {
+  /** Faces beside the enrolled ones, as a door sees them; of an identity the first is taken. At most 10,000. */
+  readonly probes?: readonly KnownProbe[] | undefined;
+  /** Share of the comparisons that are done. */
+  readonly onProgress?: ((share: number) => void) | undefined;
+}
+
+export interface CalibrateAnswer {
+  /** Null when there are too few people (fewer than 100 probes) to speak of rates; then everything is as it was. */
+  readonly calibration: Calibration | null;
+  readonly probeCount: number;
+  /** Pairs of identities that seem to be one person, and were left out; nearest first. */
+  readonly samePeople: readonly SamePeople[];
 }
 
 // ── Operations ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -416,6 +465,15 @@ export interface Database {
   stats(options?: CallOptions): Promise<Stats>;
   /** Moves galleries to other models without their photos. */
   readonly rollouts: Rollouts;
+  /**
+   * Compares the people of a gallery with each other, and learns which distance gives which rate of false positives (docs/ACCURACY.md). From then on decisions tell the rate of
+   * their distance, and thresholds follow the gallery's targets. Takes up to a minute beside other work; only the last of two at a time stands.
+   * @throws GALLERY_NOT_FOUND, SPACE_MISMATCH, INVALID_ARGUMENT
+   */
+  calibrate(request?: CalibrateRequest): Promise<CalibrateAnswer>;
+  /** What the newest calibration says of the gallery as large as it is now; null when there was none in that space. */
+  getCalibration(request?: CalibrationRef): Promise<Calibration | null>;
+
   /** Writes a checkpoint of a gallery's graph (of all galleries without a name), so that the next opening is quick. */
   checkpoint(request?: { readonly gallery?: string | undefined } & CallOptions): Promise<void>;
   close(): Promise<void>;

@@ -19,6 +19,10 @@ import { importItems } from './import-stream.js';
 import { eachSample } from './sample-turns.js';
 import {
   defaultGallery,
+  type Calibration,
+  type CalibrateAnswer,
+  type CalibrateRequest,
+  type CalibrationRef,
   type CallOptions,
   type CheckCounts,
   type CheckRequest,
@@ -103,6 +107,9 @@ import {
 import type { SeenSample } from './migrate/door.js';
 import type { FaceImage } from './migrate/two-models.js';
 import { openRollouts, type OpenRollouts } from './migrate/open-rollouts.js';
+import { calibrationCallsOf, type CalibrationCalls } from './calibration-requests.js';
+import { Calibrations } from './calibration/calibrations.js';
+import { fpirWithin } from './calibration/impostor-curve.js';
 import { rolloutsOf } from './rollout-requests.js';
 import { importTemplates, type ParsedTemplate } from './template-import.js';
 import { parseVector } from './vector.js';
@@ -156,7 +163,8 @@ export async function openDatabase(options: DatabaseOptions): Promise<Database> 
     const rollouts = openRollouts({ index, embedders, clock, onWarning });
     opened.unshift(rollouts);
     if (!readOnly) await rollouts.begin();
-    return new EmbeddedDatabase({ index, embedders, rollouts }, options);
+    const calibrations = new Calibrations({ index, clock, onWarning });
+    return new EmbeddedDatabase({ index, embedders, rollouts, calibrations }, options);
   } catch (error) {
     for (const part of opened) await part.close();
     throw error;
@@ -200,6 +208,7 @@ interface OpenParts {
   readonly index: IdentityIndex;
   readonly embedders: EmbedderSet;
   readonly rollouts: OpenRollouts;
+  readonly calibrations: Calibrations;
 }
 
 class EmbeddedDatabase implements Database {
@@ -207,17 +216,24 @@ class EmbeddedDatabase implements Database {
   readonly rollouts: Rollouts;
   readonly #embedders: EmbedderSet;
   readonly #opened: OpenRollouts;
+  readonly #calibrations: Calibrations;
+  readonly #calibrationCalls: CalibrationCalls;
   readonly #importConcurrency: number;
   readonly #onStage: StageListener | undefined;
   readonly #admission: Admission;
   readonly #startedAt = new Date();
   #closing: Promise<void> | undefined;
 
-  constructor({ index, embedders, rollouts }: OpenParts, { importConcurrency, onStage, admission }: DatabaseOptions) {
+  constructor(
+    { index, embedders, rollouts, calibrations }: OpenParts,
+    { importConcurrency, onStage, admission }: DatabaseOptions,
+  ) {
     this.#index = index;
     this.#embedders = embedders;
     this.#opened = rollouts;
     this.rollouts = rolloutsOf(rollouts.steps, (options) => this.#check(options));
+    this.#calibrations = calibrations;
+    this.#calibrationCalls = calibrationCallsOf(calibrations, index, (options) => this.#check(options));
     this.#importConcurrency = importConcurrency ?? 16;
     this.#onStage = onStage;
     this.#admission = new Admission({ ...defaultAdmissionLimits, ...admission });
@@ -253,7 +269,10 @@ class EmbeddedDatabase implements Database {
     const change = parseGalleryChange(request);
     const { presentation } = change;
     await requirePresentationIn(this.#embedders, { gallery, presentation }, beside ? [space, beside.space] : [space]);
-    return asGallery(await this.#index.updateGallery(gallery, change));
+    await this.#index.updateGallery(gallery, change);
+    // A target is in force from now on, where the gallery is calibrated.
+    if (change.fpirTarget !== undefined) await this.#calibrations.apply(gallery);
+    return asGallery(this.#index.getGallery(gallery));
   }
 
   async deleteGallery(request: { readonly gallery: string } & CallOptions): Promise<boolean> {
@@ -316,6 +335,7 @@ class EmbeddedDatabase implements Database {
       }),
     );
     this.#onStage?.('write', performance.now() - writtenMs);
+    this.#calibrations.grown(name);
     return { gallery: name, identity: parsed.identity, faces: probes.flatMap(({ face }) => face ?? []), ...enrolment };
   }
 
@@ -352,10 +372,10 @@ class EmbeddedDatabase implements Database {
     const faces = parseFaceChoice(request.faces);
     return this.#inItsSpace(request.gallery, async (gallery) => {
       const space = this.#spaceFor(gallery, search);
-      const { sample: own, threshold } = await this.#bridged(gallery, sample, search.threshold);
+      const { sample: own, threshold, isBridged } = await this.#bridged(gallery, sample, search.threshold);
       const turn = turnOf(request);
       const probe = await this.#probe(gallery, own, { faces, space, signal: request.signal }, turn);
-      const wanted = { ...search, threshold };
+      const wanted = { ...search, threshold, isBridged };
       return this.#search(gallery, probe, imageOf(own), wanted, turn, startedMs);
     });
   }
@@ -365,14 +385,15 @@ class EmbeddedDatabase implements Database {
     gallery: GalleryRecord,
     sample: Sample,
     threshold: number | undefined,
-  ): Promise<{ readonly sample: Sample; readonly threshold: number | undefined }> {
+  ): Promise<{ readonly sample: Sample; readonly threshold: number | undefined; readonly isBridged: boolean }> {
     const { beside } = gallery;
     const { embedding } = sample;
-    if (!embedding || embedding.space !== beside?.space) return { sample, threshold };
+    const asItIs = { sample, threshold, isBridged: false };
+    if (!embedding || embedding.space !== beside?.space) return asItIs;
     const vector = parseVector(embedding.vector, beside.dimensions, `space "${beside.space}"`);
     const bridged = await this.#opened.door.bridge(gallery, { space: beside.space, vector });
-    if (!bridged) return { sample, threshold };
-    return { sample: { embedding: bridged }, threshold: threshold ?? bridged.threshold };
+    if (!bridged) return asItIs;
+    return { sample: { embedding: bridged }, threshold: threshold ?? bridged.threshold, isBridged: true };
   }
 
   /** A rollout may change the spaces of a gallery while a sample is embedded: then it is embedded again. */
@@ -407,7 +428,14 @@ class EmbeddedDatabase implements Database {
       for (const { face } of faces) refuseAttack(gallery, embedder, face);
       return Promise.all(
         faces.map(({ face, vector }) =>
-          this.#search(gallery, { space, vector, face, timings }, photo, search, turn, startedMs),
+          this.#search(
+            gallery,
+            { space, vector, face, timings },
+            photo,
+            { ...search, isBridged: false },
+            turn,
+            startedMs,
+          ),
         ),
       );
     });
@@ -424,13 +452,16 @@ class EmbeddedDatabase implements Database {
       // An unknown person is told before the image is worked on.
       this.#index.getIdentity(gallery, identity);
       const now = this.#gallery(gallery);
-      const { sample: own, threshold } = await this.#bridged(now, sample, wanted);
+      const { sample: own, threshold, isBridged } = await this.#bridged(now, sample, wanted);
       const probe = await this.#probe(now, own, { faces, signal: request.signal }, turnOf(request));
       const searchedMs = performance.now();
       const { space, vector } = probe;
       const fused =
         wanted === undefined ? await this.#opened.door.verifyFused(now, seen(probe, imageOf(own)), identity) : null;
-      const answer = fused ?? this.#index.verify({ gallery, space, identity, probe: vector, threshold });
+      const target = threshold ?? this.#calibrations.verificationThreshold(now, space);
+      const answer = fused ?? this.#index.verify({ gallery, space, identity, probe: vector, threshold: target });
+      // A rollout that judges by distances of its own has rates of its own.
+      const calibration = fused || isBridged ? null : this.#calibrations.find(gallery, space);
       const endedMs = performance.now();
       this.#onStage?.('search', endedMs - searchedMs);
       return {
@@ -438,6 +469,7 @@ class EmbeddedDatabase implements Database {
         space,
         identity,
         ...answer,
+        fmr: calibration && fpirWithin(calibration.curve, answer.distance, 1),
         face: probe.face,
         timings: { ...probe.timings, searchMs: endedMs - searchedMs, totalMs: endedMs - startedMs },
       };
@@ -556,6 +588,14 @@ class EmbeddedDatabase implements Database {
     };
   }
 
+  calibrate(request?: CalibrateRequest): Promise<CalibrateAnswer> {
+    return this.#calibrationCalls.calibrate(request);
+  }
+
+  getCalibration(request?: CalibrationRef): Promise<Calibration | null> {
+    return this.#calibrationCalls.getCalibration(request);
+  }
+
   async checkpoint(request: { readonly gallery?: string | undefined } & CallOptions = {}): Promise<void> {
     this.#check(request);
     await this.#index.checkpoint(request.gallery === undefined ? undefined : parseGalleryName(request.gallery));
@@ -563,6 +603,7 @@ class EmbeddedDatabase implements Database {
 
   async close(): Promise<void> {
     this.#closing ??= (async () => {
+      await this.#calibrations.close();
       await this.#opened.close();
       await this.#embedders.close();
       await this.#index.close();
@@ -635,7 +676,7 @@ class EmbeddedDatabase implements Database {
     gallery: GalleryRecord,
     probe: Probe,
     image: FaceImage | null,
-    search: ParsedSearch,
+    { isBridged, ...search }: ParsedSearch & { readonly isBridged: boolean },
     turn: Admittance,
     startedMs: number,
   ): Promise<Identification> {
@@ -646,18 +687,23 @@ class EmbeddedDatabase implements Database {
     const { door } = this.#opened;
     const sample = seen(probe, image);
     const fused = search.threshold === undefined ? await door.searchFused(gallery, sample, wanted) : null;
-    const answer =
+    const threshold = search.threshold ?? this.#calibrations.searchThreshold(gallery, probe.space);
+    const { identityCount, ...answer } =
       fused ??
       (await this.#admission.run('search', turn, () =>
-        this.#index.search({ ...wanted, space: probe.space, probe: probe.vector }),
+        this.#index.search({ ...wanted, threshold, space: probe.space, probe: probe.vector }),
       ));
     const endedMs = performance.now();
     this.#onStage?.('search', endedMs - searchedMs);
+    const [nearest] = answer.candidates;
+    // A rollout that judges by distances of its own has rates of its own.
+    const calibration = fused || isBridged || !nearest ? null : this.#calibrations.find(gallery.gallery, probe.space);
     door.compare(gallery, sample, answer.decision === 'match' ? (answer.candidates[0]?.identity ?? null) : null);
     return {
       gallery: gallery.gallery,
       space: probe.space,
       ...answer,
+      fpir: calibration && nearest ? fpirWithin(calibration.curve, nearest.distance, identityCount) : null,
       face: probe.face,
       timings: { ...probe.timings, searchMs: endedMs - searchedMs, totalMs: endedMs - startedMs },
     };

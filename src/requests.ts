@@ -24,6 +24,8 @@ export const requestLimits = {
   descriptionLengthMax: 1024,
   /** Samples of one enrolment. */
   samplesMax: 1000,
+  /** Of one calibration. */
+  knownProbesMax: 10_000,
   candidatesMax: 1000,
   efMax: 4096,
   pageSizeMax: 1000,
@@ -254,7 +256,11 @@ function parseGallerySettings(settings: GallerySettings): GalleryChange {
   const refuseReasons = parseReasons(settings.refuseReasons);
   const presentation = parsePresentation(settings.presentation);
   const { templatesPerIdentityMax } = settings;
+  const fpirTarget = parseTarget(settings.fpirTarget, 'fpirTarget');
+  const fmrTarget = parseTarget(settings.fmrTarget, 'fmrTarget');
   return {
+    ...(fpirTarget !== undefined && { fpirTarget }),
+    ...(fmrTarget !== undefined && { fmrTarget }),
     ...(threshold !== undefined && { threshold }),
     ...(margin !== undefined && { margin }),
     ...(duplicates !== undefined && { duplicates }),
@@ -265,6 +271,11 @@ function parseGallerySettings(settings: GallerySettings): GalleryChange {
     }),
     ...(description !== undefined && { description }),
   };
+}
+
+function parseTarget(value: number | null | undefined, name: string): number | null | undefined {
+  if (value === undefined || value === null || (value > 0 && value < 1)) return value;
+  throw invalidArgument(`${name} is ${String(value)}, a rate between 0 and 1 is wanted`);
 }
 
 /**
@@ -291,6 +302,8 @@ export function parseGalleryDraft(request: CreateGalleryRequest, embedder: Embed
     duplicates: settings.duplicates ?? 'refuse',
     refuseReasons: settings.refuseReasons ?? qualityReasons.filter((reason) => reason !== 'PRESENTATION_ATTACK'),
     presentation: settings.presentation ?? 'ignore',
+    fpirTarget: settings.fpirTarget ?? null,
+    fmrTarget: settings.fmrTarget ?? null,
     templatesPerIdentityMax: settings.templatesPerIdentityMax ?? 50,
     description: settings.description ?? '',
   };
@@ -299,7 +312,14 @@ export function parseGalleryDraft(request: CreateGalleryRequest, embedder: Embed
 /** Only the settings that were given. @throws INVALID_ARGUMENT */
 export function parseGalleryChange(settings: GallerySettings): GalleryChange {
   const parsed = parseGallerySettings(settings);
-  return parsed.threshold === undefined ? parsed : { ...parsed, thresholdSource: operatorThreshold };
+  if (parsed.threshold === undefined) return parsed;
+  if (typeof parsed.fpirTarget === 'number') {
+    throw invalidArgument(
+      `threshold ${parsed.threshold} and fpirTarget ${parsed.fpirTarget} were given: a threshold either stands or follows from a target`,
+    );
+  }
+  // A target would move it.
+  return { ...parsed, fpirTarget: null, thresholdSource: operatorThreshold };
 }
 
 const operatorThreshold = 'set by the operator';

@@ -6,6 +6,10 @@
  */
 import {
   defaultGallery,
+  type Calibration,
+  type CalibrateAnswer,
+  type CalibrateRequest,
+  type CalibrationRef,
   type CallOptions,
   type CheckCounts,
   type CheckRequest,
@@ -156,6 +160,14 @@ class ScopedDatabase implements Database {
   async stats(options?: CallOptions): Promise<Stats> {
     const { galleries, ...rest } = await this.#database.stats(options);
     return { ...rest, galleries: this.#covered(galleries) };
+  }
+
+  async calibrate(request: CalibrateRequest = {}): Promise<CalibrateAnswer> {
+    return this.#database.calibrate(this.#within(request));
+  }
+
+  async getCalibration(request: CalibrationRef = {}): Promise<Calibration | null> {
+    return this.#database.getCalibration(this.#within(request));
   }
 
   async checkpoint(request: Place & CallOptions = {}): Promise<void> {

@@ -19,6 +19,7 @@ export const auditActions = [
   'create-gallery',
   'update-gallery',
   'delete-gallery',
+  'calibrate',
   'export',
   'backup',
   'rollout',

@@ -7,6 +7,10 @@
  */
 import {
   defaultGallery,
+  type Calibration,
+  type CalibrateAnswer,
+  type CalibrateRequest,
+  type CalibrationRef,
   type CallOptions,
   type CheckCounts,
   type CheckRequest,
@@ -73,9 +77,10 @@ function enrolled({ created, templates, duplicates, replayed, sequence }: Enroll
   };
 }
 
-function decided({ decision, candidates, threshold, margin, space }: Identification): AuditFacts {
+function decided({ decision, candidates, threshold, fpir, margin, space }: Identification): AuditFacts {
   const [best] = candidates;
-  return { decision, candidate: best?.identity ?? null, distance: best?.distance ?? null, threshold, margin, space };
+  const [candidate, distance] = [best?.identity ?? null, best?.distance ?? null];
+  return { decision, candidate, distance, threshold, fpir, margin, space };
 }
 
 class AuditedDatabase implements Database {
@@ -115,7 +120,7 @@ class AuditedDatabase implements Database {
     return this.#recorder.decision(
       subject,
       () => this.#database.verify(request),
-      ({ decision, distance, threshold, space }) => ({ decision, distance, threshold, space }),
+      ({ decision, distance, threshold, fmr, space }) => ({ decision, distance, threshold, fmr, space }),
     );
   }
 
@@ -207,13 +212,20 @@ class AuditedDatabase implements Database {
     return this.#recorder.change(
       subject,
       () => this.#database.createGallery(request),
-      ({ space, threshold, duplicates, presentation }) => ({ space, threshold, duplicates, presentation }),
+      ({ space, threshold, fpirTarget, fmrTarget, duplicates, presentation }) => ({
+        space,
+        threshold,
+        fpirTarget,
+        fmrTarget,
+        duplicates,
+        presentation,
+      }),
     );
   }
 
   updateGallery(request: UpdateGalleryRequest): Promise<Gallery> {
-    const { gallery, threshold, margin, duplicates, refuseReasons, presentation } = request;
-    const facts = { threshold, margin, duplicates, refuseReasons, presentation };
+    const { gallery, threshold, fpirTarget, fmrTarget, margin, duplicates, refuseReasons, presentation } = request;
+    const facts = { threshold, fpirTarget, fmrTarget, margin, duplicates, refuseReasons, presentation };
     const subject = { action: 'update-gallery', gallery, facts } as const;
     return this.#recorder.change(subject, () => this.#database.updateGallery(request));
   }
@@ -224,6 +236,19 @@ class AuditedDatabase implements Database {
       subject,
       () => this.#database.deleteGallery(request),
       (existed) => ({ existed }),
+    );
+  }
+
+  calibrate(request: CalibrateRequest = {}): Promise<CalibrateAnswer> {
+    const subject = { action: 'calibrate', gallery: nameOf(request) } as const;
+    return this.#recorder.change(
+      subject,
+      () => this.#database.calibrate(request),
+      ({ calibration, probeCount, samePeople }) => ({
+        space: calibration?.space ?? null,
+        probeCount,
+        samePairCount: samePeople.length,
+      }),
     );
   }
 
@@ -279,6 +304,10 @@ class AuditedDatabase implements Database {
 
   stats(options?: CallOptions): Promise<Stats> {
     return this.#database.stats(options);
+  }
+
+  getCalibration(request?: CalibrationRef): Promise<Calibration | null> {
+    return this.#database.getCalibration(request);
   }
 
   checkpoint(request?: { readonly gallery?: string | undefined } & CallOptions): Promise<void> {

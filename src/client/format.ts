@@ -3,6 +3,7 @@
  * the server to refuse, in the same words as the library.
  */
 import type {
+  CalibrateRequest,
   CreateGalleryRequest,
   EmbedRequest,
   EnrollRequest,
@@ -17,6 +18,7 @@ import type {
   UpdateIdentityRequest,
   VerifyRequest,
 } from '../api.js';
+import { HarmonidError } from '../errors.js';
 import { parseBytes, parseSample } from '../requests.js';
 import {
   duplicatePolicies,
@@ -127,11 +129,27 @@ function formatSettings(settings: GallerySettings): admin.GallerySettings {
   return {
     threshold,
     margin,
+    fpirTarget: formatTarget(settings.fpirTarget),
+    fmrTarget: formatTarget(settings.fmrTarget),
     duplicates: numberOf(duplicatePolicies, duplicates, 'duplicates'),
     refuseReasons: formatReasons(refuseReasons),
     presentation: numberOf(presentationPolicies, presentation, 'presentation'),
     templatesPerIdentityMax,
     description,
+  };
+}
+
+/** 0 stands for none, so it cannot be asked for. */
+function formatTarget(target: number | null | undefined): number | undefined {
+  if (target === 0) throw new HarmonidError('INVALID_ARGUMENT', 'a target is 0, a rate between 0 and 1 is wanted');
+  return target === null ? 0 : target;
+}
+
+export function formatCalibrate({ gallery, space, probes = [] }: CalibrateRequest): admin.CalibrateRequest {
+  return {
+    gallery,
+    space,
+    probes: probes.map(({ identity, embedding }) => ({ identity, embedding: formatEmbedding(embedding) })),
   };
 }
 

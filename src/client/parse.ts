@@ -2,6 +2,8 @@
 import { lanes, type LaneStats } from '../admission.js';
 import { findingKinds } from '../api.js';
 import type {
+  CalibrateAnswer,
+  Calibration,
   Candidate,
   EmbedAnswer,
   EmbedderInfo,
@@ -31,6 +33,8 @@ import {
   nameOf,
   presentationPolicies,
   qualityReasonNumbers,
+  rateKinds,
+  rateSupports,
 } from '../wire/enums.js';
 import { errorOfWire } from '../wire/error-status.js';
 import type * as admin from '../wire/harmonid/v1/admin.js';
@@ -67,6 +71,7 @@ export function parseIdentification(answer: wire.Identification): Identification
     ...answer,
     decision: named(decisions, answer.decision, 'decision'),
     candidates: answer.candidates.map(parseCandidate),
+    fpir: answer.fpir ?? null,
     margin: answer.margin ?? null,
     face: answer.face ? parseFace(answer.face) : null,
     timings: parseTimings(answer.timings),
@@ -79,6 +84,7 @@ export function parseVerification(answer: wire.VerifyResponse): Verification {
   return {
     ...answer,
     decision,
+    fmr: answer.fmr ?? null,
     face: answer.face ? parseFace(answer.face) : null,
     timings: parseTimings(answer.timings),
   };
@@ -135,7 +141,37 @@ export function parseGallery(given: admin.Gallery | undefined): Gallery {
     presentation:
       gallery.presentation === 0 ? 'ignore' : named(presentationPolicies, gallery.presentation, 'presentation'),
     beside: gallery.beside ?? null,
+    fpirTarget: gallery.fpirTarget ?? null,
+    fmrTarget: gallery.fmrTarget ?? null,
     createdAt: present(gallery.createdAt, 'created_at'),
+  };
+}
+
+export function parseCalibration(calibration: admin.Calibration | undefined): Calibration | null {
+  if (!calibration) return null;
+  return {
+    ...calibration,
+    calibratedAt: present(calibration.calibratedAt, 'calibrated_at'),
+    thresholds: calibration.thresholds.map((threshold) => ({
+      ...threshold,
+      kind: named(rateKinds, threshold.kind, 'kind'),
+      support: named(rateSupports, threshold.support, 'support'),
+    })),
+  };
+}
+
+export function parseCalibrateAnswer({
+  calibration,
+  probeCount,
+  samePeople,
+}: admin.CalibrateResponse): CalibrateAnswer {
+  return {
+    calibration: parseCalibration(calibration),
+    probeCount,
+    samePeople: samePeople.map(({ identities: [one, other], distance }) => ({
+      identities: [present(one, 'identities'), present(other, 'identities')],
+      distance,
+    })),
   };
 }
 

@@ -10,6 +10,10 @@
  * may go on with `reconnect`.
  */
 import type {
+  Calibration,
+  CalibrateAnswer,
+  CalibrateRequest,
+  CalibrationRef,
   CallOptions,
   CheckCounts,
   CheckRequest,
@@ -59,6 +63,7 @@ import {
   formatEmbed,
   formatEnroll,
   formatIdentify,
+  formatCalibrate,
   formatIdentifyFaces,
   formatImportOptions,
   formatList,
@@ -67,6 +72,8 @@ import {
   formatVerify,
 } from './format.js';
 import {
+  parseCalibrateAnswer,
+  parseCalibration,
   parseEmbedAnswer,
   parseEmbedderInfo,
   parseEnrollAnswer,
@@ -283,6 +290,17 @@ export class RemoteDatabase implements Database {
 
   async stats(options: CallOptions = {}): Promise<Stats> {
     return parseStats(await this.#connection.repeatable(admin.getStats, {}, options));
+  }
+
+  /** Nothing is told on the way. */
+  async calibrate(request: CalibrateRequest = {}): Promise<CalibrateAnswer> {
+    return parseCalibrateAnswer(await this.#connection.patient(admin.calibrate, formatCalibrate(request), request));
+  }
+
+  async getCalibration(request: CalibrationRef = {}): Promise<Calibration | null> {
+    const { gallery, space } = request;
+    const { calibration } = await this.#connection.repeatable(admin.getCalibration, { gallery, space }, request);
+    return parseCalibration(calibration);
   }
 
   async checkpoint(request: { readonly gallery?: string | undefined } & CallOptions = {}): Promise<void> {

@@ -79,6 +79,9 @@ export interface GalleryRecord {
   readonly createdAt: number;
   /** Default `ignore`. */
   readonly presentation?: PresentationPolicy;
+  /** Wanted error rates; absent where nobody wants one. */
+  readonly fpirTarget?: number | null;
+  readonly fmrTarget?: number | null;
   /** Number of the lane that serves, to which space, dimensions, threshold and templateCount belong (lanes.ts). Default 0. */
   readonly lane?: number;
   readonly calibration?: Calibration;

@@ -24,7 +24,7 @@ import {
 import { eraseIdentity, finishErasure, ownersOf, remember, type Remembered } from './erasure-changes.js';
 import { findReceipt } from './erasure-receipt.js';
 import type { GalleryGraphOptions } from './gallery-graph.js';
-import type { GraphHit, OwnerSet } from './graph.js';
+import { ownerCount, type GraphHit, type OwnerSet } from './graph.js';
 import type { GraphChange, GraphThread } from './graph-thread.js';
 import { openGroupSets, type GroupSets } from './group-sets.js';
 import type {
@@ -62,6 +62,7 @@ import { lanePage, originCounts, twofoldTemplates } from './lane-reads.js';
 import { addPairs, pairCounts, pairOwners, pairsIn, removePairs, type RemovedPairs } from './pair-changes.js';
 import { findAside } from './quarantine.js';
 import type {
+  Calibration,
   Candidate,
   EraseAnswer,
   Gallery as GalleryView,
@@ -340,7 +341,6 @@ export class Gallery {
     for (;;) {
       const lane = this.#laneIn(request.space);
       assertInvariant(request.probe.length === lane.dimensions, 'a probe of the space has its dimensions');
-      const threshold = request.threshold ?? lane.threshold;
       // The runner-up decides between match and ambiguous, also when only one candidate is wanted.
       const wanted = Math.max(2, request.k);
       const k = lane.calibration ? wanted + calibrationSlack : wanted;
@@ -363,11 +363,15 @@ export class Gallery {
         continue;
       }
       const ranked = rankCandidates(candidates);
+      const identityCount = allow ? ownerCount(allow) : this.#record.identityCount;
+      const wantedThreshold = request.threshold ?? lane.threshold;
+      const threshold = typeof wantedThreshold === 'number' ? wantedThreshold : wantedThreshold(identityCount);
       return {
         ...judge(ranked, threshold, this.#record.margin),
         candidates: ranked.slice(0, request.k),
         threshold,
         exact: answer.exact,
+        identityCount,
       };
     }
   }
@@ -524,6 +528,11 @@ export class Gallery {
 
   originCounts(space: string): Promise<Readonly<Record<TemplateOrigin, number>>> {
     return originCounts(this.#store, this.number, this.#laneIn(space).lane);
+  }
+
+  /** @throws SPACE_MISMATCH */
+  laneCalibration(space: string): Calibration | undefined {
+    return this.#laneIn(space).calibration;
   }
 
   identityOf(owner: number): string | undefined {

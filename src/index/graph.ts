@@ -71,6 +71,13 @@ export interface Graph {
   close(): Promise<void>;
 }
 
+/** How many owners a set holds. */
+export function ownerCount(set: OwnerSet): number {
+  let count = 0;
+  for (let word of set) for (; word !== 0; word &= word - 1) count++;
+  return count;
+}
+
 export function isAllowed(set: OwnerSet, owner: number): boolean {
   return (((set[owner >>> 5] ?? 0) >>> (owner & 31)) & 1) === 1;
 }

@@ -412,6 +412,7 @@ function makeIndex(parts: Parts): IdentityIndex {
     move: async (name, move) => writable(name).move(move),
     fillLane: async (name, space, templates) => writable(name).fillLane(space, templates),
     replaceTemplate: async (name, owner, template, draft) => writable(name).replaceTemplate(owner, template, draft),
+    laneCalibration: (name, space) => gallery(name).laneCalibration(space),
     identityOf: (name, owner) => gallery(name).identityOf(owner),
     templatesOf: (name, identity) => gallery(name).templatesOf(identity),
     templatesAfter: (name, after, limit) => gallery(name).templatesAfter(after, limit),

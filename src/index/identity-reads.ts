@@ -95,11 +95,21 @@ export function asGallery(gallery: string, record: GalleryRecord): Gallery {
     nextLane: _nextLane,
     calibration: _calibration,
     presentation = 'ignore',
+    fpirTarget = null,
+    fmrTarget = null,
     beside,
     createdAt,
     ...shown
   } = record;
-  return { gallery, ...shown, presentation, beside: beside ? asSpace(beside) : null, createdAt: new Date(createdAt) };
+  return {
+    gallery,
+    ...shown,
+    presentation,
+    fpirTarget,
+    fmrTarget,
+    beside: beside ? asSpace(beside) : null,
+    createdAt: new Date(createdAt),
+  };
 }
 
 function asSpace({ space, dimensions, threshold, thresholdSource, templateCount }: LaneRecord): GallerySpace {

@@ -68,6 +68,9 @@ export interface GalleryDraft {
   readonly refuseReasons: readonly string[];
   /** Default `ignore`. */
   readonly presentation?: PresentationPolicy;
+  /** Default null. */
+  readonly fpirTarget?: number | null;
+  readonly fmrTarget?: number | null;
   readonly templatesPerIdentityMax: number;
   readonly description: string;
 }
@@ -212,7 +215,8 @@ export interface SearchRequest {
   /** Identities wanted, 1 to 1000. */
   readonly k: number;
   readonly groups?: readonly string[] | undefined;
-  readonly threshold?: number | undefined;
+  /** Default: the lane's. Of the number of identities that are searched where it depends on that. */
+  readonly threshold?: number | ((identityCount: number) => number) | undefined;
   readonly exact: boolean;
   readonly ef: number;
   readonly signal?: AbortSignal | undefined;
@@ -224,6 +228,8 @@ export interface SearchAnswer {
   readonly threshold: number;
   readonly margin: number | null;
   readonly exact: boolean;
+  /** Among how many it was searched: all of the gallery, or of the groups. */
+  readonly identityCount: number;
 }
 
 export interface VerifyAnswer {
@@ -303,6 +309,8 @@ export interface IdentityIndex {
   fillLane(gallery: string, space: string, templates: readonly LaneTemplate[]): Promise<number>;
   /** Another face for a template, under a new number. @returns null when it is gone @throws SPACE_MISMATCH */
   replaceTemplate(gallery: string, owner: number, template: number, draft: TemplateDraft): Promise<number | null>;
+  /** What distances to templates that are not native are worth in a space; undefined where all are native. @throws SPACE_MISMATCH */
+  laneCalibration(gallery: string, space: string): Calibration | undefined;
   /** The id of an owner; undefined when nobody enrolled has it. */
   identityOf(gallery: string, owner: number): string | undefined;
   /** An identity's templates in both lanes. @throws IDENTITY_NOT_FOUND */

@@ -35,6 +35,10 @@ export interface Gallery {
   readonly refuseReasons: readonly string[];
   /** The index keeps it and does not read it. */
   readonly presentation: PresentationPolicy;
+  /** FPIR that searches should have, (0, 1); null: the threshold stands as it is. The index keeps both and does not read them. */
+  readonly fpirTarget: number | null;
+  /** FMR that verifications should have, (0, 1). */
+  readonly fmrTarget: number | null;
   readonly templatesPerIdentityMax: number;
   readonly description: string;
   readonly identityCount: number;

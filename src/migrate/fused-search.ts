@@ -50,6 +50,7 @@ export async function searchFused(
     candidates: ranked.slice(0, k),
     threshold,
     exact: answers.every(({ exact }) => exact),
+    identityCount: Math.max(...answers.map(({ identityCount }) => identityCount)),
   };
 }
 

@@ -9,8 +9,15 @@ import type {
 import { formatExported } from '../wire/templates.js';
 import { sendBackup } from './backup-call.js';
 import type { CallContext, Calls } from './calls.js';
-import { formatFinding, formatGallery, formatInfo, formatStats } from './format.js';
-import { parseCreateGallery, parseUpdateGallery } from './parse.js';
+import {
+  formatCalibrateAnswer,
+  formatCalibration,
+  formatFinding,
+  formatGallery,
+  formatInfo,
+  formatStats,
+} from './format.js';
+import { parseCalibrate, parseCreateGallery, parseUpdateGallery } from './parse.js';
 import { rolloutCalls } from './rollout-calls.js';
 import { receiveTemplates } from './template-call.js';
 
@@ -39,6 +46,12 @@ export function adminService(calls: Calls, messageBytesMax: number): AdminServic
       await database.checkpoint({ gallery, signal });
       return {};
     }),
+    calibrate: calls.unary(async (request, call) =>
+      formatCalibrateAnswer(await call.database.calibrate(parseCalibrate(request, call))),
+    ),
+    getCalibration: calls.unary(async ({ gallery, space }, { database, signal }) => ({
+      calibration: formatCalibration(await database.getCalibration({ gallery, space, signal })),
+    })),
     check: calls.serverStream((request, call) => check(request, call)),
     exportTemplates: calls.serverStream((request, call) => exportTemplates(request, call)),
     importTemplates: calls.bidirectional((requests, call) => receiveTemplates(requests, call)),

@@ -34,6 +34,8 @@ const adminCalls = {
   getInfo: 'known',
   getStats: 'read',
   checkpoint: 'admin',
+  calibrate: 'admin',
+  getCalibration: 'read',
   check: 'admin',
   exportTemplates: 'export',
   importTemplates: 'enroll',

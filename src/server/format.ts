@@ -1,5 +1,7 @@
 /** From the API's answers to the wire's. Total: whatever the database answers can be sent. */
 import type {
+  CalibrateAnswer,
+  Calibration,
   Candidate,
   EmbedAnswer,
   EmbedderInfo,
@@ -25,6 +27,8 @@ import {
   graphSources,
   presentationPolicies,
   qualityReasonNumbers,
+  rateKinds,
+  rateSupports,
 } from '../wire/enums.js';
 import type * as admin from '../wire/harmonid/v1/admin.js';
 import type * as common from '../wire/harmonid/v1/common.js';
@@ -53,6 +57,7 @@ export function formatIdentification(answer: Identification): wire.Identificatio
     ...answer,
     decision: decisions[answer.decision],
     candidates: answer.candidates.map(formatCandidate),
+    fpir: answer.fpir ?? undefined,
     margin: answer.margin ?? undefined,
     face: answer.face ? formatFace(answer.face) : undefined,
     timings: formatTimings(answer.timings),
@@ -63,6 +68,7 @@ export function formatVerification(answer: Verification): wire.VerifyResponse {
   return {
     ...answer,
     decision: decisions[answer.decision],
+    fmr: answer.fmr ?? undefined,
     face: answer.face ? formatFace(answer.face) : undefined,
     timings: formatTimings(answer.timings),
   };
@@ -101,6 +107,33 @@ export function formatGallery(gallery: Gallery): admin.Gallery {
     refuseReasons: formatReasons(gallery.refuseReasons),
     presentation: presentationPolicies[gallery.presentation],
     beside: gallery.beside ?? undefined,
+    fpirTarget: gallery.fpirTarget ?? undefined,
+    fmrTarget: gallery.fmrTarget ?? undefined,
+  };
+}
+
+export function formatCalibration(calibration: Calibration | null): admin.Calibration | undefined {
+  if (!calibration) return undefined;
+  return {
+    ...calibration,
+    thresholds: calibration.thresholds.map((threshold) => ({
+      ...threshold,
+      kind: rateKinds[threshold.kind],
+      support: rateSupports[threshold.support],
+    })),
+    points: [...calibration.points],
+  };
+}
+
+export function formatCalibrateAnswer({
+  calibration,
+  probeCount,
+  samePeople,
+}: CalibrateAnswer): admin.CalibrateResponse {
+  return {
+    calibration: formatCalibration(calibration),
+    probeCount,
+    samePeople: samePeople.map(({ identities, distance }) => ({ identities: [...identities], distance })),
   };
 }
 

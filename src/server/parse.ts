@@ -5,6 +5,7 @@
  * UNSPECIFIED and absent fields become `undefined`: the database's default.
  */
 import type {
+  CalibrateRequest,
   CallOptions,
   CreateGalleryRequest,
   EmbedRequest,
@@ -136,11 +137,34 @@ function parseSettings(settings: admin.GallerySettings | undefined): GallerySett
   return {
     threshold,
     margin,
+    fpirTarget: parseTarget(settings.fpirTarget),
+    fmrTarget: parseTarget(settings.fmrTarget),
     duplicates: parseEnum(duplicatePolicies, duplicates),
     refuseReasons: parseReasons(refuseReasons),
     presentation: parseEnum(presentationPolicies, presentation),
     templatesPerIdentityMax,
     description,
+  };
+}
+
+/** 0 stands for none. */
+function parseTarget(target: number | undefined): number | null | undefined {
+  return target === 0 ? null : target;
+}
+
+export function parseCalibrate(
+  { gallery, space, probes }: admin.CalibrateRequest,
+  { signal }: CallOptions,
+): CalibrateRequest {
+  return {
+    gallery,
+    space,
+    probes: probes.map(({ identity, embedding }, at) => {
+      const field = `probes[${at}].embedding`;
+      if (!embedding) throw invalidArgument(`${field} is missing`, field);
+      return { identity, embedding };
+    }),
+    signal,
   };
 }
 

@@ -8,8 +8,9 @@ import type { Decision as DecisionName, DuplicatePolicy as DuplicatePolicyName }
 import type { PresentationPolicy as PresentationPolicyName } from '../api.js';
 import type { FindingRepair as FindingRepairName, FindingSeverity as FindingSeverityName } from '../api.js';
 import type { GalleryStats, QualityReason as QualityReasonName, TemplateOrigin as TemplateOriginName } from '../api.js';
+import type { RateKind as RateKindName, RateSupport as RateSupportName } from '../api.js';
 import { HarmonidError } from '../errors.js';
-import { FindingRepair, FindingSeverity, GraphSource } from './harmonid/v1/admin.js';
+import { FindingRepair, FindingSeverity, GraphSource, RateKind, RateSupport } from './harmonid/v1/admin.js';
 import {
   DuplicatePolicy,
   FaceSelection,
@@ -35,6 +36,17 @@ export const presentationPolicies = {
   ignore: PresentationPolicy.IGNORE,
   require: PresentationPolicy.REQUIRE,
 } as const satisfies Record<PresentationPolicyName, PresentationPolicy>;
+
+export const rateKinds = {
+  fpir: RateKind.FPIR,
+  fmr: RateKind.FMR,
+} as const satisfies Record<RateKindName, RateKind>;
+
+export const rateSupports = {
+  counted: RateSupport.COUNTED,
+  extrapolated: RateSupport.EXTRAPOLATED,
+  'too-few': RateSupport.TOO_FEW,
+} as const satisfies Record<RateSupportName, RateSupport>;
 
 export const qualityReasonNumbers = {
   TOO_SMALL: QualityReason.TOO_SMALL,

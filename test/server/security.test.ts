@@ -34,7 +34,7 @@ const opened: Readonly<Record<Permission, readonly string[]>> = {
   verify: ['Verify'],
   enroll: ['Embed', 'Enroll', 'Import', 'ImportTemplates', 'UpdateIdentity'],
   erase: ['EraseIdentity', 'RemoveTemplate'],
-  read: ['GetGallery', 'GetIdentity', 'GetStats', 'ListGalleries', 'ListIdentities'],
+  read: ['GetCalibration', 'GetGallery', 'GetIdentity', 'GetStats', 'ListGalleries', 'ListIdentities'],
   export: ['Backup', 'ExportTemplates'],
   migrate: [
     'ActivateRollout',
@@ -51,7 +51,7 @@ const opened: Readonly<Record<Permission, readonly string[]>> = {
     'ShadowRollout',
     'StartRollout',
   ],
-  admin: ['Check', 'Checkpoint', 'CreateGallery', 'DeleteGallery', 'UpdateGallery'],
+  admin: ['Calibrate', 'Check', 'Checkpoint', 'CreateGallery', 'DeleteGallery', 'UpdateGallery'],
 };
 
 interface List {

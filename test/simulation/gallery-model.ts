@@ -67,6 +67,8 @@ export class GalleryModel {
       gallery: this.name,
       ...this.#settings,
       presentation: this.#settings.presentation ?? 'ignore',
+      fpirTarget: this.#settings.fpirTarget ?? null,
+      fmrTarget: this.#settings.fmrTarget ?? null,
       identityCount: this.people.size,
       templateCount: this.templateCount,
       sequence: this.sequence,

@@ -187,7 +187,7 @@ export class World {
   #judgeQuietSearch(gallery: GalleryModel, request: SearchRequest, answer: SearchAnswer): void {
     const truth = gallery.nearest(request.probe, Math.max(2, request.k), request.groups);
     const wanted = truth.slice(0, request.k);
-    const threshold = request.threshold ?? gallery.settings.threshold;
+    const threshold = Number(request.threshold ?? gallery.settings.threshold);
     assert.equal(answer.threshold, threshold);
     assert.equal(answer.candidates.length, wanted.length, 'an answer is complete');
     if (request.exact || gallery.templateCount <= this.#exactMax) assert.ok(answer.exact, 'the answer is exact');

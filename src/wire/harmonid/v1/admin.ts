@@ -104,6 +104,41 @@ export namespace FindingRepair {
   export type NONE = typeof FindingRepair.NONE;
 }
 
+export const RateKind = {
+  UNSPECIFIED: 0,
+  /** FPIR - Of a search. */
+  FPIR: 1,
+  /** FMR - Of a verification. */
+  FMR: 2,
+} as const;
+
+export type RateKind = typeof RateKind[keyof typeof RateKind];
+
+export namespace RateKind {
+  export type UNSPECIFIED = typeof RateKind.UNSPECIFIED;
+  export type FPIR = typeof RateKind.FPIR;
+  export type FMR = typeof RateKind.FMR;
+}
+
+export const RateSupport = {
+  UNSPECIFIED: 0,
+  /** COUNTED - At least 30 of the probes are as near. */
+  COUNTED: 1,
+  /** EXTRAPOLATED - A model of the tail says so, and its interval ends below three times the rate that is wanted. */
+  EXTRAPOLATED: 2,
+  /** TOO_FEW - There are too few people to promise it. */
+  TOO_FEW: 3,
+} as const;
+
+export type RateSupport = typeof RateSupport[keyof typeof RateSupport];
+
+export namespace RateSupport {
+  export type UNSPECIFIED = typeof RateSupport.UNSPECIFIED;
+  export type COUNTED = typeof RateSupport.COUNTED;
+  export type EXTRAPOLATED = typeof RateSupport.EXTRAPOLATED;
+  export type TOO_FEW = typeof RateSupport.TOO_FEW;
+}
+
 /** A named set of identities in one space. */
 export interface Gallery {
   /** 1 to 64 letters, digits, '.', '_' and '-', beginning with a letter or digit. */
@@ -131,6 +166,12 @@ export interface Gallery {
   /** The space that the gallery is moving to, or has just left; absent when no rollout is under way. */
   beside: GallerySpace | undefined;
   presentation: PresentationPolicy;
+  /** FPIR that searches should have, (0, 1); absent: the threshold stands as it is. In force once the gallery is calibrated. */
+  fpirTarget?:
+    | number
+    | undefined;
+  /** FMR that verifications should have, (0, 1); absent: as a search. */
+  fmrTarget?: number | undefined;
 }
 
 /** A gallery in another space than the one that serves: the same people, other vectors. */
@@ -170,6 +211,12 @@ export interface GallerySettings {
     | undefined;
   /** Default: IGNORE. REQUIRE is NO_PRESENTATION_SCORE at once when no model pack here scores faces in the gallery's space. */
   presentation: PresentationPolicy;
+  /** FPIR that searches should have, (0, 1); 0 for none. Naming a threshold is naming none. */
+  fpirTarget?:
+    | number
+    | undefined;
+  /** FMR that verifications should have, (0, 1); 0 for none. */
+  fmrTarget?: number | undefined;
 }
 
 export interface CreateGalleryRequest {
@@ -506,6 +553,113 @@ export interface CheckCounts {
   files: number;
 }
 
+/** A face whose person is known. */
+export interface KnownProbe {
+  /** Absent: somebody who is not in the gallery. */
+  identity?: string | undefined;
+  embedding: Embedding | undefined;
+}
+
+export interface CalibrateRequest {
+  /** Default: "default". */
+  gallery?:
+    | string
+    | undefined;
+  /** Default: the one that serves. */
+  space?:
+    | string
+    | undefined;
+  /** Faces beside the enrolled ones, as a door sees them; of an identity the first is taken. At most 10,000. */
+  probes: KnownProbe[];
+}
+
+export interface CalibrateResponse {
+  /** Absent when there are too few people (fewer than 100 probes) to speak of rates; then everything is as it was. */
+  calibration: Calibration | undefined;
+  probeCount: number;
+  /** Pairs of identities that seem to be one person, and were left out; nearest first. */
+  samePeople: SamePeople[];
+}
+
+export interface SamePeople {
+  /** Two. */
+  identities: string[];
+  /** Squared L2. */
+  distance: number;
+}
+
+export interface GetCalibrationRequest {
+  /** Default: "default". */
+  gallery?:
+    | string
+    | undefined;
+  /** Default: the one that serves. */
+  space?: string | undefined;
+}
+
+export interface GetCalibrationResponse {
+  /** Absent when there was none in that space. */
+  calibration: Calibration | undefined;
+}
+
+/** Which distance gives which rate of false positives. */
+export interface Calibration {
+  gallery: string;
+  space: string;
+  calibratedAt:
+    | Date
+    | undefined;
+  /** Of the gallery when it was read. */
+  sequence: number;
+  /** Then. */
+  identityCount: number;
+  templateCount: number;
+  /** Of those, by an adapter. */
+  mappedCount: number;
+  /** Faces that were compared with everybody, each of another person. */
+  probeCount: number;
+  /** Of those, faces that the caller gave. */
+  givenCount: number;
+  /** Probe and identity. */
+  comparisonCount: number;
+  /** Pairs of identities that were left out: taken to be one person. */
+  samePairCount: number;
+  /** Identities that FPIR speaks of: those of the gallery now. */
+  searchedCount: number;
+  /** For the gallery's targets, where it has any, and for powers of ten. */
+  thresholds: CalibratedThreshold[];
+  /** By rising distance. */
+  points: CalibrationPoint[];
+}
+
+export interface CalibratedThreshold {
+  kind: RateKind;
+  /** The rate that is wanted. */
+  rate: number;
+  /** Identities searched; 1 for a verification. */
+  identityCount: number;
+  /** Squared L2: the largest at which the rate is at most the one that is wanted. */
+  threshold: number;
+  /** They hold the rate at that threshold with 90 % probability. */
+  low: number;
+  high: number;
+  support: RateSupport;
+}
+
+/** The rates at one distance, each with the interval that holds it with 90 % probability. */
+export interface CalibrationPoint {
+  /** Squared L2. */
+  distance: number;
+  /** Of a verification. */
+  fmr: number;
+  fmrLow: number;
+  fmrHigh: number;
+  /** Of a search among all identities. */
+  fpir: number;
+  fpirLow: number;
+  fpirHigh: number;
+}
+
 function createBaseGallery(): Gallery {
   return {
     gallery: "",
@@ -524,6 +678,8 @@ function createBaseGallery(): Gallery {
     createdAt: undefined,
     beside: undefined,
     presentation: 0,
+    fpirTarget: undefined,
+    fmrTarget: undefined,
   };
 }
 
@@ -580,6 +736,12 @@ export const Gallery: MessageFns<Gallery> = {
     }
     if (message.presentation !== 0) {
       writer.uint32(128).int32(message.presentation);
+    }
+    if (message.fpirTarget !== undefined) {
+      writer.uint32(137).double(message.fpirTarget);
+    }
+    if (message.fmrTarget !== undefined) {
+      writer.uint32(145).double(message.fmrTarget);
     }
     return writer;
   },
@@ -735,6 +897,22 @@ export const Gallery: MessageFns<Gallery> = {
             message.presentation = reader.int32() as any;
             continue;
           }
+          case 17: {
+            if (tag !== 137) {
+              break;
+            }
+
+            message.fpirTarget = reader.double();
+            continue;
+          }
+          case 18: {
+            if (tag !== 145) {
+              break;
+            }
+
+            message.fmrTarget = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -770,6 +948,8 @@ export const Gallery: MessageFns<Gallery> = {
       ? GallerySpace.fromPartial(object.beside)
       : undefined;
     message.presentation = object.presentation ?? 0;
+    message.fpirTarget = object.fpirTarget ?? undefined;
+    message.fmrTarget = object.fmrTarget ?? undefined;
     return message;
   },
 };
@@ -886,6 +1066,8 @@ function createBaseGallerySettings(): GallerySettings {
     templatesPerIdentityMax: undefined,
     description: undefined,
     presentation: 0,
+    fpirTarget: undefined,
+    fmrTarget: undefined,
   };
 }
 
@@ -911,6 +1093,12 @@ export const GallerySettings: MessageFns<GallerySettings> = {
     }
     if (message.presentation !== 0) {
       writer.uint32(56).int32(message.presentation);
+    }
+    if (message.fpirTarget !== undefined) {
+      writer.uint32(65).double(message.fpirTarget);
+    }
+    if (message.fmrTarget !== undefined) {
+      writer.uint32(73).double(message.fmrTarget);
     }
     return writer;
   },
@@ -984,6 +1172,22 @@ export const GallerySettings: MessageFns<GallerySettings> = {
             message.presentation = reader.int32() as any;
             continue;
           }
+          case 8: {
+            if (tag !== 65) {
+              break;
+            }
+
+            message.fpirTarget = reader.double();
+            continue;
+          }
+          case 9: {
+            if (tag !== 73) {
+              break;
+            }
+
+            message.fmrTarget = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1010,6 +1214,8 @@ export const GallerySettings: MessageFns<GallerySettings> = {
     message.templatesPerIdentityMax = object.templatesPerIdentityMax ?? undefined;
     message.description = object.description ?? undefined;
     message.presentation = object.presentation ?? 0;
+    message.fpirTarget = object.fpirTarget ?? undefined;
+    message.fmrTarget = object.fmrTarget ?? undefined;
     return message;
   },
 };
@@ -4145,6 +4351,906 @@ export const CheckCounts: MessageFns<CheckCounts> = {
   },
 };
 
+function createBaseKnownProbe(): KnownProbe {
+  return { identity: undefined, embedding: undefined };
+}
+
+export const KnownProbe: MessageFns<KnownProbe> = {
+  encode(message: KnownProbe, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.identity !== undefined) {
+      writer.uint32(10).string(message.identity);
+    }
+    if (message.embedding !== undefined) {
+      Embedding.encode(message.embedding, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): KnownProbe {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseKnownProbe();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.identity = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.embedding = Embedding.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<KnownProbe>): KnownProbe {
+    return KnownProbe.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<KnownProbe>): KnownProbe {
+    const message = createBaseKnownProbe();
+    message.identity = object.identity ?? undefined;
+    message.embedding = (object.embedding !== undefined && object.embedding !== null)
+      ? Embedding.fromPartial(object.embedding)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseCalibrateRequest(): CalibrateRequest {
+  return { gallery: undefined, space: undefined, probes: [] };
+}
+
+export const CalibrateRequest: MessageFns<CalibrateRequest> = {
+  encode(message: CalibrateRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.gallery !== undefined) {
+      writer.uint32(10).string(message.gallery);
+    }
+    if (message.space !== undefined) {
+      writer.uint32(18).string(message.space);
+    }
+    for (const v of message.probes) {
+      KnownProbe.encode(v!, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CalibrateRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCalibrateRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.gallery = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.space = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.probes.push(KnownProbe.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CalibrateRequest>): CalibrateRequest {
+    return CalibrateRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CalibrateRequest>): CalibrateRequest {
+    const message = createBaseCalibrateRequest();
+    message.gallery = object.gallery ?? undefined;
+    message.space = object.space ?? undefined;
+    message.probes = object.probes?.map((e) => KnownProbe.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseCalibrateResponse(): CalibrateResponse {
+  return { calibration: undefined, probeCount: 0, samePeople: [] };
+}
+
+export const CalibrateResponse: MessageFns<CalibrateResponse> = {
+  encode(message: CalibrateResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.calibration !== undefined) {
+      Calibration.encode(message.calibration, writer.uint32(10).fork()).join();
+    }
+    if (message.probeCount !== 0) {
+      writer.uint32(16).uint64(message.probeCount);
+    }
+    for (const v of message.samePeople) {
+      SamePeople.encode(v!, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CalibrateResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCalibrateResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.calibration = Calibration.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.probeCount = longToNumber(reader.uint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.samePeople.push(SamePeople.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CalibrateResponse>): CalibrateResponse {
+    return CalibrateResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CalibrateResponse>): CalibrateResponse {
+    const message = createBaseCalibrateResponse();
+    message.calibration = (object.calibration !== undefined && object.calibration !== null)
+      ? Calibration.fromPartial(object.calibration)
+      : undefined;
+    message.probeCount = object.probeCount ?? 0;
+    message.samePeople = object.samePeople?.map((e) => SamePeople.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseSamePeople(): SamePeople {
+  return { identities: [], distance: 0 };
+}
+
+export const SamePeople: MessageFns<SamePeople> = {
+  encode(message: SamePeople, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.identities) {
+      writer.uint32(10).string(v!);
+    }
+    if (message.distance !== 0) {
+      writer.uint32(17).double(message.distance);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SamePeople {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSamePeople();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.identities.push(reader.string());
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.distance = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SamePeople>): SamePeople {
+    return SamePeople.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SamePeople>): SamePeople {
+    const message = createBaseSamePeople();
+    message.identities = object.identities?.map((e) => e) || [];
+    message.distance = object.distance ?? 0;
+    return message;
+  },
+};
+
+function createBaseGetCalibrationRequest(): GetCalibrationRequest {
+  return { gallery: undefined, space: undefined };
+}
+
+export const GetCalibrationRequest: MessageFns<GetCalibrationRequest> = {
+  encode(message: GetCalibrationRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.gallery !== undefined) {
+      writer.uint32(10).string(message.gallery);
+    }
+    if (message.space !== undefined) {
+      writer.uint32(18).string(message.space);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetCalibrationRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetCalibrationRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.gallery = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.space = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetCalibrationRequest>): GetCalibrationRequest {
+    return GetCalibrationRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetCalibrationRequest>): GetCalibrationRequest {
+    const message = createBaseGetCalibrationRequest();
+    message.gallery = object.gallery ?? undefined;
+    message.space = object.space ?? undefined;
+    return message;
+  },
+};
+
+function createBaseGetCalibrationResponse(): GetCalibrationResponse {
+  return { calibration: undefined };
+}
+
+export const GetCalibrationResponse: MessageFns<GetCalibrationResponse> = {
+  encode(message: GetCalibrationResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.calibration !== undefined) {
+      Calibration.encode(message.calibration, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetCalibrationResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetCalibrationResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.calibration = Calibration.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<GetCalibrationResponse>): GetCalibrationResponse {
+    return GetCalibrationResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetCalibrationResponse>): GetCalibrationResponse {
+    const message = createBaseGetCalibrationResponse();
+    message.calibration = (object.calibration !== undefined && object.calibration !== null)
+      ? Calibration.fromPartial(object.calibration)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseCalibration(): Calibration {
+  return {
+    gallery: "",
+    space: "",
+    calibratedAt: undefined,
+    sequence: 0,
+    identityCount: 0,
+    templateCount: 0,
+    mappedCount: 0,
+    probeCount: 0,
+    givenCount: 0,
+    comparisonCount: 0,
+    samePairCount: 0,
+    searchedCount: 0,
+    thresholds: [],
+    points: [],
+  };
+}
+
+export const Calibration: MessageFns<Calibration> = {
+  encode(message: Calibration, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.gallery !== "") {
+      writer.uint32(10).string(message.gallery);
+    }
+    if (message.space !== "") {
+      writer.uint32(18).string(message.space);
+    }
+    if (message.calibratedAt !== undefined) {
+      Timestamp.encode(toTimestamp(message.calibratedAt), writer.uint32(26).fork()).join();
+    }
+    if (message.sequence !== 0) {
+      writer.uint32(32).uint64(message.sequence);
+    }
+    if (message.identityCount !== 0) {
+      writer.uint32(40).uint64(message.identityCount);
+    }
+    if (message.templateCount !== 0) {
+      writer.uint32(48).uint64(message.templateCount);
+    }
+    if (message.mappedCount !== 0) {
+      writer.uint32(56).uint64(message.mappedCount);
+    }
+    if (message.probeCount !== 0) {
+      writer.uint32(64).uint64(message.probeCount);
+    }
+    if (message.givenCount !== 0) {
+      writer.uint32(72).uint64(message.givenCount);
+    }
+    if (message.comparisonCount !== 0) {
+      writer.uint32(80).uint64(message.comparisonCount);
+    }
+    if (message.samePairCount !== 0) {
+      writer.uint32(88).uint64(message.samePairCount);
+    }
+    if (message.searchedCount !== 0) {
+      writer.uint32(96).uint64(message.searchedCount);
+    }
+    for (const v of message.thresholds) {
+      CalibratedThreshold.encode(v!, writer.uint32(106).fork()).join();
+    }
+    for (const v of message.points) {
+      CalibrationPoint.encode(v!, writer.uint32(114).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Calibration {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCalibration();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.gallery = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.space = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.calibratedAt = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.sequence = longToNumber(reader.uint64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.identityCount = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.templateCount = longToNumber(reader.uint64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.mappedCount = longToNumber(reader.uint64());
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.probeCount = longToNumber(reader.uint64());
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.givenCount = longToNumber(reader.uint64());
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.comparisonCount = longToNumber(reader.uint64());
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.samePairCount = longToNumber(reader.uint64());
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.searchedCount = longToNumber(reader.uint64());
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.thresholds.push(CalibratedThreshold.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.points.push(CalibrationPoint.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Calibration>): Calibration {
+    return Calibration.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Calibration>): Calibration {
+    const message = createBaseCalibration();
+    message.gallery = object.gallery ?? "";
+    message.space = object.space ?? "";
+    message.calibratedAt = object.calibratedAt ?? undefined;
+    message.sequence = object.sequence ?? 0;
+    message.identityCount = object.identityCount ?? 0;
+    message.templateCount = object.templateCount ?? 0;
+    message.mappedCount = object.mappedCount ?? 0;
+    message.probeCount = object.probeCount ?? 0;
+    message.givenCount = object.givenCount ?? 0;
+    message.comparisonCount = object.comparisonCount ?? 0;
+    message.samePairCount = object.samePairCount ?? 0;
+    message.searchedCount = object.searchedCount ?? 0;
+    message.thresholds = object.thresholds?.map((e) => CalibratedThreshold.fromPartial(e)) || [];
+    message.points = object.points?.map((e) => CalibrationPoint.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseCalibratedThreshold(): CalibratedThreshold {
+  return { kind: 0, rate: 0, identityCount: 0, threshold: 0, low: 0, high: 0, support: 0 };
+}
+
+export const CalibratedThreshold: MessageFns<CalibratedThreshold> = {
+  encode(message: CalibratedThreshold, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.kind !== 0) {
+      writer.uint32(8).int32(message.kind);
+    }
+    if (message.rate !== 0) {
+      writer.uint32(17).double(message.rate);
+    }
+    if (message.identityCount !== 0) {
+      writer.uint32(24).uint64(message.identityCount);
+    }
+    if (message.threshold !== 0) {
+      writer.uint32(33).double(message.threshold);
+    }
+    if (message.low !== 0) {
+      writer.uint32(41).double(message.low);
+    }
+    if (message.high !== 0) {
+      writer.uint32(49).double(message.high);
+    }
+    if (message.support !== 0) {
+      writer.uint32(56).int32(message.support);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CalibratedThreshold {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCalibratedThreshold();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.kind = reader.int32() as any;
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.rate = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.identityCount = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.threshold = reader.double();
+            continue;
+          }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.low = reader.double();
+            continue;
+          }
+          case 6: {
+            if (tag !== 49) {
+              break;
+            }
+
+            message.high = reader.double();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.support = reader.int32() as any;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CalibratedThreshold>): CalibratedThreshold {
+    return CalibratedThreshold.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CalibratedThreshold>): CalibratedThreshold {
+    const message = createBaseCalibratedThreshold();
+    message.kind = object.kind ?? 0;
+    message.rate = object.rate ?? 0;
+    message.identityCount = object.identityCount ?? 0;
+    message.threshold = object.threshold ?? 0;
+    message.low = object.low ?? 0;
+    message.high = object.high ?? 0;
+    message.support = object.support ?? 0;
+    return message;
+  },
+};
+
+function createBaseCalibrationPoint(): CalibrationPoint {
+  return { distance: 0, fmr: 0, fmrLow: 0, fmrHigh: 0, fpir: 0, fpirLow: 0, fpirHigh: 0 };
+}
+
+export const CalibrationPoint: MessageFns<CalibrationPoint> = {
+  encode(message: CalibrationPoint, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.distance !== 0) {
+      writer.uint32(9).double(message.distance);
+    }
+    if (message.fmr !== 0) {
+      writer.uint32(17).double(message.fmr);
+    }
+    if (message.fmrLow !== 0) {
+      writer.uint32(25).double(message.fmrLow);
+    }
+    if (message.fmrHigh !== 0) {
+      writer.uint32(33).double(message.fmrHigh);
+    }
+    if (message.fpir !== 0) {
+      writer.uint32(41).double(message.fpir);
+    }
+    if (message.fpirLow !== 0) {
+      writer.uint32(49).double(message.fpirLow);
+    }
+    if (message.fpirHigh !== 0) {
+      writer.uint32(57).double(message.fpirHigh);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CalibrationPoint {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCalibrationPoint();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 9) {
+              break;
+            }
+
+            message.distance = reader.double();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.fmr = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.fmrLow = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.fmrHigh = reader.double();
+            continue;
+          }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.fpir = reader.double();
+            continue;
+          }
+          case 6: {
+            if (tag !== 49) {
+              break;
+            }
+
+            message.fpirLow = reader.double();
+            continue;
+          }
+          case 7: {
+            if (tag !== 57) {
+              break;
+            }
+
+            message.fpirHigh = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CalibrationPoint>): CalibrationPoint {
+    return CalibrationPoint.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CalibrationPoint>): CalibrationPoint {
+    const message = createBaseCalibrationPoint();
+    message.distance = object.distance ?? 0;
+    message.fmr = object.fmr ?? 0;
+    message.fmrLow = object.fmrLow ?? 0;
+    message.fmrHigh = object.fmrHigh ?? 0;
+    message.fpir = object.fpir ?? 0;
+    message.fpirLow = object.fpirLow ?? 0;
+    message.fpirHigh = object.fpirHigh ?? 0;
+    return message;
+  },
+};
+
 /**
  * Galleries, information, statistics, checkpoints, backup, export and import of templates, checks, rollouts.
  *
@@ -4239,6 +5345,32 @@ export const AdminServiceService = {
     requestDeserialize: (value: Buffer): CheckpointRequest => CheckpointRequest.decode(value),
     responseSerialize: (value: CheckpointResponse): Buffer => Buffer.from(CheckpointResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CheckpointResponse => CheckpointResponse.decode(value),
+  },
+  /**
+   * Compares the people of a gallery with each other, and learns which distance gives which rate of false positives. From then on decisions
+   * tell the rate of their distance, and thresholds follow the gallery's targets. Takes up to a minute beside other work, and more in large galleries: set a
+   * deadline accordingly. Errors: GALLERY_NOT_FOUND, SPACE_MISMATCH, and the codes of vectors and names.
+   */
+  calibrate: {
+    path: "/harmonid.v1.AdminService/Calibrate" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CalibrateRequest): Buffer => Buffer.from(CalibrateRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CalibrateRequest => CalibrateRequest.decode(value),
+    responseSerialize: (value: CalibrateResponse): Buffer => Buffer.from(CalibrateResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CalibrateResponse => CalibrateResponse.decode(value),
+  },
+  /** What the newest calibration says of the gallery as large as it is now. Errors: GALLERY_NOT_FOUND. */
+  getCalibration: {
+    path: "/harmonid.v1.AdminService/GetCalibration" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetCalibrationRequest): Buffer =>
+      Buffer.from(GetCalibrationRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetCalibrationRequest => GetCalibrationRequest.decode(value),
+    responseSerialize: (value: GetCalibrationResponse): Buffer =>
+      Buffer.from(GetCalibrationResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetCalibrationResponse => GetCalibrationResponse.decode(value),
   },
   /**
    * Every template of a gallery with its identity and vector, in the order of identities. Sent no faster than it is read.
@@ -4507,6 +5639,14 @@ export interface AdminServiceServer extends UntypedServiceImplementation {
   /** Writes a checkpoint of a gallery's graph, so that the next start is quick. Errors: GALLERY_NOT_FOUND, DISK_FULL. */
   checkpoint: handleUnaryCall<CheckpointRequest, CheckpointResponse>;
   /**
+   * Compares the people of a gallery with each other, and learns which distance gives which rate of false positives. From then on decisions
+   * tell the rate of their distance, and thresholds follow the gallery's targets. Takes up to a minute beside other work, and more in large galleries: set a
+   * deadline accordingly. Errors: GALLERY_NOT_FOUND, SPACE_MISMATCH, and the codes of vectors and names.
+   */
+  calibrate: handleUnaryCall<CalibrateRequest, CalibrateResponse>;
+  /** What the newest calibration says of the gallery as large as it is now. Errors: GALLERY_NOT_FOUND. */
+  getCalibration: handleUnaryCall<GetCalibrationRequest, GetCalibrationResponse>;
+  /**
    * Every template of a gallery with its identity and vector, in the order of identities. Sent no faster than it is read.
    * Errors: GALLERY_NOT_FOUND.
    */
@@ -4723,6 +5863,42 @@ export interface AdminServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CheckpointResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Compares the people of a gallery with each other, and learns which distance gives which rate of false positives. From then on decisions
+   * tell the rate of their distance, and thresholds follow the gallery's targets. Takes up to a minute beside other work, and more in large galleries: set a
+   * deadline accordingly. Errors: GALLERY_NOT_FOUND, SPACE_MISMATCH, and the codes of vectors and names.
+   */
+  calibrate(
+    request: CalibrateRequest,
+    callback: (error: ServiceError | null, response: CalibrateResponse) => void,
+  ): ClientUnaryCall;
+  calibrate(
+    request: CalibrateRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CalibrateResponse) => void,
+  ): ClientUnaryCall;
+  calibrate(
+    request: CalibrateRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CalibrateResponse) => void,
+  ): ClientUnaryCall;
+  /** What the newest calibration says of the gallery as large as it is now. Errors: GALLERY_NOT_FOUND. */
+  getCalibration(
+    request: GetCalibrationRequest,
+    callback: (error: ServiceError | null, response: GetCalibrationResponse) => void,
+  ): ClientUnaryCall;
+  getCalibration(
+    request: GetCalibrationRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetCalibrationResponse) => void,
+  ): ClientUnaryCall;
+  getCalibration(
+    request: GetCalibrationRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetCalibrationResponse) => void,
   ): ClientUnaryCall;
   /**
    * Every template of a gallery with its identity and vector, in the order of identities. Sent no faster than it is read.

@@ -169,7 +169,14 @@ export interface Identification {
   exact: boolean;
   /** The face that was searched; absent when the sample was a vector. */
   face: Face | undefined;
-  timings: Timings | undefined;
+  timings:
+    | Timings
+    | undefined;
+  /**
+   * FPIR that a threshold at the first candidate's distance would have among as many identities: so many strangers are as near to somebody, [0, 1]. Absent
+   * when the gallery is not calibrated, nobody was found, or a rollout judged by distances of its own.
+   */
+  fpir?: number | undefined;
 }
 
 export interface IdentifyStreamRequest {
@@ -219,7 +226,11 @@ export interface VerifyResponse {
   threshold: number;
   /** Absent when the sample was a vector. */
   face: Face | undefined;
-  timings: Timings | undefined;
+  timings:
+    | Timings
+    | undefined;
+  /** FMR that a threshold at this distance would have: so many strangers are as near to an identity, [0, 1]. Absent as in Identification.fpir. */
+  fmr?: number | undefined;
 }
 
 export interface EmbedRequest {
@@ -1143,6 +1154,7 @@ function createBaseIdentification(): Identification {
     exact: false,
     face: undefined,
     timings: undefined,
+    fpir: undefined,
   };
 }
 
@@ -1174,6 +1186,9 @@ export const Identification: MessageFns<Identification> = {
     }
     if (message.timings !== undefined) {
       Timings.encode(message.timings, writer.uint32(74).fork()).join();
+    }
+    if (message.fpir !== undefined) {
+      writer.uint32(81).double(message.fpir);
     }
     return writer;
   },
@@ -1263,6 +1278,14 @@ export const Identification: MessageFns<Identification> = {
             message.timings = Timings.decode(reader, reader.uint32());
             continue;
           }
+          case 10: {
+            if (tag !== 81) {
+              break;
+            }
+
+            message.fpir = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1291,6 +1314,7 @@ export const Identification: MessageFns<Identification> = {
     message.timings = (object.timings !== undefined && object.timings !== null)
       ? Timings.fromPartial(object.timings)
       : undefined;
+    message.fpir = object.fpir ?? undefined;
     return message;
   },
 };
@@ -1609,6 +1633,7 @@ function createBaseVerifyResponse(): VerifyResponse {
     threshold: 0,
     face: undefined,
     timings: undefined,
+    fmr: undefined,
   };
 }
 
@@ -1640,6 +1665,9 @@ export const VerifyResponse: MessageFns<VerifyResponse> = {
     }
     if (message.timings !== undefined) {
       Timings.encode(message.timings, writer.uint32(74).fork()).join();
+    }
+    if (message.fmr !== undefined) {
+      writer.uint32(81).double(message.fmr);
     }
     return writer;
   },
@@ -1729,6 +1757,14 @@ export const VerifyResponse: MessageFns<VerifyResponse> = {
             message.timings = Timings.decode(reader, reader.uint32());
             continue;
           }
+          case 10: {
+            if (tag !== 81) {
+              break;
+            }
+
+            message.fmr = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1757,6 +1793,7 @@ export const VerifyResponse: MessageFns<VerifyResponse> = {
     message.timings = (object.timings !== undefined && object.timings !== null)
       ? Timings.fromPartial(object.timings)
       : undefined;
+    message.fmr = object.fmr ?? undefined;
     return message;
   },
 };

@@ -97,10 +97,12 @@ export function shareIntervalWithin(tail: ImpostorTail, distance: number): RateI
     .map(({ shape, scale, weight }) => ({ share: survival(depth, shape, scale), weight }))
     .toSorted((one, other) => one.share - other.share);
   const atStart = Math.exp(normal95 * Math.sqrt((1 - tail.share) / tail.count));
+  const rate = shareWithin(tail, distance);
+  // Deep in the tail the mean is that of a few shapes, and may lie outside of what nine tenths of them say.
   return {
-    rate: shareWithin(tail, distance),
-    low: (tail.share * quantile(shares, 0.05)) / atStart,
-    high: Math.min(1, tail.share * quantile(shares, 0.95) * atStart),
+    rate,
+    low: Math.min(rate, (tail.share * quantile(shares, 0.05)) / atStart),
+    high: Math.min(1, Math.max(rate, tail.share * quantile(shares, 0.95) * atStart)),
   };
 }
 

@@ -10,6 +10,7 @@ import { version } from '../version.js';
 import { auditCommand } from './commands/audit.js';
 import { backupCommand } from './commands/backup.js';
 import { checkCommand } from './commands/check.js';
+import { calibrateCommand } from './commands/calibrate.js';
 import { checkpointCommand } from './commands/checkpoint.js';
 import { configCommand } from './commands/config.js';
 import { embedCommand } from './commands/embed.js';
@@ -55,7 +56,15 @@ function assemble(run: Run): Command {
   ];
   for (const make of [...people, removeTemplateCommand, eraseCommand]) program.addCommand(make(run));
   program.commandsGroup('Databases:');
-  for (const make of [serveCommand, galleryCommand, statsCommand, exportCommand, checkpointCommand, encryptionCommand])
+  for (const make of [
+    serveCommand,
+    galleryCommand,
+    calibrateCommand,
+    statsCommand,
+    exportCommand,
+    checkpointCommand,
+    encryptionCommand,
+  ])
     program.addCommand(make(run));
   for (const make of [
     topCommand,

@@ -175,6 +175,11 @@ export function rate(value: string): number {
   return number;
 }
 
+/** A rate, or null for none. */
+export function targetRate(value: string): number | null {
+  return value === 'none' ? null : rate(value);
+}
+
 export function decimalNumber(value: string): number {
   if (!/^\d*\.?\d+$/.test(value)) throw new InvalidArgumentError('A number is wanted.');
   return Number(value);

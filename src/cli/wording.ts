@@ -43,6 +43,16 @@ export function distanceText(distance: number): string {
   return distance.toFixed(3);
 }
 
+/** A share of people or comparisons: 0.012, 3.1e-5. */
+export function rateText(rate: number): string {
+  const rounded = Number(rate.toPrecision(2));
+  return rounded === 0 || rounded >= 1e-3 ? `${rounded}` : rounded.toExponential();
+}
+
+export function countText(count: number): string {
+  return count.toLocaleString('en-US', { maximumFractionDigits: 0 });
+}
+
 export function decisionText(paint: Paint, decision: Decision): string {
   const style = { match: 'green', 'no-match': 'red', ambiguous: 'yellow' } as const;
   return paint(style[decision], decision);

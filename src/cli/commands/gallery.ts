@@ -18,10 +18,13 @@ import {
 } from '../options.js';
 import type { Run } from '../run.js';
 import { painter, printJson, printLine, type Terminal } from '../terminal.js';
-import { distanceText, facts, listText, nothing, table, timeText } from '../wording.js';
+import { distanceText, facts, listText, nothing, rateText, table, timeText } from '../wording.js';
+import { targetRatesOptions } from './calibrate.js';
 
 interface SettingsOptions extends TargetOptions {
   readonly threshold?: number;
+  readonly fpir?: number | null;
+  readonly fmr?: number | null;
   readonly margin?: number;
   readonly duplicates?: DuplicatePolicy;
   /** False: `--no-refuse` accepts any face. */
@@ -41,7 +44,7 @@ interface DeleteOptions extends TargetOptions {
 }
 
 const galleryJson =
-  'With --json: {"gallery","space","dimensions","threshold","thresholdSource","margin","duplicates","refuseReasons","presentation","templatesPerIdentityMax","description","identityCount","templateCount","sequence","createdAt"}.';
+  'With --json: {"gallery","space","dimensions","threshold","thresholdSource","fpirTarget","fmrTarget","margin","duplicates","refuseReasons","presentation","templatesPerIdentityMax","description","identityCount","templateCount","sequence","createdAt"}.';
 
 export function galleryCommand(run: Run): Command {
   const command = new Command('gallery')
@@ -153,6 +156,7 @@ function setCommand(run: Run): Command {
     command,
     [
       'harmonid gallery set default --threshold 0.15',
+      'harmonid gallery set lobby --fpir 0.01 --fmr 0.0001',
       'harmonid gallery set lobby --refuse TOO_SMALL --refuse TOO_BLURRY',
       'harmonid gallery set lobby --no-refuse',
       'harmonid gallery set lobby --presentation require',
@@ -210,6 +214,7 @@ function settingsOptions(command: Command): void {
       decimalNumber,
     )
     .option('--margin <distance>', 'two people nearer to each other than this are ambiguous', decimalNumber);
+  targetRatesOptions(command);
   duplicatesOption(command);
   command
     .option(
@@ -230,6 +235,8 @@ function settingsOptions(command: Command): void {
 
 function settingsOf({
   threshold,
+  fpir,
+  fmr,
   margin,
   duplicates,
   refuse,
@@ -239,6 +246,8 @@ function settingsOf({
 }: SettingsOptions): GallerySettings {
   return {
     threshold,
+    fpirTarget: fpir,
+    fmrTarget: fmr,
     margin,
     duplicates,
     refuseReasons: refuse === false ? [] : refuse,
@@ -246,6 +255,14 @@ function settingsOf({
     templatesPerIdentityMax: templatesMax,
     description,
   };
+}
+
+function targetsText({ fpirTarget, fmrTarget }: Gallery): string {
+  const targets = [
+    ...(fpirTarget === null ? [] : [`FPIR ${rateText(fpirTarget)}`]),
+    ...(fmrTarget === null ? [] : [`FMR ${rateText(fmrTarget)}`]),
+  ];
+  return targets.length === 0 ? 'none: the threshold stands as it is' : targets.join(', ');
 }
 
 function printGallery(terminal: Terminal, gallery: Gallery, json: boolean): void {
@@ -258,6 +275,7 @@ function printGallery(terminal: Terminal, gallery: Gallery, json: boolean): void
       ['people', `${gallery.identityCount}`],
       ['templates', `${gallery.templateCount} (at most ${gallery.templatesPerIdentityMax} a person)`],
       ['threshold', `${distanceText(gallery.threshold)} (${gallery.thresholdSource})`],
+      ['targets', targetsText(gallery)],
       ['margin', distanceText(gallery.margin)],
       ['duplicates', gallery.duplicates],
       ['refused', gallery.refuseReasons.length === 0 ? 'no face for its quality' : listText(gallery.refuseReasons)],

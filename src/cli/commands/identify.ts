@@ -24,7 +24,7 @@ import {
 import { checkPhotos, photoName, readPhoto } from '../photos.js';
 import type { Run } from '../run.js';
 import { note, painter, printJson, printLine, type Terminal } from '../terminal.js';
-import { decisionText, distanceText, identityText, nothing, printable, table, type Row } from '../wording.js';
+import { decisionText, distanceText, identityText, nothing, printable, rateText, table, type Row } from '../wording.js';
 
 interface IdentifyOptions extends TargetOptions, GalleryOption, EmbedderOptions {
   readonly faces: FaceChoice | 'all';
@@ -160,16 +160,21 @@ function printAnswers(terminal: Terminal, answers: readonly PhotoAnswer[], k: nu
   });
   printLine(
     terminal,
-    table(paint, ['photo', 'face', 'decision', 'identity', 'distance', 'threshold', 'nearest'], padRows(rows, 7)),
+    table(
+      paint,
+      ['photo', 'face', 'decision', 'identity', 'distance', 'threshold', 'fpir', 'nearest'],
+      padRows(rows, 8),
+    ),
   );
 }
 
-/** Distance, threshold, and who is nearest although it is no match. */
+/** Distance, threshold, how many strangers are as near, and who is nearest although it is no match. */
 function nearestCells(identification: Identification): Row {
   const [nearest] = identification.candidates;
   return [
     nearest ? distanceText(nearest.distance) : nothing,
     distanceText(identification.threshold),
+    identification.fpir === null ? nothing : rateText(identification.fpir),
     nearest ? nameText(nearest) : '(gallery is empty)',
   ];
 }

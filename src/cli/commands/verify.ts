@@ -17,7 +17,7 @@ import {
 import { photoName, readPhoto } from '../photos.js';
 import type { Run } from '../run.js';
 import { painter, printJson, printLine } from '../terminal.js';
-import { decisionText, distanceText, printable, table } from '../wording.js';
+import { decisionText, distanceText, nothing, printable, rateText, table } from '../wording.js';
 
 interface VerifyOptions extends TargetOptions, GalleryOption, EmbedderOptions {
   readonly faces: FaceChoice;
@@ -43,7 +43,7 @@ export function verifyCommand(run: Run): Command {
       'harmonid verify alice door.jpg --faces largest --threshold 0.15 --json',
       'harmonid verify alice door.jpg && ./open-door',
     ],
-    'With --json: {"photo","identity","decision","distance","threshold","template","face",…}.',
+    'With --json: {"photo","identity","decision","distance","threshold","fmr","template","face",…}.',
   );
   embedderOptions(command);
   return command.action((identity: string, path: string, options: VerifyOptions) =>
@@ -59,7 +59,7 @@ export function verifyCommand(run: Run): Command {
           signal: terminal.interrupt,
         }),
       );
-      const { decision, distance, threshold } = verification;
+      const { decision, distance, threshold, fmr } = verification;
       if (options.json) printJson(terminal, { photo: photoName(path), ...verification });
       else {
         const paint = painter(terminal, 'stdout');
@@ -68,9 +68,10 @@ export function verifyCommand(run: Run): Command {
           identity,
           distanceText(distance),
           distanceText(threshold),
+          fmr === null ? nothing : rateText(fmr),
           printable(photoName(path)),
         ];
-        printLine(terminal, table(paint, ['decision', 'identity', 'distance', 'threshold', 'photo'], [cells]));
+        printLine(terminal, table(paint, ['decision', 'identity', 'distance', 'threshold', 'fmr', 'photo'], [cells]));
       }
       return decision === 'match' ? exitCodes.done : exitCodes.no;
     }),

@@ -37,7 +37,7 @@ export interface Calibration {
   readonly samePairCount: number;
   /** Identities that FPIR speaks of: those of the gallery now. */
   readonly searchedCount: number;
-  /** For the gallery's targets, where it has any, and for powers of ten. */
+  /** For the gallery's targets, where it has any, and for powers of ten; FPIR first, large rates first. */
   readonly thresholds: readonly CalibratedThreshold[];
   /** By rising distance. */
   readonly points: readonly CalibrationPoint[];
@@ -63,9 +63,9 @@ export function reportOf(
   const { probeCount, givenCount, comparisonCount, samePairCount } = calibration;
   const searched = Math.max(1, searchedCount);
   const thresholdsOf = (kind: 'fpir' | 'fmr', target: number | null, rates: readonly number[]): CalibratedThreshold[] =>
-    [...new Set([...(target === null ? [] : [target]), ...rates])].map((rate) =>
-      thresholdFor(calibration, kind, rate, searched),
-    );
+    [...new Set([...(target === null ? [] : [target]), ...rates])]
+      .toSorted((one, other) => other - one)
+      .map((rate) => thresholdFor(calibration, kind, rate, searched));
   return {
     gallery,
     space,

@@ -175,9 +175,15 @@ export function rate(value: string): number {
   return number;
 }
 
-/** A rate, or null for none. */
-export function targetRate(value: string): number | null {
-  return value === 'none' ? null : rate(value);
+/** A rate, or none. commander takes null for a value that could not be parsed, so that the word stays until `targetOf`. */
+export type TargetRate = number | 'none';
+
+export function targetRate(value: string): TargetRate {
+  return value === 'none' ? value : rate(value);
+}
+
+export function targetOf(rate: TargetRate | undefined): number | null | undefined {
+  return rate === 'none' ? null : rate;
 }
 
 export function decimalNumber(value: string): number {

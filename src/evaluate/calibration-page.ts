@@ -39,7 +39,10 @@ export async function renderCalibrationPage(calibration: Calibration): Promise<s
           'Compared',
           `${countText(calibration.probeCount)} faces with everybody: ${countText(calibration.comparisonCount)} comparisons`,
         ],
-        ['Taken to be one person', `${countText(calibration.samePairCount)} pairs of identities, left out`],
+        [
+          'Taken to be one person',
+          `${countText(calibration.samePairCount)} ${calibration.samePairCount === 1 ? 'pair' : 'pairs'} of identities, left out`,
+        ],
         ['People now', countText(calibration.searchedCount)],
       ]),
       section(

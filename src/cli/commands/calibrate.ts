@@ -10,10 +10,12 @@ import {
   embedderOptions,
   galleryOption,
   targetOptions,
+  targetOf,
   targetRate,
   type EmbedderOptions,
   type GalleryOption,
   type TargetOptions,
+  type TargetRate,
 } from '../options.js';
 import { listPeople } from '../photos.js';
 import { startProgress } from '../progress.js';
@@ -23,8 +25,8 @@ import { countText, distanceText, facts, printable, rateText, table, timeText, t
 
 interface CalibrateOptions extends TargetOptions, GalleryOption, EmbedderOptions {
   readonly space?: string;
-  readonly fpir?: number | null;
-  readonly fmr?: number | null;
+  readonly fpir?: TargetRate;
+  readonly fmr?: TargetRate;
   readonly probes?: string;
   readonly show?: boolean;
   readonly html?: string;
@@ -88,7 +90,12 @@ async function calibrate(terminal: Terminal, options: CalibrateOptions): Promise
       return { calibration, probeCount: calibration?.probeCount ?? 0, samePeople: [] };
     }
     if (fpir !== undefined || fmr !== undefined)
-      await database.updateGallery({ gallery: gallery ?? 'default', fpirTarget: fpir, fmrTarget: fmr, signal });
+      await database.updateGallery({
+        gallery: gallery ?? 'default',
+        fpirTarget: targetOf(fpir),
+        fmrTarget: targetOf(fmr),
+        signal,
+      });
     const known = probes === undefined ? [] : await embedFolder(terminal, database, probes);
     const progress = startProgress(terminal, 100, '% compared');
     try {

@@ -11,10 +11,12 @@ import {
   describe,
   duplicatesOption,
   embedderOptions,
+  targetOf,
   targetOptions,
   wholeNumber,
   type EmbedderOptions,
   type TargetOptions,
+  type TargetRate,
 } from '../options.js';
 import type { Run } from '../run.js';
 import { painter, printJson, printLine, type Terminal } from '../terminal.js';
@@ -23,8 +25,8 @@ import { targetRatesOptions } from './calibrate.js';
 
 interface SettingsOptions extends TargetOptions {
   readonly threshold?: number;
-  readonly fpir?: number | null;
-  readonly fmr?: number | null;
+  readonly fpir?: TargetRate;
+  readonly fmr?: TargetRate;
   readonly margin?: number;
   readonly duplicates?: DuplicatePolicy;
   /** False: `--no-refuse` accepts any face. */
@@ -246,8 +248,8 @@ function settingsOf({
 }: SettingsOptions): GallerySettings {
   return {
     threshold,
-    fpirTarget: fpir,
-    fmrTarget: fmr,
+    fpirTarget: targetOf(fpir),
+    fmrTarget: targetOf(fmr),
     margin,
     duplicates,
     refuseReasons: refuse === false ? [] : refuse,

@@ -48,7 +48,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'vector',
     'version',
   ],
-  evaluate: ['migrate', 'embedder', 'random', 'errors', 'vector'],
+  evaluate: ['migrate', 'index', 'embedder', 'random', 'errors', 'vector'],
   migrate: ['import-stream', 'index', 'embedder', 'random', 'threads', 'errors', 'vector'],
   'rollout-requests': ['api', 'requests', 'migrate', 'errors', 'vector'],
   config: ['admission', 'embedder', 'server', 'errors'],

@@ -13,7 +13,7 @@ export type Point = readonly [x: number, y: number];
 export interface Axis {
   readonly title: string;
   readonly scale: 'linear' | 'log';
-  readonly ticks: 'percent' | 'rate' | 'decimal';
+  readonly ticks: 'percent' | 'rate' | 'decimal' | 'count';
   /** Default: what the points need, rounded outwards. */
   readonly domain?: readonly [number, number] | undefined;
 }
@@ -306,7 +306,10 @@ function scales(
 
 const position = { x: { scale: 'x', field: 'x' }, y: { scale: 'y', field: 'y' } } as const;
 
-const formats = { percent: '.3~p', rate: '~e', decimal: '.3~f' } as const satisfies Record<Axis['ticks'], string>;
+const formats = { percent: '.3~p', rate: '~e', decimal: '.3~f', count: ',' } as const satisfies Record<
+  Axis['ticks'],
+  string
+>;
 
 function axis(orient: 'bottom' | 'left', { title, ticks, ...rest }: Axis, domain: readonly [number, number]): VegaAxis {
   const values = ticksOf({ title, ticks, ...rest }, domain);

@@ -1,0 +1,83 @@
+/** An identification report for people: error rates by gallery, then the thresholds behind them. Pure. */
+import Table from 'cli-table3';
+import type { GalleryRates, IdentificationReport } from './identification.js';
+import type { FnirAtFpir, Rate } from './open-set-rates.js';
+
+const plain = { style: { head: [], border: [], compact: true } };
+
+export function formatIdentificationReport(report: IdentificationReport): string {
+  const { galleries, searches, facesNotFound } = report;
+  const fpirs = galleries[0]?.atFpir.map(({ fpir }) => fpir) ?? [];
+  const rates = new Table({
+    ...plain,
+    head: ['gallery', 'search', 'first', ...fpirs.map((fpir) => `FNIR @ FPIR ${exponent(fpir)}`), 'recall'],
+  });
+  for (const one of galleries)
+    rates.push([
+      galleryName(one),
+      one.engine,
+      rateText(one.rank1),
+      ...one.atFpir.map(fnirText),
+      one.recall === null ? '' : percent(one.recall),
+    ]);
+  const thresholds = new Table({
+    ...plain,
+    head: [
+      'gallery',
+      'search',
+      ...fpirs.map((fpir) => `threshold @ ${exponent(fpir)}`),
+      `FPIR within ${galleries[0]?.atThreshold.threshold ?? ''}`,
+      'FNIR',
+    ],
+  });
+  for (const one of galleries)
+    thresholds.push([
+      galleryName(one),
+      one.engine,
+      ...one.atFpir.map(thresholdText),
+      rateText(one.atThreshold.fpir),
+      rateText(one.atThreshold.fnir),
+    ]);
+  return [
+    `${report.pack} (${report.mirrorAveraging ? 'with' : 'without'} mirror averaging), ${report.space}, ${report.provider}`,
+    `${report.photos} photos of ${report.people} people, faces not found in ${facesNotFound.count} ` +
+      `(${facesNotFound.enrolments} of them to be enrolled); seed ${report.seed}`,
+    `${searches.mated} searches for ${searches.matedPeople} people who are enrolled, ` +
+      `${searches.nonMated} for ${searches.nonMatedPeople} who are not, the same in every gallery`,
+    rates.toString(),
+    'First: the own identity comes first, at whatever distance. In brackets 95 % over people. Coarse: fewer than 30 false positives are behind it.',
+    '',
+    thresholds.toString(),
+    'Thresholds are squared L2; in brackets the false positives within. The last two columns are at the threshold of the model pack.',
+    ...(galleries.some(({ distractors }) => distractors > 0)
+      ? ['Synthetic strangers are easier than as many real ones: these errors are lower bounds.']
+      : []),
+    '',
+  ].join('\n');
+}
+
+export function galleryName({ people, distractors }: Pick<GalleryRates, 'people' | 'distractors'>): string {
+  const named = `${people.toLocaleString('en-US')} people`;
+  return distractors === 0 ? named : `${named} + ${distractors.toLocaleString('en-US')} synthetic`;
+}
+
+function fnirText({ fnir, support }: FnirAtFpir): string {
+  if (fnir === null) return 'not measurable';
+  return `${rateText(fnir)}${support === 'coarse' ? ' coarse' : ''}`;
+}
+
+function thresholdText({ threshold, falsePositives }: FnirAtFpir): string {
+  return threshold === null ? 'not measurable' : `${threshold.toFixed(4)} (${falsePositives})`;
+}
+
+function rateText({ value, interval: [low, high] }: Rate): string {
+  return `${percent(value)} (${(100 * low).toFixed(1)}-${(100 * high).toFixed(1)})`;
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`;
+}
+
+function exponent(rate: number): string {
+  return rate.toExponential(0);
+}

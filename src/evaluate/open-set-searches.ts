@@ -1,0 +1,89 @@
+/**
+ * The searches of an open-set evaluation in one gallery, and what they came to.
+ *
+ * Answers stand in the order of the searches, the mated first, whichever came back first; null where a photo shows no face.
+ */
+import type { OpenSetDraw } from './open-set-draw.js';
+import type { Outcome } from './open-set-rates.js';
+import { eachAtOnce } from './photo-embedding.js';
+import { photoName, type PhotoVectors } from './person-photos.js';
+import type { ScratchGallery, ScratchHit, SearchEngine } from './scratch-gallery.js';
+
+/** A search whose first candidate is somebody else. */
+export interface Confusion {
+  readonly photo: string;
+  readonly person: string;
+  readonly candidate: string;
+  /** Squared L2. */
+  readonly distance: number;
+}
+
+const confusionsMax = 10;
+/** Searches on their way at once. */
+const searchesAtOnce = 32;
+
+/** The first candidates of the mated searches and then of the non-mated; null where the photo shows no face. */
+export async function searchAll(
+  gallery: ScratchGallery,
+  engine: SearchEngine,
+  { mated, nonMated }: OpenSetDraw,
+  vectors: PhotoVectors,
+  tell: (count: number) => void,
+  signal: AbortSignal | undefined,
+): Promise<readonly (ScratchHit | null)[]> {
+  const probes = [...mated, ...nonMated];
+  const hits: (ScratchHit | null)[] = probes.map(() => null);
+  await eachAtOnce([...probes.entries()], searchesAtOnce, signal, async ([position, photo], stopSignal) => {
+    const vector = vectors.get(photo);
+    if (vector) hits[position] = await gallery.search(vector, engine, stopSignal);
+    tell(1);
+  });
+  return hits;
+}
+
+/** @param hits as `searchAll` gives them */
+export function outcomesOf(
+  { mated, nonMated }: OpenSetDraw,
+  hits: readonly (ScratchHit | null)[],
+  ordinals: ReadonlyMap<string, number>,
+): readonly Outcome[] {
+  const found = (hit: ScratchHit | null | undefined): number | null =>
+    hit && hit.identity !== null ? hit.distance : null;
+  return [
+    ...mated.map(({ person }, i): Outcome => {
+      const hit = hits[i];
+      const distance = hit?.identity === person ? hit.distance : null;
+      return { kind: 'mated', person: ordinals.get(person) as number, distance };
+    }),
+    ...nonMated.map(({ person }, i): Outcome => ({
+      kind: 'non-mated',
+      person: ordinals.get(person) as number,
+      distance: found(hits[mated.length + i]),
+    })),
+  ];
+}
+
+export function confusionsOf(
+  { mated, nonMated }: OpenSetDraw,
+  hits: readonly (ScratchHit | null)[],
+): readonly [nearest: readonly Confusion[], misidentified: readonly Confusion[]] {
+  const confusions = [...mated, ...nonMated].map((photo, i): Confusion | null => {
+    const { identity, distance } = hits[i] ?? { identity: null, distance: Infinity };
+    if (identity === null || identity === photo.person) return null;
+    return { photo: photoName(photo), person: photo.person, candidate: identity, distance };
+  });
+  const first = (some: readonly (Confusion | null)[]): readonly Confusion[] =>
+    some
+      .flatMap((confusion) => confusion ?? [])
+      .toSorted((one, other) => one.distance - other.distance)
+      .slice(0, confusionsMax);
+  return [first(confusions.slice(mated.length)), first(confusions.slice(0, mated.length))];
+}
+
+/** Null unless both engines answered. */
+export function recallOf(answers: ReadonlyMap<SearchEngine, readonly (ScratchHit | null)[]>): number | null {
+  const [exact, graph] = [answers.get('exact'), answers.get('hnsw')];
+  if (!exact || !graph) return null;
+  const asked = exact.flatMap((hit, i) => (hit ? [graph[i]?.identity === hit.identity] : []));
+  return asked.filter(Boolean).length / asked.length;
+}

@@ -4,9 +4,8 @@
 import { galleryName } from './identification-table.js';
 import type { GalleryRates, IdentificationReport } from './identification.js';
 import type { Confusion } from './open-set-searches.js';
-import type { DetPoint, FnirAtFpir, Rate } from './open-set-rates.js';
+import type { DetPoint, Rate } from './open-set-rates.js';
 import {
-  badge,
   code,
   countText,
   decimalText,
@@ -58,8 +57,8 @@ function header({ pack, galleries, searches }: IdentificationReport): Markup {
       ${countText(searches.mated)} searches for ${countText(searches.matedPeople)} people who are enrolled, ${countText(searches.nonMated)} for
       ${countText(searches.nonMatedPeople)} who are not. ${
         first
-          ? markup`Among ${galleryName(first)}, ${percentText(first.rank1.value)} of the first
-      come first in their search.`
+          ? markup`Among ${galleryName(first)}, ${percentText(first.rank1.value)} of the searches for
+          somebody who is enrolled name them first.`
           : ''
       }
     </p>
@@ -72,19 +71,21 @@ function ratesTable(galleries: readonly GalleryRates[]): Markup {
   const fpirs = galleries[0]?.atFpir ?? [];
   const columns: Column[] = [
     { head: 'gallery', kind: 'text' },
-    { head: 'search', kind: 'text' },
     { head: 'own comes first', kind: 'number' },
-    ...fpirs.map(({ fpir }): Column => ({ head: `FNIR at FPIR ${rateText(fpir)}`, kind: 'number' })),
+    // The searches, and so the support, are the same in every gallery.
+    ...fpirs.map(({ fpir, support }): Column => ({
+      head: `FNIR at FPIR ${rateText(fpir)}${support === 'coarse' ? ', coarse' : ''}`,
+      kind: 'number',
+    })),
     { head: 'recall of the graph', kind: 'number' },
   ];
   return table({
     caption: 'In brackets 95 % intervals, bootstrapped over people',
     columns,
     rows: galleries.map((one) => [
-      galleryName(one),
-      one.engine,
+      searchedGallery(one),
       interval(one.rank1),
-      ...one.atFpir.map(fnirCell),
+      ...one.atFpir.map(({ fnir }) => (fnir ? interval(fnir) : notMeasurable)),
       one.recall === null ? '' : percentText(one.recall),
     ]),
     empty: 'No gallery was searched.',
@@ -96,9 +97,10 @@ const ratesNote = markup`<p class="note">
   threshold. Coarse: fewer than 30 false positives are behind it; not measurable: not one would be.
 </p>`;
 
-function fnirCell({ fnir, support }: FnirAtFpir): Markup | string {
-  if (fnir === null) return markup`<span class="note">${unknown}</span>`;
-  return support === 'coarse' ? markup`${interval(fnir)} ${badge('unsure', 'coarse')}` : interval(fnir);
+const notMeasurable = markup`<span class="note">${unknown}</span>`;
+
+function searchedGallery(one: GalleryRates): Markup {
+  return markup`${galleryName(one)} <span class="note">${one.engine}</span>`;
 }
 
 function interval({ value, interval: [low, high] }: Rate): Markup {
@@ -111,18 +113,14 @@ function thresholdsTable(galleries: readonly GalleryRates[]): Markup {
     caption: 'Squared L2; in brackets the false positives within',
     columns: [
       { head: 'gallery', kind: 'text' },
-      { head: 'search', kind: 'text' },
       ...(first?.atFpir ?? []).map(({ fpir }): Column => ({ head: `at FPIR ${rateText(fpir)}`, kind: 'number' })),
       { head: `FPIR at the pack’s ${first?.atThreshold.threshold ?? ''}`, kind: 'number' },
       { head: 'FNIR there', kind: 'number' },
     ],
     rows: galleries.map((one) => [
-      galleryName(one),
-      one.engine,
+      searchedGallery(one),
       ...one.atFpir.map(({ threshold, falsePositives }) =>
-        threshold === null
-          ? markup`<span class="note">${unknown}</span>`
-          : `${decimalText(threshold, 4)} (${countText(falsePositives)})`,
+        threshold === null ? notMeasurable : `${decimalText(threshold, 4)} (${countText(falsePositives)})`,
       ),
       interval(one.atThreshold.fpir),
       interval(one.atThreshold.fnir),

@@ -7,17 +7,24 @@ const plain = { style: { head: [], border: [], compact: true } };
 
 export function formatIdentificationReport(report: IdentificationReport): string {
   const { galleries, searches, facesNotFound } = report;
-  const fpirs = galleries[0]?.atFpir.map(({ fpir }) => fpir) ?? [];
+  // The searches, and so what they support, are the same in every gallery.
+  const fpirs = galleries[0]?.atFpir ?? [];
   const rates = new Table({
     ...plain,
-    head: ['gallery', 'search', 'first', ...fpirs.map((fpir) => `FNIR @ FPIR ${exponent(fpir)}`), 'recall'],
+    head: [
+      'gallery',
+      'search',
+      'first',
+      ...fpirs.map(({ fpir, support }) => `FNIR @ FPIR ${exponent(fpir)}${support === 'coarse' ? ', coarse' : ''}`),
+      'recall',
+    ],
   });
   for (const one of galleries)
     rates.push([
       galleryName(one),
       one.engine,
       rateText(one.rank1),
-      ...one.atFpir.map(fnirText),
+      ...one.atFpir.map(({ fnir }) => (fnir === null ? 'not measurable' : rateText(fnir))),
       one.recall === null ? '' : percent(one.recall),
     ]);
   const thresholds = new Table({
@@ -25,7 +32,7 @@ export function formatIdentificationReport(report: IdentificationReport): string
     head: [
       'gallery',
       'search',
-      ...fpirs.map((fpir) => `threshold @ ${exponent(fpir)}`),
+      ...fpirs.map(({ fpir }) => `threshold @ ${exponent(fpir)}`),
       `FPIR within ${galleries[0]?.atThreshold.threshold ?? ''}`,
       'FNIR',
     ],
@@ -59,11 +66,6 @@ export function formatIdentificationReport(report: IdentificationReport): string
 export function galleryName({ people, distractors }: Pick<GalleryRates, 'people' | 'distractors'>): string {
   const named = `${people.toLocaleString('en-US')} people`;
   return distractors === 0 ? named : `${named} + ${distractors.toLocaleString('en-US')} synthetic`;
-}
-
-function fnirText({ fnir, support }: FnirAtFpir): string {
-  if (fnir === null) return 'not measurable';
-  return `${rateText(fnir)}${support === 'coarse' ? ' coarse' : ''}`;
 }
 
 function thresholdText({ threshold, falsePositives }: FnirAtFpir): string {

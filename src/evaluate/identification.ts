@@ -6,10 +6,10 @@
  * identity index in a temporary directory, searched exactly and through its graph. A photo without a face is counted, never left out: one that was to
  * be enrolled loses its person's searches, one that was to be searched with is a miss (or no false positive).
  */
-import { HarmonidError } from '../errors.js';
 import type { Embedder } from '../embedder/embedder.js';
 import { openAlgebra } from '../migrate/dense-algebra.js';
 import { makeRandom } from '../random.js';
+import { requireAscending } from './count-list.js';
 import type { FaceChoice } from './face-choice.js';
 import { drawOpenSet, type OpenSetDraw } from './open-set-draw.js';
 import { openSetRates, replicates, type OpenSetRates } from './open-set-rates.js';
@@ -201,18 +201,6 @@ export async function evaluateIdentification(options: IdentificationOptions): Pr
     photosEmbedded: embeddedCount,
     imagesPerSecond: embeddedCount === 0 ? null : embeddedCount / seconds,
   };
-}
-
-function requireAscending(name: string, values: readonly number[], max: number): void {
-  const wrong = values.some(
-    (value, i) => !Number.isInteger(value) || value < 1 || value > max || value <= (values[i - 1] ?? 0),
-  );
-  if (wrong)
-    throw new HarmonidError(
-      'INVALID_ARGUMENT',
-      `${name} are ${values.join(', ')}; whole numbers from 1 to ${max} are wanted, each larger than the one before`,
-      { details: { [name]: values } },
-    );
 }
 
 /** Counts enrolments and searches to their end. */

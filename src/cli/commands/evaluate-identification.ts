@@ -1,6 +1,6 @@
 /** `harmonid evaluate identification`: who is found in a gallery, who is missed, and who is taken for somebody else. */
 import { writeFile } from 'node:fs/promises';
-import { Command, InvalidArgumentError, Option } from 'commander';
+import { Command, Option } from 'commander';
 import { withEmbedder } from '../connection.js';
 import { exitCodes, usageError, type ExitCode } from '../failure.js';
 import {
@@ -8,6 +8,7 @@ import {
   describe,
   embedderOptions,
   wholeNumber,
+  wholeNumbers,
   type EmbedderOptions,
   type OutputOptions,
 } from '../options.js';
@@ -117,10 +118,4 @@ async function identify(terminal: Terminal, options: IdentificationOptions): Pro
   } finally {
     progress?.stop();
   }
-}
-
-function wholeNumbers(value: string): readonly number[] {
-  if (!/^\d{1,15}(,\d{1,15})*$/.test(value))
-    throw new InvalidArgumentError('Whole numbers with commas between them are wanted, e.g. 500,1000.');
-  return value.split(',').map(Number);
 }

@@ -4,6 +4,7 @@ import type { Run } from '../run.js';
 import { identificationEvaluation } from './evaluate-identification.js';
 import { rolloutEvaluation } from './evaluate-rollout.js';
 import { verificationEvaluation } from './evaluate-verification.js';
+import { videoEvaluation } from './evaluate-video.js';
 
 export function evaluateCommand(run: Run): Command {
   const command = new Command('evaluate')
@@ -17,5 +18,6 @@ export function evaluateCommand(run: Run): Command {
   command.addCommand(verificationEvaluation(run));
   command.addCommand(identificationEvaluation(run));
   command.addCommand(rolloutEvaluation(run));
+  command.addCommand(videoEvaluation(run));
   return command;
 }

@@ -1,8 +1,8 @@
 /**
  * A gallery of the identity index in a temporary directory, for as long as an evaluation takes: the store, the graph and the search are the ones that serve.
  *
- * One difference is on purpose: where a graph is wanted there is one from the first template on, which a small gallery would do without, so that `hnsw`
- * is never an exact scan by another name.
+ * One difference is on purpose: where a graph is wanted there is one from the first template on, which a small gallery would do without. Below some forty
+ * templates it is not walked all the same; each answer says whether every template was compared.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

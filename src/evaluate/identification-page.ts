@@ -34,6 +34,7 @@ export async function renderIdentificationPage(report: IdentificationReport): Pr
       section('rates', 'Who is missed', ratesTable(report.galleries), ratesNote),
       section('curves', 'Trade-off', markup`<div class="figures">${[det, growth]}</div>`),
       section('thresholds', 'Thresholds', thresholdsTable(report.galleries)),
+      ...graphSection(report.galleries),
       section(
         'alike',
         'Who is taken for whom',
@@ -77,7 +78,6 @@ function ratesTable(galleries: readonly GalleryRates[]): Markup {
       head: `FNIR at FPIR ${rateText(fpir)}${support === 'coarse' ? ', coarse' : ''}`,
       kind: 'number',
     })),
-    { head: 'recall of the graph', kind: 'number' },
   ];
   return table({
     caption: 'In brackets 95 % intervals, bootstrapped over people',
@@ -86,7 +86,6 @@ function ratesTable(galleries: readonly GalleryRates[]): Markup {
       searchedGallery(one),
       interval(one.rank1),
       ...one.atFpir.map(({ fnir }) => (fnir ? interval(fnir) : notMeasurable)),
-      one.recall === null ? '' : percentText(one.recall),
     ]),
     empty: 'No gallery was searched.',
   });
@@ -129,6 +128,30 @@ function thresholdsTable(galleries: readonly GalleryRates[]): Markup {
   });
 }
 
+/** None unless both engines were asked. */
+function graphSection(galleries: readonly GalleryRates[]): readonly Markup[] {
+  const rows = galleries.flatMap((one) =>
+    one.recall ? [[galleryName(one), percentText(one.recall.mated), percentText(one.recall.nonMated)]] : [],
+  );
+  if (rows.length === 0) return [];
+  return [
+    section(
+      'graph',
+      'What the graph finds',
+      table({
+        caption: 'Searches in which it has the same first candidate as the exact search',
+        columns: [
+          { head: 'gallery', kind: 'text' },
+          { head: 'mated', kind: 'number' },
+          { head: 'non-mated', kind: 'number' },
+        ],
+        rows,
+        empty: '',
+      }),
+    ),
+  ];
+}
+
 function confusionTable(caption: string, confusions: readonly Confusion[]): Markup {
   return table({
     caption,
@@ -168,7 +191,7 @@ async function detFigure({ galleries }: IdentificationReport): Promise<Markup> {
   const series = shown.map((one, i): Series => {
     const points = one.det.toReversed();
     return {
-      name: galleryName(one),
+      name: countText(one.people + one.distractors),
       ...(strokes[i] as (typeof strokes)[number]),
       points: points.map(({ fpir, fnir }: DetPoint) => [fpir, fnir.value] as const),
       // Bands of several curves hide each other.
@@ -180,14 +203,30 @@ async function detFigure({ galleries }: IdentificationReport): Promise<Markup> {
   const plot = await linePlot({
     title: 'Detection error trade-off: FNIR by FPIR, a curve a gallery',
     x: { title: 'FPIR', scale: 'log', ticks: 'rate' },
-    y: { title: 'FNIR', scale: 'log', ticks: 'percent' },
+    y: { title: 'FNIR', scale: 'log', ticks: 'percent', domain: domainAround(series) },
     series,
   });
   return figure(
     plot,
-    `Searches missed by the share of strangers who are taken for somebody (${shown[0]?.engine ?? 'no'} search). The band is the 95 % interval of the first gallery. ` +
-      'A FNIR of 0 is not on a logarithmic axis.',
+    `Searches missed by the share of strangers who are taken for somebody, a curve a gallery, named by its identities (${shown[0]?.engine ?? 'no'} search). The band is the ` +
+      '95 % interval of the first gallery. A FNIR of 0 is not on a logarithmic axis.',
   );
+}
+
+/** A logarithmic axis with all of the bands on it; undefined, which leaves it to the plot, where there is nothing to show. */
+function domainAround(series: readonly Series[]): readonly [number, number] | undefined {
+  const values = series
+    .flatMap(({ points, band = [] }) => [
+      ...points.map(([, value]) => value),
+      ...band.flatMap(({ low, high }) => [low, high]),
+    ])
+    .filter((value) => value > 0);
+  if (values.length === 0) return undefined;
+  const decade = (value: number): number => 10 ** Math.floor(Math.log10(value));
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const from = [5, 2, 1].map((digit) => digit * decade(low)).find((tick) => tick <= low) ?? low;
+  const to = [1, 2, 5, 10].map((digit) => digit * decade(high)).find((tick) => tick >= high) ?? high;
+  return from < to ? [from, to] : [from / 2, to];
 }
 
 async function growthFigure({ galleries }: IdentificationReport): Promise<Markup> {
@@ -208,7 +247,7 @@ async function growthFigure({ galleries }: IdentificationReport): Promise<Markup
   const plot = await linePlot({
     title: 'FNIR as the gallery grows',
     x: { title: 'identities in the gallery', scale: 'log', ticks: 'count' },
-    y: { title: 'FNIR', scale: 'linear', ticks: 'percent' },
+    y: { title: 'FNIR', scale: 'log', ticks: 'percent', domain: domainAround(series) },
     series,
   });
   return figure(

@@ -25,7 +25,7 @@ export function formatIdentificationReport(report: IdentificationReport): string
       one.engine,
       rateText(one.rank1),
       ...one.atFpir.map(({ fnir }) => (fnir === null ? 'not measurable' : rateText(fnir))),
-      one.recall === null ? '' : percent(one.recall),
+      one.recall === null ? '' : `${percent(one.recall.mated)}, ${percent(one.recall.nonMated)}`,
     ]);
   const thresholds = new Table({
     ...plain,
@@ -53,6 +53,7 @@ export function formatIdentificationReport(report: IdentificationReport): string
       `${searches.nonMated} for ${searches.nonMatedPeople} who are not, the same in every gallery`,
     rates.toString(),
     'First: the own identity comes first, at whatever distance. In brackets 95 % over people. Coarse: fewer than 30 false positives are behind it.',
+    'Recall: how often the graph has the same first candidate as the exact search, in mated and in other searches.',
     '',
     thresholds.toString(),
     'Thresholds are squared L2; in brackets the false positives within. The last two columns are at the threshold of the model pack.',

@@ -13,7 +13,14 @@ import { requireAscending } from './count-list.js';
 import type { FaceChoice } from './face-choice.js';
 import { drawOpenSet, type OpenSetDraw } from './open-set-draw.js';
 import { openSetRates, replicates, type OpenSetRates } from './open-set-rates.js';
-import { confusionsOf, outcomesOf, recallOf, searchAll, type Confusion } from './open-set-searches.js';
+import {
+  confusionsOf,
+  outcomesOf,
+  recallOf,
+  searchAll,
+  type Confusion,
+  type GraphRecall,
+} from './open-set-searches.js';
 import { embedPersonPhotos, meanVectors, photoName, type PersonPhoto, type PhotoVectors } from './person-photos.js';
 import type { PhotoKind } from './photo-embedding.js';
 import { searchEngines, withScratchGallery, type ScratchHit, type SearchEngine } from './scratch-gallery.js';
@@ -85,8 +92,8 @@ export interface GalleryRates extends OpenSetRates {
   readonly people: number;
   readonly distractors: number;
   readonly engine: SearchEngine;
-  /** Share of the searches in which the graph's first candidate is the exact one's; null unless both were asked. */
-  readonly recall: number | null;
+  /** Null unless both engines were asked. */
+  readonly recall: GraphRecall | null;
   /** Searches that the engine answered by comparing every template. */
   readonly comparedAll: number;
 }
@@ -134,7 +141,7 @@ export async function evaluateIdentification(options: IdentificationOptions): Pr
           distractors: distractorCount,
           engine,
           ...openSetRates(outcomesOf(draw, hits, ordinals), question),
-          recall: engine === 'hnsw' ? recallOf(answers) : null,
+          recall: engine === 'hnsw' ? recallOf(draw, answers) : null,
           comparedAll: hits.filter((hit) => hit?.exact).length,
         });
         if (distractorCount === 0) confusions = confusionsOf(draw, hits);

@@ -18,6 +18,15 @@ export interface Confusion {
   readonly distance: number;
 }
 
+/**
+ * Share of the searches in which the graph's first candidate is the exact one's. Where nobody is near, the nearest of many who are equally far is hard to find and
+ * of little use; so the kinds are told apart.
+ */
+export interface GraphRecall {
+  readonly mated: number;
+  readonly nonMated: number;
+}
+
 const confusionsMax = 10;
 /** Searches on their way at once. */
 const searchesAtOnce = 32;
@@ -81,9 +90,16 @@ export function confusionsOf(
 }
 
 /** Null unless both engines answered. */
-export function recallOf(answers: ReadonlyMap<SearchEngine, readonly (ScratchHit | null)[]>): number | null {
+export function recallOf(
+  { mated }: OpenSetDraw,
+  answers: ReadonlyMap<SearchEngine, readonly (ScratchHit | null)[]>,
+): GraphRecall | null {
   const [exact, graph] = [answers.get('exact'), answers.get('hnsw')];
   if (!exact || !graph) return null;
-  const asked = exact.flatMap((hit, i) => (hit ? [graph[i]?.identity === hit.identity] : []));
-  return asked.filter(Boolean).length / asked.length;
+  const agreed = exact.map((hit, i) => hit && graph[i]?.identity === hit.identity);
+  const share = (some: readonly (boolean | null)[]): number => {
+    const asked = some.filter((one) => one !== null);
+    return asked.filter(Boolean).length / asked.length;
+  };
+  return { mated: share(agreed.slice(0, mated.length)), nonMated: share(agreed.slice(mated.length)) };
 }

@@ -2,8 +2,8 @@
  * People who do not exist, to fill a gallery with: unit vectors drawn from a Gaussian that is fitted to the mean vectors of real people.
  *
  * They are easier than as many real strangers. A Gaussian knows mean and covariance: no relatives, no twins, none of the clusters in which a model
- * puts people whom it can hardly tell apart, and these are whom a threshold is about. So what a gallery of them shows is a lower bound of
- * the errors among so many people; what it shows of the index (recall, time) is as with others.
+ * puts people whom it can hardly tell apart, and these are whom a threshold is about. So what a gallery of them shows of the errors is a lower bound
+ * of those among so many people. For a graph they may well be harder: they fill all dimensions evenly, and nobody is near anybody.
  */
 import { choleskyFactor, shrunkCovariance } from '../migrate/covariance.js';
 import type { Algebra } from '../migrate/dense-algebra.js';

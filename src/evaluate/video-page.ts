@@ -43,8 +43,8 @@ function header({ pack, figures, pairs, splits }: VideoReport): Markup {
     <p>
       ${
         first
-          ? markup`${estimate(first.accuracyOverall)} of ${countText(pairs.total)} pairs are judged rightly from the first
-      ${countText(first.framesMax)} frames, over ${countText(splits)} splits.`
+          ? markup`${estimate(first.accuracyOverall)} of ${countText(pairs.total)} pairs are judged rightly in ${countText(splits)} splits, by up to ${countText(first.framesMax)}
+ ${first.framesMax === 1 ? 'frame' : 'frames'} of each track.`
           : ''
       }
     </p>
@@ -89,12 +89,15 @@ const strokes = [
 ] as const;
 
 async function rocFigure({ figures }: VideoReport): Promise<Markup> {
+  const vals = figures.flatMap(({ roc }) => roc.flatMap(({ fmr, fnmr }) => (fmr > 0 ? [1 - fnmr] : [])));
+  // An axis of a tenth at least, which is never empty.
+  const lowest = Math.floor(10 * Math.min(0.9, ...vals)) / 10;
   const plot = await linePlot({
-    title: 'ROC: VAL by FAR, a curve a frame count',
+    title: 'ROC: VAL by FAR, a curve a number of first frames',
     x: { title: 'FAR', scale: 'log', ticks: 'rate' },
-    y: { title: 'VAL', scale: 'linear', ticks: 'percent' },
+    y: { title: 'VAL', scale: 'linear', ticks: 'percent', domain: [lowest, 1] },
     series: figures.slice(0, strokes.length).map(({ framesMax, roc }, i) => ({
-      name: `${countText(framesMax)} frames`,
+      name: `first ${countText(framesMax)}`,
       ...(strokes[i] as (typeof strokes)[number]),
       points: roc.map(({ fmr, fnmr }) => [fmr, 1 - fnmr] as const),
     })),

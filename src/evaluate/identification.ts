@@ -19,6 +19,7 @@ import {
   recallOf,
   searchAll,
   type Confusion,
+  type Confusions,
   type GraphRecall,
 } from './open-set-searches.js';
 import { embedPersonPhotos, meanVectors, photoName, type PersonPhoto, type PhotoVectors } from './person-photos.js';
@@ -110,7 +111,7 @@ export async function evaluateIdentification(options: IdentificationOptions): Pr
   const { sizes = [Math.max(1, Math.floor(people.length / 2))], distractors = [], engines = searchEngines } = options;
   requireAscending('sizes', sizes, photos.length);
   requireAscending('distractors', distractors, distractorsMax);
-  const { pack, space, provider, detector, mirrorAveraging, dimensions, threshold } = embedder.info;
+  const { pack, space, provider, detector, mirrorAveraging } = embedder.info;
   const draw = drawOpenSet(photos, sizes, makeRandom(seed));
 
   const startedAt = performance.now();
@@ -126,11 +127,67 @@ export async function evaluateIdentification(options: IdentificationOptions): Pr
   });
   const seconds = (performance.now() - startedAt) / 1000;
 
+  const { galleries, confusions } = await growGalleries(options, {
+    draw,
+    vectors,
+    people,
+    sizes,
+    distractors,
+    engines,
+  });
+  const notFound = photos.filter((photo) => vectors.get(photo) === null);
+  return {
+    pack,
+    space,
+    provider,
+    detector,
+    mirrorAveraging,
+    kind,
+    faceChoice,
+    seed,
+    replicates,
+    people: people.length,
+    photos: photos.length,
+    facesNotFound: {
+      count: notFound.length,
+      enrolments: draw.enrolled.filter((photo) => vectors.get(photo) === null).length,
+      photos: notFound.map(photoName).toSorted(),
+    },
+    searches: {
+      mated: draw.mated.length,
+      matedPeople: new Set(draw.mated.map(({ person }) => person)).size,
+      nonMated: draw.nonMated.length,
+      nonMatedPeople: new Set(draw.nonMated.map(({ person }) => person)).size,
+    },
+    galleries,
+    ...confusions,
+    photosEmbedded: embeddedCount,
+    imagesPerSecond: embeddedCount === 0 ? null : embeddedCount / seconds,
+  };
+}
+
+interface Sets {
+  readonly draw: OpenSetDraw;
+  readonly vectors: PhotoVectors;
+  readonly people: readonly string[];
+  readonly sizes: readonly number[];
+  readonly distractors: readonly number[];
+  readonly engines: readonly SearchEngine[];
+}
+
+/** Enrols people and then strangers, and searches at each size. */
+async function growGalleries(
+  options: IdentificationOptions,
+  sets: Sets,
+): Promise<{ galleries: readonly GalleryRates[]; confusions: Confusions }> {
+  const { draw, vectors, people, sizes, distractors, engines } = sets;
+  const { embedder, seed = 1, signal } = options;
+  const { space, dimensions, threshold } = embedder.info;
   const ordinals = new Map(people.map((person, ordinal) => [person, ordinal]));
   const question = { fpirs, threshold, peopleCount: people.length, seed };
   const galleries: GalleryRates[] = [];
-  let confusions: readonly [nearest: readonly Confusion[], misidentified: readonly Confusion[]] = [[], []];
-  const tell = progressOf(options, draw, { sizes, distractors, engines });
+  let confusions: Confusions = { nearest: [], misidentified: [] };
+  const tell = progressOf(options, sets);
   await withScratchGallery({ space, dimensions, threshold, graph: engines.includes('hnsw') }, async (gallery) => {
     const judge = async (enrolledCount: number, distractorCount: number): Promise<void> => {
       const answers = new Map<SearchEngine, readonly (ScratchHit | null)[]>();
@@ -144,8 +201,9 @@ export async function evaluateIdentification(options: IdentificationOptions): Pr
           recall: engine === 'hnsw' ? recallOf(draw, answers) : null,
           comparedAll: hits.filter((hit) => hit?.exact).length,
         });
-        if (distractorCount === 0) confusions = confusionsOf(draw, hits);
       }
+      const [hits] = answers.values();
+      if (distractorCount === 0 && hits) confusions = confusionsOf(draw, hits);
     };
     let enrolledCount = 0;
     for (const size of sizes) {
@@ -177,52 +235,13 @@ export async function evaluateIdentification(options: IdentificationOptions): Pr
       }
     });
   });
-
-  const notFound = photos.filter((photo) => vectors.get(photo) === null);
-  return {
-    pack,
-    space,
-    provider,
-    detector,
-    mirrorAveraging,
-    kind,
-    faceChoice,
-    seed,
-    replicates,
-    people: people.length,
-    photos: photos.length,
-    facesNotFound: {
-      count: notFound.length,
-      enrolments: draw.enrolled.filter((photo) => vectors.get(photo) === null).length,
-      photos: notFound.map(photoName).toSorted(),
-    },
-    searches: {
-      mated: draw.mated.length,
-      matedPeople: new Set(draw.mated.map(({ person }) => person)).size,
-      nonMated: draw.nonMated.length,
-      nonMatedPeople: new Set(draw.nonMated.map(({ person }) => person)).size,
-    },
-    galleries,
-    nearest: confusions[0],
-    misidentified: confusions[1],
-    photosEmbedded: embeddedCount,
-    imagesPerSecond: embeddedCount === 0 ? null : embeddedCount / seconds,
-  };
+  return { galleries, confusions };
 }
 
 /** Counts enrolments and searches to their end. */
 function progressOf(
   { onProgress }: IdentificationOptions,
-  { enrolled, mated, nonMated }: OpenSetDraw,
-  {
-    sizes,
-    distractors,
-    engines,
-  }: {
-    readonly sizes: readonly number[];
-    readonly distractors: readonly number[];
-    readonly engines: readonly SearchEngine[];
-  },
+  { draw: { enrolled, mated, nonMated }, sizes, distractors, engines }: Sets,
 ): (count: number) => void {
   const rounds = sizes.length + distractors.length;
   const searches = (mated.length + nonMated.length) * engines.length;

@@ -1,7 +1,8 @@
 /**
  * The searches of an open-set evaluation in one gallery, and what they came to.
  *
- * Answers stand in the order of the searches, the mated first, whichever came back first; null where a photo shows no face.
+ * Answers stand in the order of the searches, the mated first, whichever came back first; null where a photo shows no face or nobody is
+ * enrolled.
  */
 import type { OpenSetDraw } from './open-set-draw.js';
 import type { Outcome } from './open-set-rates.js';
@@ -56,8 +57,6 @@ export function outcomesOf(
   hits: readonly (ScratchHit | null)[],
   ordinals: ReadonlyMap<string, number>,
 ): readonly Outcome[] {
-  const found = (hit: ScratchHit | null | undefined): number | null =>
-    hit && hit.identity !== null ? hit.distance : null;
   return [
     ...mated.map(({ person }, i): Outcome => {
       const hit = hits[i];
@@ -67,26 +66,29 @@ export function outcomesOf(
     ...nonMated.map(({ person }, i): Outcome => ({
       kind: 'non-mated',
       person: ordinals.get(person) as number,
-      distance: found(hits[mated.length + i]),
+      distance: hits[mated.length + i]?.distance ?? null,
     })),
   ];
 }
 
-export function confusionsOf(
-  { mated, nonMated }: OpenSetDraw,
-  hits: readonly (ScratchHit | null)[],
-): readonly [nearest: readonly Confusion[], misidentified: readonly Confusion[]] {
+export interface Confusions {
+  readonly nearest: readonly Confusion[];
+  readonly misidentified: readonly Confusion[];
+}
+
+/** Of either kind of search those whose first candidate is somebody else, the nearest of them. */
+export function confusionsOf({ mated, nonMated }: OpenSetDraw, hits: readonly (ScratchHit | null)[]): Confusions {
   const confusions = [...mated, ...nonMated].map((photo, i): Confusion | null => {
-    const { identity, distance } = hits[i] ?? { identity: null, distance: Infinity };
-    if (identity === null || identity === photo.person) return null;
-    return { photo: photoName(photo), person: photo.person, candidate: identity, distance };
+    const hit = hits[i];
+    if (!hit || hit.identity === photo.person) return null;
+    return { photo: photoName(photo), person: photo.person, candidate: hit.identity, distance: hit.distance };
   });
   const first = (some: readonly (Confusion | null)[]): readonly Confusion[] =>
     some
       .flatMap((confusion) => confusion ?? [])
       .toSorted((one, other) => one.distance - other.distance)
       .slice(0, confusionsMax);
-  return [first(confusions.slice(mated.length)), first(confusions.slice(0, mated.length))];
+  return { nearest: first(confusions.slice(mated.length)), misidentified: first(confusions.slice(0, mated.length)) };
 }
 
 /** Null unless both engines answered. */

@@ -20,9 +20,8 @@ export interface ScratchPerson {
 }
 
 export interface ScratchHit {
-  /** Null from a gallery without anybody. */
-  readonly identity: string | null;
-  /** Squared L2; Infinity where there is nobody. */
+  readonly identity: string;
+  /** Squared L2. */
   readonly distance: number;
   /** Whether every template was compared. */
   readonly exact: boolean;
@@ -31,8 +30,8 @@ export interface ScratchHit {
 export interface ScratchGallery {
   /** Resolves when the graph holds them, too. @throws CANCELLED between two portions */
   enroll(people: readonly ScratchPerson[], signal?: AbortSignal): Promise<void>;
-  /** The first candidate. @throws CANCELLED */
-  search(probe: UnitVector, engine: SearchEngine, signal?: AbortSignal): Promise<ScratchHit>;
+  /** The first candidate; null where nobody is enrolled. @throws CANCELLED */
+  search(probe: UnitVector, engine: SearchEngine, signal?: AbortSignal): Promise<ScratchHit | null>;
 }
 
 export interface ScratchOptions {
@@ -45,7 +44,7 @@ export interface ScratchOptions {
 
 /** Enrolments that share a commit and are waited for together. */
 const portion = 500;
-/** Width of a graph's walk: that of a search that names none (probe.ts of the API says the same). */
+/** Width of a graph's walk: that of a search that names none. */
 const ef = 128;
 const gallery = 'evaluation';
 
@@ -108,7 +107,7 @@ async function makeGallery(
       const exact = engine === 'exact';
       const { candidates, ...answer } = await index.search({ gallery, space, probe, k: 1, exact, ef, signal });
       const [first] = candidates;
-      return { identity: first?.identity ?? null, distance: first?.distance ?? Infinity, exact: answer.exact };
+      return first ? { identity: first.identity, distance: first.distance, exact: answer.exact } : null;
     },
   };
 }

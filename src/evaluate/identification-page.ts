@@ -34,7 +34,7 @@ export async function renderIdentificationPage(report: IdentificationReport): Pr
       section('rates', 'Who is missed', ratesTable(report.galleries), ratesNote),
       section('curves', 'Trade-off', markup`<div class="figures">${[det, growth]}</div>`),
       section('thresholds', 'Thresholds', thresholdsTable(report.galleries)),
-      ...graphSection(report.galleries),
+      ...graphSection(report),
       section(
         'alike',
         'Who is taken for whom',
@@ -129,7 +129,7 @@ function thresholdsTable(galleries: readonly GalleryRates[]): Markup {
 }
 
 /** None unless both engines were asked. */
-function graphSection(galleries: readonly GalleryRates[]): readonly Markup[] {
+function graphSection({ galleries, ef }: IdentificationReport): readonly Markup[] {
   const rows = galleries.flatMap((one) =>
     one.recall ? [[galleryName(one), percentText(one.recall.mated), percentText(one.recall.nonMated)]] : [],
   );
@@ -139,7 +139,7 @@ function graphSection(galleries: readonly GalleryRates[]): readonly Markup[] {
       'graph',
       'What the graph finds',
       table({
-        caption: 'Searches in which it has the same first candidate as the exact search',
+        caption: `Searches in which it has the same first candidate as the exact search; its walk is ${countText(ef)} wide (ef)`,
         columns: [
           { head: 'gallery', kind: 'text' },
           { head: 'mated', kind: 'number' },

@@ -53,7 +53,7 @@ export function formatIdentificationReport(report: IdentificationReport): string
       `${searches.nonMated} for ${searches.nonMatedPeople} who are not, the same in every gallery`,
     rates.toString(),
     'First: the own identity comes first, at whatever distance. In brackets 95 % over people. Coarse: fewer than 30 false positives are behind it.',
-    'Recall: how often the graph has the same first candidate as the exact search, in mated and in other searches.',
+    `Recall: how often the graph, walked with ef ${report.ef}, has the same first candidate as the exact search, in mated and in other searches.`,
     '',
     thresholds.toString(),
     'Thresholds are squared L2; in brackets the false positives within. The last two columns are at the threshold of the model pack.',

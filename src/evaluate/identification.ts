@@ -41,6 +41,8 @@ export interface IdentificationOptions {
   readonly distractors?: readonly number[] | undefined;
   /** Default both, which also tells the graph's recall. */
   readonly engines?: readonly SearchEngine[] | undefined;
+  /** Width of the graph's walk, 1 to 4096: larger finds more of the true neighbours and takes longer. Default 128, as a search that names none. */
+  readonly ef?: number | undefined;
   /** Of who is enrolled, the strangers and the intervals. Default 1. */
   readonly seed?: number | undefined;
   /** Photos in work at once. Larger needs more memory. Default 32. */
@@ -64,6 +66,8 @@ export interface IdentificationReport {
   readonly kind: PhotoKind;
   readonly faceChoice: FaceChoice;
   readonly seed: number;
+  /** Width of the graph's walk. */
+  readonly ef: number;
   /** Bootstrap draws behind each interval. */
   readonly replicates: number;
   readonly people: number;
@@ -100,13 +104,16 @@ export interface GalleryRates extends OpenSetRates {
 }
 
 export const fpirs = [1e-1, 1e-2, 1e-3] as const;
+const efDefault = 128;
+const efMax = 4096;
 export const distractorsMax = 1_000_000;
 /** Strangers drawn, enrolled and forgotten at a time. */
 const strangersAtOnce = 5_000;
 
 /** @throws INVALID_ARGUMENT for sizes that the photos do not give; IMAGE_* with the photo's name; CANCELLED */
 export async function evaluateIdentification(options: IdentificationOptions): Promise<IdentificationReport> {
-  const { embedder, photos, kind = 'full', faceChoice = 'central', seed = 1, signal } = options;
+  const { embedder, photos, kind = 'full', faceChoice = 'central', seed = 1, ef = efDefault, signal } = options;
+  requireAscending('ef', [ef], efMax);
   const people = [...new Set(photos.map(({ person }) => person))].toSorted();
   const { sizes = [Math.max(1, Math.floor(people.length / 2))], distractors = [], engines = searchEngines } = options;
   requireAscending('sizes', sizes, photos.length);
@@ -145,6 +152,7 @@ export async function evaluateIdentification(options: IdentificationOptions): Pr
     kind,
     faceChoice,
     seed,
+    ef,
     replicates,
     people: people.length,
     photos: photos.length,
@@ -181,14 +189,14 @@ async function growGalleries(
   sets: Sets,
 ): Promise<{ galleries: readonly GalleryRates[]; confusions: Confusions }> {
   const { draw, vectors, people, sizes, distractors, engines } = sets;
-  const { embedder, seed = 1, signal } = options;
+  const { embedder, seed = 1, ef = efDefault, signal } = options;
   const { space, dimensions, threshold } = embedder.info;
   const ordinals = new Map(people.map((person, ordinal) => [person, ordinal]));
   const question = { fpirs, threshold, peopleCount: people.length, seed };
   const galleries: GalleryRates[] = [];
   let confusions: Confusions = { nearest: [], misidentified: [] };
   const tell = progressOf(options, sets);
-  await withScratchGallery({ space, dimensions, threshold, graph: engines.includes('hnsw') }, async (gallery) => {
+  await withScratchGallery({ space, dimensions, threshold, graph: engines.includes('hnsw'), ef }, async (gallery) => {
     const judge = async (enrolledCount: number, distractorCount: number): Promise<void> => {
       const answers = new Map<SearchEngine, readonly (ScratchHit | null)[]>();
       for (const engine of engines) answers.set(engine, await searchAll(gallery, engine, draw, vectors, tell, signal));

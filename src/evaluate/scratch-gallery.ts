@@ -40,12 +40,12 @@ export interface ScratchOptions {
   readonly threshold: number;
   /** Whether a graph is built. */
   readonly graph: boolean;
+  /** Width of its walk. */
+  readonly ef: number;
 }
 
 /** Enrolments that share a commit and are waited for together. */
 const portion = 500;
-/** Width of a graph's walk: that of a search that names none. */
-const ef = 128;
 const gallery = 'evaluation';
 
 /** Opens one, works on it, and removes it whatever happens. */
@@ -73,7 +73,7 @@ export async function withScratchGallery<T>(
 
 async function makeGallery(
   index: IdentityIndex,
-  { space, dimensions, threshold }: ScratchOptions,
+  { space, dimensions, threshold, ef }: ScratchOptions,
 ): Promise<ScratchGallery> {
   await index.createGallery({
     gallery,

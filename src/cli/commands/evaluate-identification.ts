@@ -25,6 +25,7 @@ interface IdentificationOptions extends OutputOptions, EmbedderOptions {
   readonly sizes?: readonly number[];
   readonly distractors?: readonly number[];
   readonly engine: 'exact' | 'hnsw' | 'both';
+  readonly ef?: number;
   readonly seed: number;
   readonly cache?: string;
   readonly html?: string;
@@ -55,6 +56,11 @@ export function identificationEvaluation(run: Run): Command {
       new Option('--engine <which>', 'exact search, the graph, or both, which also tells its recall')
         .choices(['exact', 'hnsw', 'both'])
         .default('both'),
+    )
+    .option(
+      '--ef <n>',
+      'width of the walk through the graph: larger finds more and takes longer (default: 128)',
+      wholeNumber,
     )
     .addOption(
       new Option('--seed <n>', 'of who is enrolled, and of everything random').argParser(wholeNumber).default(1),
@@ -91,6 +97,7 @@ async function identify(terminal: Terminal, options: IdentificationOptions): Pro
         sizes: options.sizes,
         distractors: options.distractors,
         engines: engine === 'both' ? ['exact', 'hnsw'] : [engine],
+        ef: options.ef,
         seed: options.seed,
         cachePath: options.cache,
         onProgress: (stage, done, total) => {

@@ -58,7 +58,7 @@ export function formatIdentificationReport(report: IdentificationReport): string
     thresholds.toString(),
     'Thresholds are squared L2; in brackets the false positives within. The last two columns are at the threshold of the model pack.',
     ...(galleries.some(({ distractors }) => distractors > 0)
-      ? ['Synthetic strangers are easier than as many real ones: these errors are lower bounds.']
+      ? ['Synthetic strangers are easier than as many real ones: the errors of the exact search are lower bounds.']
       : []),
     '',
   ].join('\n');

@@ -52,7 +52,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'vector',
     'version',
   ],
-  evaluate: ['calibration', 'migrate', 'embedder', 'random', 'errors', 'vector'],
+  evaluate: ['calibration', 'migrate', 'index', 'embedder', 'random', 'errors', 'vector'],
   migrate: ['import-stream', 'index', 'embedder', 'random', 'threads', 'errors', 'vector'],
   'rollout-requests': ['api', 'requests', 'migrate', 'errors', 'vector'],
   config: ['admission', 'embedder', 'server', 'errors'],

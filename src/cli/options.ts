@@ -167,6 +167,13 @@ export function wholeNumber(value: string): number {
   return Number(value);
 }
 
+/** Several, with commas between them. */
+export function wholeNumbers(value: string): readonly number[] {
+  if (!/^\d{1,15}(,\d{1,15})*$/.test(value))
+    throw new InvalidArgumentError('Whole numbers with commas between them are wanted, e.g. 500,1000.');
+  return value.split(',').map(Number);
+}
+
 /** An error rate, as 0.001 or 1e-3. */
 export function rate(value: string): number {
   const number = Number(value);

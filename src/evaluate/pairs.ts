@@ -100,6 +100,7 @@ function positiveInteger(text: string): number | undefined {
   return /^[1-9]\d{0,8}$/.test(text.trim()) ? Number(text) : undefined;
 }
 
-function clip(text: string): string {
+/** What a message quotes of a line. */
+export function clip(text: string): string {
   return text.length > 60 ? `${text.slice(0, 60)}…` : text;
 }

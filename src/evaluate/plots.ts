@@ -13,7 +13,7 @@ export type Point = readonly [x: number, y: number];
 export interface Axis {
   readonly title: string;
   readonly scale: 'linear' | 'log';
-  readonly ticks: 'percent' | 'rate' | 'decimal';
+  readonly ticks: 'percent' | 'rate' | 'decimal' | 'count';
   /** Default: what the points need, rounded outwards. */
   readonly domain?: readonly [number, number] | undefined;
 }
@@ -275,7 +275,7 @@ function domainOf(values: readonly number[], { scale }: Pick<Axis, 'scale'>): re
 
 /** Powers of ten are not exact in binary: so near is on the tick. */
 const near = 1 + 1e-9;
-const roundTicks = Array.from({ length: 13 }, (_, i) => i - 12).flatMap((exponent) =>
+const roundTicks = Array.from({ length: 22 }, (_, i) => i - 12).flatMap((exponent) =>
   [1, 2, 5].map((digit) => Number(`${digit}e${exponent}`)),
 );
 /** More decades than this, and only the powers of ten are named. */
@@ -306,7 +306,10 @@ function scales(
 
 const position = { x: { scale: 'x', field: 'x' }, y: { scale: 'y', field: 'y' } } as const;
 
-const formats = { percent: '.3~p', rate: '~e', decimal: '.3~f' } as const satisfies Record<Axis['ticks'], string>;
+const formats = { percent: '.3~p', rate: '~e', decimal: '.3~f', count: ',' } as const satisfies Record<
+  Axis['ticks'],
+  string
+>;
 
 function axis(orient: 'bottom' | 'left', { title, ticks, ...rest }: Axis, domain: readonly [number, number]): VegaAxis {
   const values = ticksOf({ title, ticks, ...rest }, domain);

@@ -17,11 +17,11 @@ import {
   rocCorners,
   valAtFar,
   type Estimate,
-  type FoldDistances,
   type RocPoint,
   type ValAtFar,
 } from './error-rates.js';
 import type { FaceChoice } from './face-choice.js';
+import { distancesOfFolds } from './pair-distances.js';
 import { eachAtOnce, embedPhoto, type PhotoKind } from './photo-embedding.js';
 import { photosOf, type PairList, type PhotoName } from './pairs.js';
 
@@ -92,7 +92,10 @@ export async function evaluateVerification(options: VerificationOptions): Promis
   const { vectors, embeddedCount } = await embedPhotos(options, cache);
   const seconds = (performance.now() - startedAt) / 1000;
 
-  const folds = distancesOf(pairs, vectors);
+  const folds = distancesOfFolds(pairs.folds, ({ a, b }) => {
+    const [one, other] = [vectors.get(a), vectors.get(b)];
+    return one && other ? squaredDistance(one, other) : null;
+  });
   const failures = folds.map(({ genuine, impostor }) => 2 * pairs.pairsPerFold - genuine.length - impostor.length);
   const { accuracy, threshold } = foldedAccuracy(folds);
   const all = pool(folds);
@@ -163,24 +166,4 @@ async function readPhoto(imagesPath: string, photo: PhotoName): Promise<Buffer> 
     `the pairs name the photo ${photo}, but ${imagesPath} has neither ${photo}.jpg nor ${photo}.png`,
     { details: { photo, imagesPath } },
   );
-}
-
-function distancesOf(pairs: PairList, vectors: ReadonlyMap<PhotoName, UnitVector | null>): readonly FoldDistances[] {
-  return pairs.folds.map((fold, position) => {
-    const distances: { genuine: number[]; impostor: number[] } = { genuine: [], impostor: [] };
-    for (const { a, b, genuine } of fold) {
-      const [vectorA, vectorB] = [vectors.get(a), vectors.get(b)];
-      if (vectorA && vectorB) {
-        (genuine ? distances.genuine : distances.impostor).push(squaredDistance(vectorA, vectorB));
-      }
-    }
-    if (distances.genuine.length === 0 || distances.impostor.length === 0) {
-      throw new HarmonidError(
-        'INVALID_ARGUMENT',
-        `fold ${position + 1} has ${distances.genuine.length} genuine and ${distances.impostor.length} impostor pairs ` +
-          'whose faces were both found; error rates need at least one of either',
-      );
-    }
-    return distances;
-  });
 }

@@ -3,7 +3,8 @@
  *
  * Ledoit & Wolf, "A well-conditioned estimator for large-dimensional covariance matrices", Journal of Multivariate Analysis 88 (2004), section 3.3.
  */
-import { EigenvalueDecomposition, Matrix as Dense } from 'ml-matrix';
+import { CholeskyDecomposition, EigenvalueDecomposition, Matrix as Dense } from 'ml-matrix';
+import { HarmonidError } from '../errors.js';
 import type { Algebra } from './dense-algebra.js';
 import { columnMeans, matrixOf, rowOf, subtractFromRows, type Matrix } from './matrix.js';
 
@@ -31,6 +32,18 @@ export function inverseRoot(covariance: Dense): Matrix {
   });
   const root = axes.mmul(Dense.diag(realEigenvalues.map((value) => 1 / Math.sqrt(value)))).mmul(axes.transpose());
   return matrixOf(root.rows, root.columns, Float32Array.from(root.to1DArray()));
+}
+
+/**
+ * The lower triangular L with L·Lᵀ = S: what turns independent normal variates into ones of that covariance.
+ * @throws INVALID_ARGUMENT when S is not positive definite
+ */
+export function choleskyFactor(covariance: Dense): Matrix {
+  const decomposition = new CholeskyDecomposition(covariance);
+  if (!decomposition.isPositiveDefinite())
+    throw new HarmonidError('INVALID_ARGUMENT', 'the vectors do not vary: a covariance of theirs has no factor');
+  const { lowerTriangularMatrix: factor } = decomposition;
+  return matrixOf(factor.rows, factor.columns, Float32Array.from(factor.to1DArray()));
 }
 
 /** The orthonormal directions in which vectors vary most, as columns, shape [d, count]. */

@@ -1,8 +1,10 @@
 /** `harmonid evaluate`: how accurate is the model on photos of yours? One file a protocol. */
 import { Command } from 'commander';
 import type { Run } from '../run.js';
+import { identificationEvaluation } from './evaluate-identification.js';
 import { rolloutEvaluation } from './evaluate-rollout.js';
 import { verificationEvaluation } from './evaluate-verification.js';
+import { videoEvaluation } from './evaluate-video.js';
 
 export function evaluateCommand(run: Run): Command {
   const command = new Command('evaluate')
@@ -14,6 +16,8 @@ export function evaluateCommand(run: Run): Command {
       '  $ harmonid evaluate rollout --from dlib-resnet-v1 --to arcface-r50 --images ./people',
   );
   command.addCommand(verificationEvaluation(run));
+  command.addCommand(identificationEvaluation(run));
   command.addCommand(rolloutEvaluation(run));
+  command.addCommand(videoEvaluation(run));
   return command;
 }

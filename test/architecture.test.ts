@@ -25,6 +25,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   threads: ['errors'],
   index: ['threads', 'files', 'errors', 'vector', 'byte-reader'],
   embedder: ['threads', 'errors', 'vector'],
+  cluster: ['index', 'errors', 'vector'],
   api: ['admission', 'migrate', 'index', 'embedder', 'vector'],
   requests: ['api', 'index', 'embedder', 'errors', 'vector'],
   probe: ['api', 'index', 'embedder', 'errors', 'vector', 'requests'],
@@ -176,7 +177,7 @@ describe('architecture', () => {
 
   it('the index and the embedder read nothing of the process', () => {
     const offenders = sources(sourcePath)
-      .filter((file) => /^(index|embedder|evaluate|server|client|migrate|config)\//.test(file))
+      .filter((file) => /^(index|embedder|evaluate|server|client|migrate|config|cluster)\//.test(file))
       .filter((file) => /\bprocess\.(env|argv|exit|on|cwd)\b/.test(readFileSync(join(sourcePath, file), 'utf8')));
     assert.deepEqual(offenders, []);
   });

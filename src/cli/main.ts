@@ -11,6 +11,7 @@ import { auditCommand } from './commands/audit.js';
 import { backupCommand } from './commands/backup.js';
 import { checkCommand } from './commands/check.js';
 import { checkpointCommand } from './commands/checkpoint.js';
+import { clusterCommand } from './commands/cluster.js';
 import { configCommand } from './commands/config.js';
 import { embedCommand } from './commands/embed.js';
 import { encryptionCommand } from './commands/encryption.js';
@@ -68,7 +69,8 @@ function assemble(run: Run): Command {
   ])
     program.addCommand(make(run));
   program.commandsGroup('Models:');
-  for (const make of [embedCommand, modelsCommand, evaluateCommand, rolloutCommand]) program.addCommand(make(run));
+  for (const make of [embedCommand, clusterCommand, modelsCommand, evaluateCommand, rolloutCommand])
+    program.addCommand(make(run));
   program.addHelpText(
     'after',
     `

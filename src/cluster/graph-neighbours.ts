@@ -1,7 +1,7 @@
 /**
  * Neighbour lists without comparing all with all: through the HNSW graph that galleries are searched with.
  *
- * Up to `exactMax` faces the lists are exact, beyond they lack a few (2 % of the nearest 32 on the vectors of docs/ACCURACY.md). Native calls are synchronous; between
+ * Up to `exactMax` faces the lists are exact, beyond they may lack some. Native calls are synchronous; between
  * slices the event loop has its turn.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';

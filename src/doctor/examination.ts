@@ -86,7 +86,12 @@ export async function examine(
   { threshold, margin, qualityMin }: ExaminationLimits,
   signal?: AbortSignal,
 ): Promise<Findings> {
-  const owned = Map.groupBy(templates, ({ identity }) => identity);
+  const owned = new Map<string, ExaminedTemplate[]>();
+  for (const template of templates) {
+    const own = owned.get(template.identity);
+    if (own) own.push(template);
+    else owned.set(template.identity, [template]);
+  }
   const near = await nearIdentities(templates, threshold, signal);
   const mislabelled = templates.flatMap((template, position) => {
     const rest = (owned.get(template.identity) ?? []).filter((one) => one !== template);

@@ -6,8 +6,13 @@ import { parseVector } from '../vector.js';
 import { examine, type ExaminationLimits, type ExaminedTemplate, type Findings } from './examination.js';
 import { proposePlan, type TreatmentPlan } from './treatment-plan.js';
 
-export interface DoctorOptions extends CallOptions, Partial<ExaminationLimits> {
+export interface DoctorOptions extends CallOptions {
   readonly gallery: string;
+  /** See `ExaminationLimits`. Default: the gallery's. */
+  readonly threshold?: number | undefined;
+  readonly margin?: number | undefined;
+  /** Default 0.1. */
+  readonly qualityMin?: number | undefined;
 }
 
 /** JSON values only. */

@@ -37,10 +37,16 @@ export async function* treat(
       `gallery "${gallery}" is being moved to ${beside.space}; finish that first`,
     );
   }
+  const templates = await templatesOf(
+    database,
+    gallery,
+    steps.map(({ identity }) => identity),
+    signal,
+  );
   for (const step of steps) {
     throwIfAborted(signal);
     if (step.action === 'describe') yield await describeAgain(database, gallery, step, signal);
-    else yield await bringOver(database, gallery, step, signal);
+    else yield await bringOver(database, gallery, step, templates.get(step.identity) ?? [], signal);
   }
 }
 
@@ -48,6 +54,7 @@ async function bringOver(
   database: Database,
   gallery: string,
   step: Exclude<TreatmentStep, { readonly action: 'describe' }>,
+  leaving: readonly ExportedTemplate[],
   signal: AbortSignal | undefined,
 ): Promise<TreatedStep> {
   const { identity, into } = step;
@@ -56,7 +63,6 @@ async function bringOver(
     step.action === 'merge'
       ? await database.getIdentity({ gallery, identity: into, signal })
       : await findIdentity(database, gallery, into, signal);
-  const leaving = await templatesOf(database, gallery, identity, signal);
   const chosen =
     step.action === 'merge' ? leaving : leaving.filter(({ template }) => template.template === step.template);
   if (step.action === 'move' && chosen.length === 0) {
@@ -148,15 +154,15 @@ function description({ identity, label, groups, attributes }: Identity): Treatme
   return { action: 'describe', identity, label, groups, attributes };
 }
 
+/** Of those who give some away, in one reading of the gallery. */
 async function templatesOf(
   database: Database,
   gallery: string,
-  identity: string,
+  identities: readonly string[],
   signal: AbortSignal | undefined,
-): Promise<readonly ExportedTemplate[]> {
-  const found: ExportedTemplate[] = [];
-  for await (const item of database.exportTemplates({ gallery, signal }))
-    if (item.identity === identity) found.push(item);
+): Promise<ReadonlyMap<string, readonly ExportedTemplate[]>> {
+  const found = new Map<string, ExportedTemplate[]>(identities.map((identity) => [identity, []]));
+  for await (const item of database.exportTemplates({ gallery, signal })) found.get(item.identity)?.push(item);
   return found;
 }
 

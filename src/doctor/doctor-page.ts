@@ -59,25 +59,25 @@ function counted(count: number, singular: string): string {
   return `${countText(count)} ${count === 1 ? singular : `${singular}s`}`;
 }
 
-function duplicateTable({ duplicates, limits }: DoctorReport): Markup {
+function duplicateTable({ duplicates, limits, identityCount }: DoctorReport): Markup {
   const columns: Column[] = [
     { head: 'One', kind: 'text' },
     { head: 'The other', kind: 'text' },
-    { head: 'Nearest', kind: 'number' },
     { head: 'Mean between', kind: 'number' },
+    { head: 'Nearest', kind: 'number' },
     { head: 'Mean within one', kind: 'number' },
     { head: 'Mean within the other', kind: 'number' },
   ];
   return table({
-    caption: `Pairs of identities of whom two templates are within ${decimalText(limits.threshold, 3)}, nearest first. Compare the mean between them with that among their own.${left(duplicates.length)}`,
+    caption: `Pairs of identities whose templates are within ${decimalText(limits.threshold, 3)} of each other on average, nearest first; compare with the mean among their own. ${countText((identityCount * (identityCount - 1)) / 2)} pairs of identities were looked at: with a threshold whose FMR is not far below one in that many, some are strangers.${left(duplicates.length)}`,
     columns,
     rows: duplicates
       .slice(0, rowsMax)
       .map(({ a, b, nearest, mean, withinA, withinB, templatesA, templatesB }) => [
         named(a, templatesA),
         named(b, templatesB),
-        decimalText(nearest, 3),
         decimalText(mean, 3),
+        decimalText(nearest, 3),
         withinText(withinA),
         withinText(withinB),
       ]),
@@ -86,7 +86,7 @@ function duplicateTable({ duplicates, limits }: DoctorReport): Markup {
 }
 
 function named(identity: string, templates: number): Markup {
-  return markup`${givenName(identity)} <span class="note">${counted(templates, 'template')}</span>`;
+  return markup`${givenName(identity)}<br /><span class="note">${counted(templates, 'template')}</span>`;
 }
 
 function withinText(within: number | null): string {

@@ -1,9 +1,10 @@
 /**
  * What looks wrong in a gallery, by its templates alone: the same person twice, templates under the wrong name, weak enrolments. Pure but for the neighbours.
  *
- * Nothing here is certain: it is what the model sees, for a person to judge. Distances are squared L2. A template is likely mislabelled when its mean distance to
- * another identity's templates lies within the threshold and is smaller, by the margin, than that to the rest of its own. Two identities are likely one
- * person when their nearest templates lie within the threshold, those left aside that are likely mislabelled: one of them must not make two people one.
+ * Nothing here is certain: it is what the model sees, for a person to judge. Distances are squared L2. Two identities are likely one person when the mean
+ * distance between their templates lies within the threshold. A template is likely mislabelled when its mean distance to another identity's templates lies
+ * within the threshold and is smaller, by the margin, than that to the rest of its own. One that is also farther than the threshold from its own is left aside
+ * when identities are compared, so that it does not make two people one; two who are likely one person are told once, and their templates are not.
  */
 import { findNeighbours } from '../cluster/graph-neighbours.js';
 import { squaredDistance, type UnitVector } from '../vector.js';
@@ -20,10 +21,10 @@ export interface ExaminedTemplate {
 export interface LikelyDuplicate {
   readonly a: string;
   readonly b: string;
-  /** Between the nearest two templates; what a search would see. */
-  readonly nearest: number;
-  /** Mean of all between the two. */
+  /** Mean of all distances between the two. */
   readonly mean: number;
+  /** Between their nearest templates; what a search would see. */
+  readonly nearest: number;
   /** Mean among the templates of each; null where there is one only. */
   readonly withinA: number | null;
   readonly withinB: number | null;
@@ -56,7 +57,7 @@ export interface WeakEnrolment {
 }
 
 export interface Findings {
-  /** Nearest first. */
+  /** Smallest mean first. */
   readonly duplicates: readonly LikelyDuplicate[];
   /** Clearest first. */
   readonly mislabelled: readonly LikelyMislabelled[];
@@ -93,7 +94,7 @@ export async function examine(
     else owned.set(template.identity, [template]);
   }
   const near = await nearIdentities(templates, threshold, signal);
-  const mislabelled = templates.flatMap((template, position) => {
+  const misplaced = templates.flatMap((template, position) => {
     const rest = (owned.get(template.identity) ?? []).filter((one) => one !== template);
     if (rest.length === 0) return [];
     const toOwn = meanTo(template, rest);
@@ -103,9 +104,12 @@ export async function examine(
     if (!nearest || nearest.toOther > threshold || nearest.toOther + margin >= toOwn) return [];
     return [{ identity: template.identity, template: template.template, toOwn, ...nearest }];
   });
-  const aside = new Set(mislabelled.map(({ template }) => template));
+  const aside = new Set(misplaced.filter(({ toOwn }) => toOwn > threshold).map(({ template }) => template));
+  const duplicates = duplicatesAmong(templates, near, owned, aside, threshold);
+  const pairs = new Set(duplicates.map(({ a, b }) => pairName(a, b)));
+  const mislabelled = misplaced.filter(({ identity, other }) => !pairs.has(pairName(identity, other)));
   return {
-    duplicates: duplicatesAmong(templates, near, owned, aside, threshold),
+    duplicates,
     mislabelled: mislabelled.toSorted((a, b) => b.toOwn - b.toOther - (a.toOwn - a.toOther)),
     weak: identities.flatMap((identity) => weaknessOf(identity, owned.get(identity) ?? [], threshold, qualityMin)),
   };
@@ -144,18 +148,17 @@ function duplicatesAmong(
   templates.forEach(({ identity }, position) => {
     for (const other of near[position] ?? []) {
       const [a, b] = identity < other ? [identity, other] : [other, identity];
-      const pair = JSON.stringify([a, b]);
-      if (seen.has(pair)) continue;
-      seen.add(pair);
+      if (seen.has(pairName(a, b))) continue;
+      seen.add(pairName(a, b));
       const [ofA, ofB] = [own(a), own(b)];
       const between = ofA.flatMap((one) => ofB.map((two) => squaredDistance(one.vector, two.vector)));
-      const nearest = Math.min(...between);
-      if (nearest > threshold) continue;
+      const average = mean(between);
+      if (!(average <= threshold)) continue;
       found.push({
         a,
         b,
-        nearest,
-        mean: mean(between),
+        nearest: Math.min(...between),
+        mean: average,
         withinA: meanWithin(ofA),
         withinB: meanWithin(ofB),
         templatesA: ofA.length,
@@ -163,7 +166,12 @@ function duplicatesAmong(
       });
     }
   });
-  return found.toSorted((x, y) => x.nearest - y.nearest);
+  return found.toSorted((x, y) => x.mean - y.mean);
+}
+
+/** The same whoever comes first. */
+function pairName(a: string, b: string): string {
+  return JSON.stringify(a < b ? [a, b] : [b, a]);
 }
 
 function weaknessOf(

@@ -1,8 +1,8 @@
 /**
  * What is to be done to a gallery, as JSON that a person reads, edits and applies. Pure.
  *
- * A plan holds no vector and no image, only names and numbers. An identity that is merged into another is named in no other step: the order of steps then
- * changes nothing, and a plan that was applied in part can be applied again.
+ * A plan holds no vector and no image, only names and numbers. An identity that is merged into another is named in no other step, so that the order of steps
+ * changes nothing.
  */
 import { HarmonidError } from '../errors.js';
 import type { Findings } from './examination.js';

@@ -3,7 +3,8 @@
  *
  * Promises: templates are enrolled where they go, with their provenance, before they are removed where they were; when one is refused, none of its step
  * is removed. Nobody is erased: who was merged away stays with label, groups and attributes, and matches nothing. What is lost is named: an attribute or a label that both
- * have, differently, is the kept one's. Each step comes back with the steps that undo it. A plan that was stopped can be applied again.
+ * have, differently, is the kept one's. Each step comes back with the steps that undo it. A merge
+ * that was done already does nothing; a template that is not there any more is refused.
  */
 import type { CallOptions, Database, ExportedTemplate, Identity } from '../api.js';
 import { HarmonidError, isHarmonidError, throwIfAborted } from '../errors.js';

@@ -1,4 +1,5 @@
 /** `harmonid gallery doctor`: duplicates, mislabelled templates and weak enrolments, and a plan to mend them. */
+import { existsSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
 import { Command } from 'commander';
 import type { Database } from '../../api.js';
@@ -77,15 +78,18 @@ async function examine(terminal: Terminal, gallery: string, options: DoctorOptio
     await writeFile(options.html, renderDoctorPage(report), { mode: 0o600 });
     note(terminal, `written: ${options.html}`);
   }
-  if (options.plan !== undefined) await writePlan(terminal, options.plan, report.plan);
+  if (options.plan !== undefined) {
+    await writeJson(options.plan, report.plan);
+    note(terminal, `written: ${options.plan}, ${counted(report.plan.steps.length, 'step')}`);
+  }
   if (options.json) printJson(terminal, report);
   else printLine(terminal, reportText(terminal, report, options.show));
   return exitCodes.done;
 }
 
-async function writePlan(terminal: Terminal, file: string, plan: TreatmentPlan): Promise<void> {
+/** It names people: for its owner only. */
+async function writeJson(file: string, plan: TreatmentPlan): Promise<void> {
   await writeFile(file, `${JSON.stringify(plan, null, 2)}\n`, { mode: 0o600 });
-  note(terminal, `written: ${file}, ${counted(plan.steps.length, 'step')}`);
 }
 
 function reportText(terminal: Terminal, report: DoctorReport, show: number): string {
@@ -103,8 +107,8 @@ function reportText(terminal: Terminal, report: DoctorReport, show: number): str
   };
   list(
     'Likely the same person',
-    ['one', 'the other', 'nearest', 'mean', 'within one', 'within the other'],
-    duplicates.map((pair) => [pair.a, pair.b, ...[pair.nearest, pair.mean, pair.withinA, pair.withinB].map(near)]),
+    ['one', 'the other', 'mean', 'nearest', 'within one', 'within the other'],
+    duplicates.map((pair) => [pair.a, pair.b, ...[pair.mean, pair.nearest, pair.withinA, pair.withinB].map(near)]),
   );
   list(
     'Likely somebody else’s',
@@ -136,11 +140,14 @@ async function apply(terminal: Terminal, gallery: string, file: string, options:
   });
   const plan = parsePlan(text, file);
   if (plan.gallery !== gallery) throw usageError(`${file} is a plan for gallery ${plan.gallery}, not for ${gallery}`);
+  const undoFile = `${file}.undo`;
+  if (existsSync(undoFile))
+    throw usageError(`${undoFile} is there already, and takes back what was done before: move it away first`);
   for (const step of plan.steps) note(terminal, stepText(step));
   const question = `apply ${counted(plan.steps.length, 'step')} to gallery ${gallery}?`;
   if (!(await confirm(terminal, question, options.yes ?? false))) return exitCodes.no;
   return withDatabase(options, { images: false, create: false }, (database) =>
-    applyPlan(terminal, database, plan, file, options.json ?? false),
+    applyPlan(terminal, database, plan, undoFile, options.json ?? false),
   );
 }
 
@@ -148,7 +155,7 @@ async function applyPlan(
   terminal: Terminal,
   database: Database,
   plan: TreatmentPlan,
-  file: string,
+  undoFile: string,
   json: boolean,
 ): Promise<ExitCode> {
   const { treat } = await import('../../doctor/treatment.js');
@@ -158,11 +165,14 @@ async function applyPlan(
     for await (const treated of treat(database, plan, { signal: terminal.interrupt })) {
       applied.push(treated);
       undo = { ...undo, steps: [...treated.undo, ...undo.steps] };
+      // After each step: what was done can be taken back, whatever comes.
+      if (undo.steps.length > 0) await writeJson(undoFile, undo);
       for (const loss of treated.lost) note(terminal, `not kept: ${loss}`);
     }
   } finally {
-    // Also when it was stopped on the way: what was done can be taken back.
-    if (undo.steps.length > 0) await writePlan(terminal, `${file}.undo`, undo);
+    if (undo.steps.length > 0) note(terminal, `written: ${undoFile}, which takes it back`);
+    if (applied.length < plan.steps.length)
+      note(terminal, `stopped after ${counted(applied.length, 'step')}: strike them out of the plan to go on`);
   }
   if (json) printJson(terminal, { gallery: plan.gallery, applied, undo });
   else printLine(terminal, `${counted(applied.length, 'step')} applied to gallery ${plan.gallery}`);

@@ -11,9 +11,9 @@ import { join, relative, resolve } from 'node:path';
 import Table from 'cli-table3';
 import type { Box, Database, Embedding, Face, Identification } from '../src/api.js';
 import { annotatePhoto } from '../src/cli/annotate.js';
+import { clusterByIdentity } from '../src/cluster/agglomeration.js';
 import { connectDatabase } from '../src/client/remote-database.js';
 import { openDatabase } from '../src/database.js';
-import { clusterByIdentity } from '../src/evaluate/clustering.js';
 import { startServer } from '../src/server/server.js';
 import { trustUnitVector } from '../src/vector.js';
 import { alterations, cutOut, groupPhoto, photoCount, sizeOf, type Alteration } from './photos.js';
@@ -129,8 +129,7 @@ function centreOf(box: Box, width: number, height: number): readonly [number, nu
 function groupIntoPeople(faces: readonly FoundFace[], cut: number): readonly Person[] {
   const vectors = faces.map(({ embedding }) => trustUnitVector(Float32Array.from(embedding.vector)));
   // Two faces in one photo are two people.
-  const apart = (i: number, j: number): boolean => faces[i]?.photo === faces[j]?.photo;
-  const clusters = clusterByIdentity(vectors, { cut, apart });
+  const clusters = clusterByIdentity(vectors, { cut, photos: faces.map(({ photo }) => photo) });
   const people = clusters.map((members, i) => ({
     name: names[i] ?? `person-${i + 1}`,
     faces: members.flatMap((member) => faces[member] ?? []),

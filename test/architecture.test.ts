@@ -26,6 +26,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   index: ['threads', 'files', 'errors', 'vector', 'byte-reader'],
   embedder: ['threads', 'errors', 'vector'],
   calibration: ['index', 'threads', 'random', 'errors', 'vector'],
+  cluster: ['index', 'errors', 'vector'],
   api: ['admission', 'calibration', 'migrate', 'index', 'embedder', 'vector'],
   'calibration-requests': ['api', 'requests', 'calibration', 'index', 'errors', 'vector'],
   requests: ['api', 'index', 'embedder', 'errors', 'vector'],
@@ -52,7 +53,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'vector',
     'version',
   ],
-  evaluate: ['calibration', 'migrate', 'index', 'embedder', 'random', 'errors', 'vector'],
+  doctor: ['api', 'cluster', 'evaluate', 'errors', 'vector'],
+  evaluate: ['calibration', 'cluster', 'migrate', 'index', 'embedder', 'random', 'errors', 'vector'],
   migrate: ['import-stream', 'index', 'embedder', 'random', 'threads', 'errors', 'vector'],
   'rollout-requests': ['api', 'requests', 'migrate', 'errors', 'vector'],
   config: ['admission', 'embedder', 'server', 'errors'],
@@ -69,6 +71,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'server',
     'template-file',
     'byte-reader',
+    'cluster',
+    'doctor',
     'evaluate',
     'migrate',
     'embedder',
@@ -180,7 +184,7 @@ describe('architecture', () => {
 
   it('the index and the embedder read nothing of the process', () => {
     const offenders = sources(sourcePath)
-      .filter((file) => /^(index|embedder|evaluate|server|client|migrate|config)\//.test(file))
+      .filter((file) => /^(index|embedder|evaluate|server|client|migrate|config|cluster|doctor)\//.test(file))
       .filter((file) => /\bprocess\.(env|argv|exit|on|cwd)\b/.test(readFileSync(join(sourcePath, file), 'utf8')));
     assert.deepEqual(offenders, []);
   });

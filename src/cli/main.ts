@@ -12,6 +12,7 @@ import { backupCommand } from './commands/backup.js';
 import { checkCommand } from './commands/check.js';
 import { calibrateCommand } from './commands/calibrate.js';
 import { checkpointCommand } from './commands/checkpoint.js';
+import { clusterCommand } from './commands/cluster.js';
 import { configCommand } from './commands/config.js';
 import { embedCommand } from './commands/embed.js';
 import { encryptionCommand } from './commands/encryption.js';
@@ -77,7 +78,8 @@ function assemble(run: Run): Command {
   ])
     program.addCommand(make(run));
   program.commandsGroup('Models:');
-  for (const make of [embedCommand, modelsCommand, evaluateCommand, rolloutCommand]) program.addCommand(make(run));
+  for (const make of [embedCommand, clusterCommand, modelsCommand, evaluateCommand, rolloutCommand])
+    program.addCommand(make(run));
   program.addHelpText(
     'after',
     `

@@ -91,6 +91,38 @@ export async function listPeople(directory: string): Promise<PeopleFolder> {
   return { photos, people, ignored };
 }
 
+/** A photo of any folder. */
+export interface FoundPhoto {
+  readonly path: string;
+  /** Name of its folder, when folders are people; otherwise null. */
+  readonly person: string | null;
+}
+
+/**
+ * Lists the photos of a folder, nested or flat, in the order of their names. Folders are people when every photo lies in a folder of the folder, and there are
+ * several. Hidden files are passed over.
+ */
+export async function listPhotos(
+  directory: string,
+): Promise<{ readonly photos: readonly FoundPhoto[]; readonly ignored: readonly string[] }> {
+  const found: { readonly path: string; readonly folders: readonly string[] }[] = [];
+  const ignored: string[] = [];
+  const walk = async (folder: string, folders: readonly string[]): Promise<void> => {
+    for (const { path, kind } of await listDirectory(folder)) {
+      if (kind === 'folder') await walk(path, [...folders, basename(path)]);
+      else if (kind === 'file' && isPhotoName(path)) found.push({ path, folders });
+      else ignored.push(path);
+    }
+  };
+  await walk(directory, []);
+  const arePeople =
+    found.every(({ folders }) => folders.length === 1) && new Set(found.map(({ folders: [name] }) => name)).size > 1;
+  return {
+    photos: found.map(({ path, folders: [name] }) => ({ path, person: arePeople && name !== undefined ? name : null })),
+    ignored,
+  };
+}
+
 /** Names what was left out of a folder. */
 export function noteIgnored(terminal: Terminal, ignored: PeopleFolder['ignored']): void {
   if (ignored.length === 0) return;

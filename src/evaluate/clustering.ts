@@ -1,77 +1,148 @@
 /**
- * Agglomerative clustering of faces by identity (FaceNet, section 5.8: "face clustering").
+ * How well people are told apart by clustering, held out: the cut comes from half of the people, the scores from the other half, both ways.
  *
- * Average linkage over squared L2 distances: starting from single faces, the two clusters with the smallest mean distance
- * between their members are merged until that mean exceeds the cut. The Lance-Williams update keeps it exact: the mean of a
- * merged cluster is the size-weighted mean of its parts. Pairs that are known to be different people (two faces in one photo)
- * can be kept apart. Time O(n^3) worst case, memory O(n^2): for up to a few thousand faces.
+ * Promises: no cut was chosen on a person on whom it is scored; every linkage is asked on the same halves. A cut is the one of a grid (from 0 to the median
+ * distance of the half's faces, nearly all of them strangers') with the best of the worse one of pairwise and BCubed F.
  */
+import { readFile } from 'node:fs/promises';
+import { clusterByIdentity, type Linkage } from '../cluster/agglomeration.js';
+import { makeRandom } from '../random.js';
 import { squaredDistance, type UnitVector } from '../vector.js';
+import { scoreClusters, type ClusterScores } from './cluster-scores.js';
+import { emptyCache, openEmbeddingCache } from './embedding-cache.js';
+import type { PhotoFacesOptions } from './face-clusters.js';
+import { eachAtOnce, embedPhoto } from './photo-embedding.js';
 
-export interface ClusterOptions {
-  /** Clusters whose mean distance exceeds this are different people; squared L2, (0, 4]. */
+export interface ClusteringOptions {
+  readonly vectors: readonly UnitVector[];
+  /** The person of each vector. */
+  readonly people: readonly string[];
+  readonly linkages: readonly Linkage[];
+  /** Of the halves. */
+  readonly seed: number;
+}
+
+/** One half, scored. */
+export interface HeldOutClusters {
+  /** Chosen on the other half, squared L2. */
   readonly cut: number;
-  /** True when faces i and j cannot be the same person. */
-  readonly apart?: ((i: number, j: number) => boolean) | undefined;
+  readonly scores: ClusterScores;
 }
 
-/** Positions of the vectors grouped by identity: largest cluster first, then by their first face; members ascending. */
-export function clusterByIdentity(
-  vectors: readonly UnitVector[],
-  options: ClusterOptions,
-): readonly (readonly number[])[] {
-  const clusters = new Map<number, number[]>(vectors.map((_, i) => [i, [i]]));
-  const distances = new Map<number, Map<number, number>>();
-  for (const i of clusters.keys()) {
-    const row = new Map<number, number>();
-    for (const j of clusters.keys()) {
-      const [a, b] = [vectors[i], vectors[j]];
-      if (i !== j && a && b) row.set(j, options.apart?.(i, j) ? Infinity : squaredDistance(a, b));
-    }
-    distances.set(i, row);
-  }
-
-  for (;;) {
-    const nearest = nearestPair(distances);
-    if (!nearest || nearest.distance > options.cut) break;
-    merge(clusters, distances, nearest.i, nearest.j);
-  }
-  return [...clusters.values()]
-    .map((members) => members.toSorted((a, b) => a - b))
-    .toSorted((a, b) => b.length - a.length || (a[0] ?? 0) - (b[0] ?? 0));
+/** JSON values only. */
+export interface ClusteringReport {
+  readonly faceCount: number;
+  readonly personCount: number;
+  readonly seed: number;
+  readonly rows: readonly {
+    readonly linkage: Linkage;
+    /** Means of both halves. */
+    readonly pairwiseF: number;
+    readonly bcubedF: number;
+    readonly halves: readonly HeldOutClusters[];
+  }[];
 }
 
-function nearestPair(
-  distances: ReadonlyMap<number, ReadonlyMap<number, number>>,
-): { i: number; j: number; distance: number } | undefined {
-  let nearest: { i: number; j: number; distance: number } | undefined;
-  for (const [i, row] of distances) {
-    for (const [j, distance] of row) {
-      if (i < j && (!nearest || distance < nearest.distance)) nearest = { i, j, distance };
-    }
-  }
-  return nearest;
+export interface PeoplePhotosOptions extends Omit<PhotoFacesOptions, 'photos'> {
+  readonly photos: readonly { readonly path: string; readonly person: string }[];
 }
 
-/** Moves cluster j into cluster i. */
-function merge(
-  clusters: Map<number, number[]>,
-  distances: Map<number, Map<number, number>>,
-  i: number,
-  j: number,
-): void {
-  const [into, from] = [clusters.get(i) ?? [], clusters.get(j) ?? []];
-  const [rowI, rowJ] = [distances.get(i), distances.get(j)];
-  for (const [other, row] of distances) {
-    if (other === i || other === j) continue;
-    const mean =
-      ((rowI?.get(other) ?? 0) * into.length + (rowJ?.get(other) ?? 0) * from.length) / (into.length + from.length);
-    row.set(i, mean);
-    row.delete(j);
-    rowI?.set(other, mean);
+/** The face that each photo is about. @throws IMAGE_* with the photo's name, CANCELLED */
+export async function embedPeople(
+  options: PeoplePhotosOptions,
+): Promise<Pick<ClusteringOptions, 'vectors' | 'people'> & { readonly notFound: readonly string[] }> {
+  const {
+    embedder,
+    photos,
+    kind = 'full',
+    faceChoice = 'central',
+    cachePath,
+    concurrency = 32,
+    signal: outer,
+  } = options;
+  const cache = cachePath === undefined ? emptyCache() : await openEmbeddingCache(cachePath, embedder.info.dimensions);
+  const found = new Map<string, UnitVector>();
+  let done = 0;
+  await eachAtOnce(photos, concurrency, outer, async ({ path }, signal) => {
+    const { vector } = await embedPhoto(embedder, await readFile(path), path, { kind, faceChoice, cache, signal });
+    if (vector) found.set(path, vector);
+    options.onProgress?.(++done);
+  });
+  const kept = photos.filter(({ path }) => found.has(path));
+  return {
+    vectors: kept.map(({ path }) => found.get(path) as UnitVector),
+    people: kept.map(({ person }) => person),
+    notFound: photos.filter(({ path }) => !found.has(path)).map(({ path }) => path),
+  };
+}
+
+/** Cuts that are tried. */
+const gridCount = 50;
+
+interface Half {
+  readonly vectors: readonly UnitVector[];
+  readonly people: readonly string[];
+}
+
+export function evaluateClustering({ vectors, people, linkages, seed }: ClusteringOptions): ClusteringReport {
+  const halves = halvesOf(vectors, people, seed);
+  return {
+    faceCount: vectors.length,
+    personCount: new Set(people).size,
+    seed,
+    rows: linkages.map((linkage) => {
+      const scored = halves.map((half, i) => {
+        const cut = bestCut(halves[1 - i] as Half, linkage);
+        return { cut, scores: scoreAt(half, linkage, cut) };
+      });
+      const mean = (value: (scores: ClusterScores) => number): number =>
+        scored.reduce((sum, { scores }) => sum + value(scores), 0) / scored.length;
+      return {
+        linkage,
+        pairwiseF: mean(({ pairwise }) => pairwise.f),
+        bcubedF: mean(({ bcubed }) => bcubed.f),
+        halves: scored,
+      };
+    }),
+  };
+}
+
+/** People by lot, each with all faces. */
+function halvesOf(vectors: readonly UnitVector[], people: readonly string[], seed: number): readonly [Half, Half] {
+  const random = makeRandom(seed);
+  const lots = new Map([...new Set(people)].toSorted().map((person) => [person, random.uniform()]));
+  const first = new Set(
+    [...lots]
+      .toSorted(([, a], [, b]) => a - b)
+      .slice(0, lots.size >> 1)
+      .map(([person]) => person),
+  );
+  const half = (isFirst: boolean): Half => {
+    const faces = people.flatMap((person, face) => (first.has(person) === isFirst ? [face] : []));
+    return {
+      vectors: faces.map((face) => vectors[face] as UnitVector),
+      people: faces.map((face) => people[face] as string),
+    };
+  };
+  return [half(true), half(false)];
+}
+
+function bestCut(half: Half, linkage: Linkage): number {
+  const distances = half.vectors.flatMap((a, i) => half.vectors.slice(0, i).map((b) => squaredDistance(a, b)));
+  const median = Float64Array.from(distances).toSorted()[distances.length >> 1] ?? 0;
+  let best: number[] = [];
+  let bestF = -1;
+  for (let step = 1; step <= gridCount; step++) {
+    const cut = (median * step) / gridCount;
+    const { pairwise, bcubed } = scoreAt(half, linkage, cut);
+    const worse = Math.min(pairwise.f, bcubed.f);
+    if (worse > bestF) [best, bestF] = [[], worse];
+    if (worse === bestF) best.push(cut);
   }
-  rowI?.delete(j);
-  distances.delete(j);
-  clusters.set(i, [...into, ...from]);
-  clusters.delete(j);
+  // Of several equally good ones the middle, as far from the evidence as can be.
+  return best[best.length >> 1] ?? 0;
+}
+
+function scoreAt({ vectors, people }: Half, linkage: Linkage, cut: number): ClusterScores {
+  return scoreClusters(clusterByIdentity(vectors, { cut, linkage }), people);
 }

@@ -1,64 +1,60 @@
-/** Average linkage against the definition: mean of all pairwise distances, recomputed from scratch at every step. */
+/** Held-out clustering on seeded people: those far apart are found whole, and what a half is scored at was chosen without it. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
-import { clusterByIdentity } from '../../src/evaluate/clustering.js';
-import { parseVector, squaredDistance, type UnitVector } from '../../src/vector.js';
+import { linkages } from '../../src/cluster/agglomeration.js';
+import { evaluateClustering } from '../../src/evaluate/clustering.js';
+import { makeRandom } from '../../src/random.js';
+import { parseVector } from '../../src/vector.js';
 
-function unit(degrees: number): UnitVector {
-  const radians = (degrees * Math.PI) / 180;
-  return parseVector([Math.cos(radians), Math.sin(radians)], 2, 'the plane');
+/** @param spread of a person's faces; 1 is that of people */
+function faces(spread: number): { vectors: ReturnType<typeof parseVector>[]; people: string[] } {
+  const random = makeRandom(3);
+  const people = Array.from({ length: 20 }, (_, person) => Array.from({ length: 4 }, () => `p${person}`)).flat();
+  const centres = new Map(
+    [...new Set(people)].map((person) => [person, Array.from({ length: 32 }, () => random.normal())]),
+  );
+  const vectors = people.map((person) =>
+    parseVector(
+      (centres.get(person) ?? []).map((value) => value + spread * random.normal()),
+      32,
+      'the test',
+    ),
+  );
+  return { vectors, people };
 }
 
-/** The same by brute force. */
-function bruteForce(vectors: readonly UnitVector[], cut: number): number[][] {
-  let clusters = vectors.map((_, i) => [i]);
-  for (;;) {
-    let best: { a: number[]; b: number[]; mean: number } | undefined;
-    for (const a of clusters) {
-      for (const b of clusters) {
-        if (a === b || (a[0] ?? 0) > (b[0] ?? 0)) continue;
-        const pairs = a.flatMap((i) =>
-          b.map((j) => squaredDistance(vectors[i] as UnitVector, vectors[j] as UnitVector)),
-        );
-        const mean = pairs.reduce((sum, distance) => sum + distance, 0) / pairs.length;
-        if (!best || mean < best.mean) best = { a, b, mean };
-      }
-    }
-    if (!best || best.mean > cut) return clusters;
-    const { a, b } = best;
-    clusters = [
-      ...clusters.filter((cluster) => cluster !== a && cluster !== b),
-      [...a, ...b].toSorted((x, y) => x - y),
-    ];
-  }
-}
-
-describe('clustering', () => {
-  it('agrees with brute force on seeded angles at several cuts', () => {
-    let state = 7;
-    const random = (): number => (state = (state * 48271) % 0x7fffffff) / 0x7fffffff;
-    const vectors = Array.from({ length: 24 }, () => unit(random() * 360));
-    for (const cut of [0.01, 0.1, 0.5, 2]) {
-      const expected = bruteForce(vectors, cut)
-        .map((cluster) => cluster.join())
-        .toSorted();
+describe('held-out clustering', () => {
+  it('finds people who are far apart, by every linkage', () => {
+    const report = evaluateClustering({ ...faces(0.2), linkages, seed: 1 });
+    assert.deepEqual([report.faceCount, report.personCount], [80, 20]);
+    for (const { pairwiseF, bcubedF, halves } of report.rows) {
+      assert.deepEqual([pairwiseF, bcubedF], [1, 1]);
       assert.deepEqual(
-        clusterByIdentity(vectors, { cut })
-          .map((cluster) => cluster.join())
-          .toSorted(),
-        expected,
+        halves.map(({ scores }) => scores.personCount),
+        [10, 10],
       );
     }
   });
 
-  it('keeps apart what cannot be the same person', () => {
-    const vectors = [unit(0), unit(1), unit(2)];
-    assert.deepEqual(clusterByIdentity(vectors, { cut: 1 }), [[0, 1, 2]]);
-    const apart = (i: number, j: number): boolean => Math.min(i, j) === 0 && Math.max(i, j) === 1;
-    assert.deepEqual(clusterByIdentity(vectors, { cut: 1, apart }), [[1, 2], [0]]);
-  });
-
-  it('of nothing is nothing', () => {
-    assert.deepEqual(clusterByIdentity([], { cut: 1 }), []);
+  it('does worse on people who are not, and each half by the cut of the other', () => {
+    const { vectors, people } = faces(1);
+    const before = evaluateClustering({ vectors, people, linkages: ['average'], seed: 1 }).rows[0];
+    assert.ok(before && before.pairwiseF < 1 && before.pairwiseF > 0.2);
+    // Everybody of the first half becomes one and the same vector: only the cut of the second half's scores can change.
+    const firstPeople = new Set(halfOf(people, 1));
+    const collapsed = vectors.map((vector, i) => (firstPeople.has(people[i] ?? '') ? (vectors[0] ?? vector) : vector));
+    const after = evaluateClustering({ vectors: collapsed, people, linkages: ['average'], seed: 1 }).rows[0];
+    assert.notEqual(after?.halves[1]?.cut, before.halves[1]?.cut);
+    assert.equal(after?.halves[0]?.cut, before.halves[0]?.cut);
   });
 });
+
+/** The people of the first half: those with the smaller lots. */
+function halfOf(people: readonly string[], seed: number): readonly string[] {
+  const random = makeRandom(seed);
+  const lots = [...new Set(people)].toSorted().map((person): [string, number] => [person, random.uniform()]);
+  return lots
+    .toSorted(([, a], [, b]) => a - b)
+    .slice(0, lots.length >> 1)
+    .map(([person]) => person);
+}

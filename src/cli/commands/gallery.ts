@@ -22,6 +22,7 @@ import type { Run } from '../run.js';
 import { painter, printJson, printLine, type Terminal } from '../terminal.js';
 import { distanceText, facts, listText, nothing, rateText, table, timeText } from '../wording.js';
 import { targetRatesOptions } from './calibrate.js';
+import { doctorCommand } from './gallery-doctor.js';
 
 interface SettingsOptions extends TargetOptions {
   readonly threshold?: number;
@@ -50,13 +51,20 @@ const galleryJson =
 
 export function galleryCommand(run: Run): Command {
   const command = new Command('gallery')
-    .summary('make, show, change and delete galleries')
+    .summary('make, show, change, examine and delete galleries')
     .description('A gallery is a named set of people in one space, with its own threshold and policies.');
   command.addHelpText(
     'after',
     '\nExamples:\n  $ harmonid gallery create lobby --threshold 0.15\n  $ harmonid gallery list',
   );
-  for (const make of [createCommand, listGalleriesCommand, showGalleryCommand, setCommand, deleteCommand])
+  for (const make of [
+    createCommand,
+    listGalleriesCommand,
+    showGalleryCommand,
+    setCommand,
+    doctorCommand,
+    deleteCommand,
+  ])
     command.addCommand(make(run));
   return command;
 }

@@ -1,0 +1,67 @@
+/**
+ * A gallery looked over, through `Database`: in a directory or behind a server alike. Writes nothing; what it proposes is a plan for `treat`.
+ */
+import type { CallOptions, Database } from '../api.js';
+import { parseVector } from '../vector.js';
+import { examine, type ExaminationLimits, type ExaminedTemplate, type Findings } from './examination.js';
+import { proposePlan, type TreatmentPlan } from './treatment-plan.js';
+
+export interface DoctorOptions extends CallOptions {
+  readonly gallery: string;
+  /** See `ExaminationLimits`. Default: the gallery's. */
+  readonly threshold?: number | undefined;
+  readonly margin?: number | undefined;
+  /** Default 0.1. */
+  readonly qualityMin?: number | undefined;
+}
+
+/** JSON values only. */
+export interface DoctorReport extends Findings {
+  readonly gallery: string;
+  readonly space: string;
+  readonly identityCount: number;
+  readonly templateCount: number;
+  readonly limits: ExaminationLimits;
+  /** What would follow from the findings, for a person to strike out what is wrong. */
+  readonly plan: TreatmentPlan;
+}
+
+/** A score of quality is 0 at the limit of what an enrolment accepts: below a tenth there is hardly anything above it. */
+const qualityMinDefault = 0.1;
+
+/** @throws GALLERY_NOT_FOUND, CANCELLED */
+export async function examineGallery(database: Database, options: DoctorOptions): Promise<DoctorReport> {
+  const { gallery, signal } = options;
+  const { space, dimensions, threshold, margin } = await database.getGallery({ gallery, signal });
+  const limits = {
+    threshold: options.threshold ?? threshold,
+    margin: options.margin ?? margin,
+    qualityMin: options.qualityMin ?? qualityMinDefault,
+  };
+  const identities: string[] = [];
+  for (let pageToken: string | undefined = ''; pageToken !== undefined;) {
+    const page = await database.listIdentities({
+      gallery,
+      pageSize: 1000,
+      ...(pageToken !== '' && { pageToken }),
+      signal,
+    });
+    identities.push(...page.identities.map(({ identity }) => identity));
+    pageToken = page.nextPageToken;
+  }
+  const templates: ExaminedTemplate[] = [];
+  for await (const { identity, template, embedding } of database.exportTemplates({ gallery, signal })) {
+    const vector = parseVector(embedding.vector, dimensions, `gallery "${gallery}"`);
+    templates.push({ identity, template: template.template, quality: template.quality, vector });
+  }
+  const findings = await examine(identities, templates, limits, signal);
+  return {
+    gallery,
+    space,
+    identityCount: identities.length,
+    templateCount: templates.length,
+    limits,
+    ...findings,
+    plan: proposePlan(gallery, findings),
+  };
+}

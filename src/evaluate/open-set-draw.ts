@@ -59,7 +59,7 @@ function photosByPerson(photos: readonly PersonPhoto[]): readonly (readonly Pers
 }
 
 /** Fisher and Yates. */
-function shuffled<Item>(items: readonly Item[], random: Random): readonly Item[] {
+export function shuffled<Item>(items: readonly Item[], random: Random): readonly Item[] {
   const order = [...items];
   for (let i = order.length - 1; i > 0; i--) {
     const other = random.below(i + 1);

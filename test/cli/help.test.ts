@@ -40,6 +40,7 @@ const commands = [
   'evaluate identification',
   'evaluate verification',
   'evaluate video',
+  'evaluate calibration',
   'evaluate clustering',
   'rollout start',
   'rollout pairs',

@@ -11,7 +11,7 @@ export interface WrittenFace {
   readonly vector: readonly number[];
 }
 
-export function openWrittenFaces(): Embedder & { readonly embedded: () => number } {
+export function openWrittenFaces(dimensions = 2): Embedder & { readonly embedded: () => number } {
   let images = 0;
   const embedImage = async (image: Uint8Array, { signal }: EmbedOptions = {}): Promise<EmbeddedImage> => {
     throwIfAborted(signal);
@@ -42,7 +42,7 @@ export function openWrittenFaces(): Embedder & { readonly embedded: () => number
             },
           },
         },
-        vector: parseVector(vector, 2, 'written faces'),
+        vector: parseVector(vector, dimensions, 'written faces'),
       })),
       timings: { decodeMs: 0, detectMs: 0, alignMs: 0, embedMs: 0 },
     };
@@ -51,7 +51,7 @@ export function openWrittenFaces(): Embedder & { readonly embedded: () => number
     info: {
       pack: 'written-faces',
       space: 'written-faces:2',
-      dimensions: 2,
+      dimensions,
       threshold: 0.5,
       thresholdSource: 'by hand',
       margin: 0,

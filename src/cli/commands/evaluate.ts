@@ -1,6 +1,7 @@
 /** `harmonid evaluate`: how accurate is the model on photos of yours? One file a protocol. */
 import { Command } from 'commander';
 import type { Run } from '../run.js';
+import { calibrationEvaluation } from './evaluate-calibration.js';
 import { clusteringEvaluation } from './evaluate-clustering.js';
 import { identificationEvaluation } from './evaluate-identification.js';
 import { rolloutEvaluation } from './evaluate-rollout.js';
@@ -17,6 +18,7 @@ export function evaluateCommand(run: Run): Command {
       '  $ harmonid evaluate rollout --from dlib-resnet-v1 --to arcface-r50 --images ./people',
   );
   command.addCommand(verificationEvaluation(run));
+  command.addCommand(calibrationEvaluation(run));
   command.addCommand(clusteringEvaluation(run));
   command.addCommand(identificationEvaluation(run));
   command.addCommand(rolloutEvaluation(run));

@@ -96,7 +96,10 @@ describe('calibration', () => {
       const found = await database.identify({ gallery, embedding: own });
       assert.equal(found.candidates[0]?.identity, 'person-7');
       const verified = await database.verify({ gallery, identity: 'person-7', embedding: own });
-      assert.equal(verified.threshold, calibration.thresholds.find(({ kind, rate }) => kind === 'fmr' && rate === 0.001)?.threshold);
+      assert.equal(
+        verified.threshold,
+        calibration.thresholds.find(({ kind, rate }) => kind === 'fmr' && rate === 0.001)?.threshold,
+      );
       assert.ok(verified.fmr !== null && verified.fmr < 1e-3 && verified.decision === 'match');
       assert.ok(found.fpir !== null && found.fpir > verified.fmr, 'among many, one so near is likelier');
 

@@ -33,6 +33,7 @@ const commands = [
   'config print',
   'config schema',
   'embed',
+  'calibrate',
   'cluster',
   'models list',
   'models add',

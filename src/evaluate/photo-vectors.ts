@@ -39,10 +39,16 @@ export interface EmbeddedPhotos {
   readonly imagesPerSecond: number | null;
 }
 
-/** @throws INVALID_ARGUMENT for a photo that is not there; IMAGE_* with the photo's name; CANCELLED */
+/** What is done to a photo before it is embedded. */
+export type Preparation = (photo: PhotoName, bytes: Uint8Array) => Promise<Uint8Array>;
+
+/**
+ * @param protocol.prepare default: nothing; what it changes is another key of the cache
+ * @throws INVALID_ARGUMENT for a photo that is not there; IMAGE_* with the photo's name; CANCELLED
+ */
 export async function embedPhotos(
   embedder: Embedder,
-  protocol: PairProtocol,
+  protocol: PairProtocol & { readonly prepare?: Preparation | undefined },
   cache: EmbeddingCache,
 ): Promise<EmbeddedPhotos> {
   const { pairs, imagesPath, mode: kind = 'full', faceChoice = 'central', concurrency = 32 } = protocol;
@@ -51,7 +57,8 @@ export async function embedPhotos(
   const startedAt = performance.now();
   let [done, embeddedCount] = [0, 0];
   await eachAtOnce(photos, concurrency, protocol.signal, async (photo, signal) => {
-    const image = await readPhoto(imagesPath, photo);
+    const stored = await readPhoto(imagesPath, photo);
+    const image = protocol.prepare ? await protocol.prepare(photo, stored) : stored;
     const { vector, cached } = await embedPhoto(embedder, image, photo, { kind, faceChoice, cache, signal });
     vectors.set(photo, vector);
     if (!cached) embeddedCount++;

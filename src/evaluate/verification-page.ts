@@ -28,6 +28,7 @@ import {
 } from './page.js';
 import type { PhotoName } from './pairs.js';
 import { histogramPlot, linePlot } from './plots.js';
+import { rocFloor, stepsOf } from './roc-steps.js';
 import type { VerificationReport } from './verification.js';
 
 /** Side of a picture, pixels. */
@@ -124,7 +125,7 @@ async function rocFigure({ roc, rocBand, pairsCompared }: VerificationReport): P
       title: 'VAL: share of genuine pairs accepted',
       scale: 'linear',
       ticks: 'percent',
-      domain: [floorOf(roc, rocBand), 1],
+      domain: [rocFloor({ roc, rocBand }), 1],
     },
     series: [
       {
@@ -141,28 +142,6 @@ async function rocFigure({ roc, rocBand, pairsCompared }: VerificationReport): P
     markup`<strong>ROC.</strong> Higher is better. Band: 95 % at each FAR, the people drawn anew 400 times. The axis ends
       at one impostor pair; what is accepted without a single false accept has no place on it.`,
   );
-}
-
-/** Lowest VAL to be drawn, rounded down to a twentieth. */
-function floorOf(roc: VerificationReport['roc'], band: VerificationReport['rocBand']): number {
-  const drawn = [...roc.filter(({ fmr }) => fmr > 0).map(({ fnmr }) => 1 - fnmr), ...band.map(({ low }) => low)];
-  return Math.max(0, Math.min(0.95, Math.floor(Math.min(...drawn) * 20) / 20));
-}
-
-/** A ROC is a staircase: VAL stays until the next impostor is let in. */
-export function stepsOf(roc: VerificationReport['roc']): readonly (readonly [number, number])[] {
-  return [
-    ...roc.flatMap(({ fmr, fnmr }, i): readonly (readonly [number, number])[] => {
-      const before = roc[i - 1];
-      return before
-        ? [
-            [fmr, 1 - before.fnmr],
-            [fmr, 1 - fnmr],
-          ]
-        : [[fmr, 1 - fnmr]];
-    }),
-    [1, 1],
-  ];
 }
 
 async function histogramFigure({ histograms, threshold }: VerificationReport): Promise<Markup> {

@@ -72,7 +72,7 @@ export interface VerificationReport {
   readonly seed: number;
 }
 
-const histogramBins = 100;
+const histogramBins = 200;
 /** Points of the band, equally far apart on a logarithmic axis. */
 const bandPoints = 60;
 

@@ -1,6 +1,9 @@
 /** `harmonid evaluate`: how accurate is the model on photos of yours? One file a protocol. */
 import { Command } from 'commander';
 import type { Run } from '../run.js';
+import { robustnessEvaluation } from './evaluate-robustness.js';
+import { compareEvaluation } from './evaluate-compare.js';
+import { dimensionsEvaluation } from './evaluate-dimensions.js';
 import { rolloutEvaluation } from './evaluate-rollout.js';
 import { verificationEvaluation } from './evaluate-verification.js';
 
@@ -14,6 +17,9 @@ export function evaluateCommand(run: Run): Command {
       '  $ harmonid evaluate rollout --from dlib-resnet-v1 --to arcface-r50 --images ./people',
   );
   command.addCommand(verificationEvaluation(run));
+  command.addCommand(robustnessEvaluation(run));
+  command.addCommand(dimensionsEvaluation(run));
+  command.addCommand(compareEvaluation(run));
   command.addCommand(rolloutEvaluation(run));
   return command;
 }

@@ -135,8 +135,7 @@ function waysOf(counts: readonly number[], whole: number): readonly Compression[
     { kind: 'int8-learned', dimensions: whole, bytes: whole },
     { kind: 'int8-symmetric', dimensions: whole, bytes: whole },
     ...counts.map((count): Compression => ({ kind: 'cut', dimensions: count, bytes: 4 * count })),
-    // With all of them, to tell what the mean's going does from what the dimensions' going does.
-    ...[...counts, whole].map((count): Compression => ({ kind: 'projected', dimensions: count, bytes: 4 * count })),
+    ...counts.map((count): Compression => ({ kind: 'projected', dimensions: count, bytes: 4 * count })),
   ];
 }
 

@@ -23,8 +23,8 @@ export const compressionKinds = {
   float32: 'as they are',
   cut: 'first coordinates',
   projected: 'principal components',
-  'int8-symmetric': '8 bits, one scale a vector',
-  'int8-learned': '8 bits, centre and scale of each dimension learned',
+  'int8-symmetric': 'int8, scale of each vector',
+  'int8-learned': 'int8, centre and scale of each dimension',
 } as const;
 export type CompressionKind = keyof typeof compressionKinds;
 

@@ -2,7 +2,7 @@
 import { compressionKinds, type CompressionKind } from './compression.js';
 import { againstWhole } from './dimensions-table.js';
 import type { DimensionsReport, DimensionsRow } from './dimensions.js';
-import { differenceText, estimateText, modeText } from './figure-text.js';
+import { differenceText, estimateText, modeText, withDifference } from './figure-text.js';
 import {
   code,
   countText,
@@ -81,16 +81,12 @@ function rowsTable(rows: readonly DimensionsRow[], fars: readonly number[]): Mar
       countText(row.bytes),
       ...row.vals
         .filter(({ far }) => fars.includes(far))
-        .map(({ val, difference }) => both(estimateText(val), againstWhole(row, differenceText(difference)))),
-      both(estimateText(row.accuracy), againstWhole(row, differenceText(row.accuracyDifference))),
+        .map(({ val, difference }) => withDifference(estimateText(val), againstWhole(row, differenceText(difference)))),
+      withDifference(estimateText(row.accuracy), againstWhole(row, differenceText(row.accuracyDifference))),
     ]),
     empty: '',
     narrow: 'scrolled',
   });
-}
-
-function both(value: string, difference: string): Markup {
-  return difference === '' ? markup`${value}` : markup`${value}<br /><span class="note">${difference}</span>`;
 }
 
 const drawn: readonly { readonly kind: CompressionKind; readonly ink: Ink; readonly dash: readonly number[] }[] = [

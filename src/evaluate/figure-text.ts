@@ -1,6 +1,6 @@
 /** How figures of protocols on pairs of photos are written, on pages and in terminals. Pure. */
 import type { Estimate } from './error-rates.js';
-import { percentText, pointsText, unknown } from './page.js';
+import { markup, percentText, pointsText, unknown, type Markup } from './page.js';
 import type { PhotoKind } from './photo-embedding.js';
 
 /** A share with its standard error: `99.33 % ± 0.10`. */
@@ -11,6 +11,11 @@ export function estimateText(estimate: Estimate | null): string {
 /** A difference of shares with its standard error: `−0.13 points ± 0.07`. */
 export function differenceText(estimate: Estimate | null): string {
   return estimate === null ? unknown : `${pointsText(estimate.mean)} ± ${hundredths(estimate.standardError)}`;
+}
+
+/** A figure, and beneath it how it differs from another; nothing for what is compared with itself. */
+export function withDifference(figure: string, difference: string): Markup {
+  return difference === '' ? markup`${figure}` : markup`${figure}<br /><span class="note">${difference}</span>`;
 }
 
 function hundredths(share: number): string {

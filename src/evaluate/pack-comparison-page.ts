@@ -1,5 +1,5 @@
 /** Packs side by side as one HTML page: the figures with their differences, one ROC of all. Pure: every figure is one of the report's. */
-import { differenceText, estimateText, modeText } from './figure-text.js';
+import { differenceText, estimateText, modeText, withDifference } from './figure-text.js';
 import type { ComparedPack, PackComparisonReport } from './pack-comparison.js';
 import {
   countText,
@@ -83,16 +83,19 @@ function valTable(packs: readonly ComparedPack[]): Markup {
       'A pair whose faces were not both found is refused. Coarse: fewer than 30 false accepts to choose a threshold by.',
     columns: [
       { head: 'Pack', kind: 'text' },
-      ...fars.flatMap(({ far, support }) => [
-        { head: `VAL at FAR ${rateText(far)} (${support})`, kind: 'number' } as const,
-        { head: 'Against the first', kind: 'number' } as const,
-      ]),
+      ...fars.map(
+        ({ far, support }) =>
+          ({ head: `VAL at FAR ${rateText(far)} (${support}), and against the first`, kind: 'number' }) as const,
+      ),
     ],
     rows: packs.map(({ report, vals }, i) => [
       givenName(report.pack),
-      ...fars.flatMap(({ far }) => {
+      ...fars.map(({ far }) => {
         const found = vals.find((one) => one.far === far);
-        return [estimateText(found?.val ?? null), i === 0 ? '–' : differenceText(found?.difference ?? null)];
+        return withDifference(
+          estimateText(found?.val ?? null),
+          i === 0 ? '' : differenceText(found?.difference ?? null),
+        );
       }),
     ]),
     empty: '',

@@ -85,7 +85,6 @@ function rowsTable(rows: readonly DimensionsRow[], fars: readonly number[]): Mar
       withDifference(estimateText(row.accuracy), againstWhole(row, differenceText(row.accuracyDifference))),
     ]),
     empty: '',
-    narrow: 'scrolled',
   });
 }
 

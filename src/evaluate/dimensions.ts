@@ -81,7 +81,7 @@ interface FoldRates {
 
 /** @throws INVALID_ARGUMENT for dimensions out of range, and for a photo that is not there; IMAGE_* with the photo's name; CANCELLED */
 export async function evaluateDimensions(options: DimensionsOptions): Promise<DimensionsReport> {
-  const { embedder, algebra, pairs, mode = 'full', faceChoice = 'central', cachePath, signal } = options;
+  const { embedder, pairs, mode = 'full', faceChoice = 'central', cachePath, signal } = options;
   const { pack, space, detector, mirrorAveraging, dimensions } = embedder.info;
   const wanted = options.dimensions ?? standardDimensions.filter((count) => count < dimensions);
   const wrong = wanted.find((count) => !Number.isInteger(count) || count < 1 || count > dimensions);

@@ -64,7 +64,7 @@ export interface FoldedAccuracy {
 
 /** Counts in equal bins over [0, 4], as shares; squared L2 distances of unit vectors are nowhere else. */
 export function histogramOf(distances: readonly number[], binCount: number): readonly number[] {
-  const counts = new Array<number>(binCount).fill(0);
+  const counts = Array.from({ length: binCount }, () => 0);
   for (const distance of distances) {
     const bin = Math.min(binCount - 1, Math.floor((distance / 4) * binCount));
     counts[bin] = (counts[bin] ?? 0) + 1;

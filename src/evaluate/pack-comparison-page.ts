@@ -99,7 +99,6 @@ function valTable(packs: readonly ComparedPack[]): Markup {
       }),
     ]),
     empty: '',
-    narrow: 'scrolled',
   });
 }
 

@@ -115,7 +115,6 @@ function levelTable({ rows, far }: RobustnessReport): Markup {
       percentText(row.facesNotFound.share),
     ]),
     empty: '',
-    narrow: 'scrolled',
   });
 }
 

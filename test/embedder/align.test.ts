@@ -114,9 +114,9 @@ describe('align', () => {
 
   it('the face in the middle of a photo is upright, and the crop of it the same share of photos of all sizes', () => {
     for (const side of [100, 250, 1000]) {
-      // A template that is ArcFace's, so that its chip is that crop; it is a little askew, as that is.
+      // ArcFace's template is a little askew itself: its eyes are 0.19 uneven over 35, 0.3 degrees.
       const { a, b, tx } = fitSimilarity(arcface112.points, centredFace(side, side).points);
-      assert.ok(Math.abs(b / a) < 0.005, `turned by ${b / a}`);
+      assert.ok(Math.abs(b / a) < 0.19 / 35 + 0.001, `turned by ${b / a}`);
       assert.ok(Math.abs((arcface112.width * Math.hypot(a, b)) / side - 0.51) < 0.005);
       assert.ok(Math.abs((tx + 56 * a) / side - 0.5) < 0.01, 'from side to side it is in the middle');
     }

@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { withEmbedder } from '../connection.js';
 import { exitCodes, type ExitCode } from '../failure.js';
+import type { DegradationKind } from '../../embedder/degradation.js';
 import { describe, embedderOptions, rate, type EmbedderOptions } from '../options.js';
 import {
   pairOptions,
@@ -13,10 +14,19 @@ import {
 import type { Run } from '../run.js';
 import type { Terminal } from '../terminal.js';
 
-const kinds = ['jpeg', 'size', 'blur', 'brightness', 'rotation', 'eyes', 'mouth'] as const;
+/** Said here once more, so that help loads no decoder. */
+const kinds = [
+  'jpeg',
+  'size',
+  'blur',
+  'brightness',
+  'rotation',
+  'eyes',
+  'mouth',
+] as const satisfies readonly DegradationKind[];
 
 interface RobustnessOptions extends PairEvaluationOptions, EmbedderOptions {
-  readonly only?: readonly (typeof kinds)[number][];
+  readonly only?: readonly DegradationKind[];
   readonly far: number;
 }
 
@@ -60,7 +70,7 @@ async function degraded(terminal: Terminal, options: RobustnessOptions): Promise
   return exitCodes.done;
 }
 
-function parseKinds(text: string): readonly (typeof kinds)[number][] {
+function parseKinds(text: string): readonly DegradationKind[] {
   return text.split(',').map((name) => {
     const kind = kinds.find((known) => known === name.trim());
     if (!kind) throw new InvalidArgumentError(`Known kinds are ${kinds.join(', ')}.`);

@@ -79,7 +79,7 @@ interface FoldRates {
   readonly vals: readonly (readonly number[] | null)[];
 }
 
-/** @throws INVALID_ARGUMENT for dimensions out of range, and for a photo that is not there; IMAGE_* with the photo's name; CANCELLED */
+/** @throws INVALID_ARGUMENT for dimensions out of range, for a fold that names everybody, and for a photo that is not there; IMAGE_* with the photo's name; CANCELLED */
 export async function evaluateDimensions(options: DimensionsOptions): Promise<DimensionsReport> {
   const { embedder, pairs, mode = 'full', faceChoice = 'central', cachePath, signal } = options;
   const { pack, space, detector, mirrorAveraging, dimensions } = embedder.info;
@@ -157,6 +157,11 @@ async function ratesOf(
   for (const [held, fold] of pairs.folds.entries()) {
     const named = new Set(fold.flatMap(({ a, b }) => [personOf(a), personOf(b)]));
     const others = photos.flatMap(({ photo }, row) => (named.has(personOf(photo)) ? [] : [row]));
+    if (!unlearned && others.length < 2)
+      throw new HarmonidError(
+        'INVALID_ARGUMENT',
+        `fold ${held + 1} names all people but those of ${others.length} photos: there is nobody else to learn from`,
+      );
     const folds = unlearned ?? (await judge(await compressorOf(algebra, way, pickRows(all, others))));
     const [rest, own] = [pool(folds, held), folds[held] as FoldDistances];
     rates.accuracies.push(accuracyAt(own, mostAccurateThreshold(finite(rest))));

@@ -1,4 +1,4 @@
-/** The protocols on pairs from the command line, on two people with two photos each: what is asked for on the way in is what comes out. */
+/** The protocols on pairs from the command line, on four people with two photos each: what is asked for on the way in is what comes out. */
 import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,12 +16,12 @@ describe('harmonid evaluate', function () {
     // Builds the default pack where there is none yet.
     await (await openTestEmbedder()).close();
     folder = temporaryFolder();
-    for (const person of ['anna', 'bella'] as const) {
+    for (const person of ['anna', 'bella', 'cara', 'dora'] as const) {
       mkdirSync(join(folder, 'lfw', person), { recursive: true });
       writeFileSync(join(folder, 'lfw', person, `${person}_0001.jpg`), await portrait(person));
       writeFileSync(join(folder, 'lfw', person, `${person}_0002.jpg`), await portrait(person, { brightness: 0.9 }));
     }
-    const pairs = ['2\t1', 'anna\t1\t2', 'anna\t1\tbella\t1', 'bella\t1\t2', 'bella\t2\tanna\t2'];
+    const pairs = ['2\t1', 'anna\t1\t2', 'anna\t1\tbella\t1', 'cara\t1\t2', 'cara\t2\tdora\t2'];
     writeFileSync(join(folder, 'pairs.txt'), `${pairs.join('\n')}\n`);
   });
   after(() => rmSync(folder, { recursive: true, force: true }));

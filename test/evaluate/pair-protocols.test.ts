@@ -163,6 +163,11 @@ describe('protocols on pairs', function () {
       evaluateDimensions({ ...protocol(), embedder, algebra, dimensions: [129] }),
       (error) => isHarmonidError(error) && error.code === 'INVALID_ARGUMENT',
     );
+    const [fold = []] = pairs.folds;
+    await assert.rejects(
+      evaluateDimensions({ ...protocol(), pairs: { ...pairs, folds: [fold, fold] }, embedder, algebra }),
+      (error) => isHarmonidError(error) && /nobody else to learn from/.test(error.message),
+    );
   });
 
   it('compare: a pack does not differ from itself; without mirror averaging it is another space with a threshold of its own', async () => {

@@ -9,20 +9,10 @@ import { trustUnitVector } from '../vector.js';
 import type { Embedder } from '../embedder/embedder.js';
 import type { Algebra } from '../migrate/dense-algebra.js';
 import { pickRows, rowOf, stackRows, type Matrix } from '../migrate/matrix.js';
-import { compressorOf, isLearned, type Compression, type Compressor } from './compression.js';
+import { compressorOf, isLearned, type Compression } from './compression.js';
 import { emptyCache, openEmbeddingCache } from './embedding-cache.js';
-import {
-  estimate,
-  farsOf,
-  farSupport,
-  mostAccurateThreshold,
-  pairedDifference,
-  pool,
-  thresholdAtFar,
-  type Estimate,
-  type FarSupport,
-  type FoldDistances,
-} from './error-rates.js';
+import { estimate, farsOf, pairedDifference, type Estimate } from './error-rates.js';
+import { foldRates, pairedVals, type FoldRates, type PairedVal } from './fold-rates.js';
 import { attemptedDistances, comparePairs, personOf } from './pair-distances.js';
 import type { PhotoKind } from './photo-embedding.js';
 import type { PhotoName } from './pairs.js';
@@ -39,17 +29,9 @@ export interface DimensionsOptions extends PairProtocol {
 
 export const standardDimensions = [16, 32, 64, 96, 128, 192, 256, 384, 512] as const;
 
-export interface CompressedVal {
-  readonly far: number;
-  readonly support: FarSupport;
-  /** Held out; null when not measurable, and so is the difference. */
-  readonly val: Estimate | null;
-  /** Less that of float32, fold by fold. */
-  readonly difference: Estimate | null;
-}
-
 export interface DimensionsRow extends Compression {
-  readonly vals: readonly CompressedVal[];
+  /** Against float32. */
+  readonly vals: readonly PairedVal[];
   /** Held out; pairs that could not be compared are errors. */
   readonly accuracy: Estimate;
   readonly accuracyDifference: Estimate;
@@ -72,13 +54,6 @@ export interface DimensionsReport {
   readonly rows: readonly DimensionsRow[];
 }
 
-/** Rates of each fold, held out. */
-interface FoldRates {
-  readonly accuracies: readonly number[];
-  /** An entry a FAR; null when not measurable. */
-  readonly vals: readonly (readonly number[] | null)[];
-}
-
 /** @throws INVALID_ARGUMENT for dimensions out of range, for a fold that names everybody, and for a photo that is not there; IMAGE_* with the photo's name; CANCELLED */
 export async function evaluateDimensions(options: DimensionsOptions): Promise<DimensionsReport> {
   const { embedder, pairs, mode = 'full', faceChoice = 'central', cachePath, signal } = options;
@@ -96,7 +71,7 @@ export async function evaluateDimensions(options: DimensionsOptions): Promise<Di
     throwIfAborted(signal);
     rates.push(await ratesOf(way, vectors, options, fars));
   }
-  const [whole] = rates;
+  const [whole] = rates as [FoldRates];
   return {
     pack,
     space,
@@ -114,16 +89,8 @@ export async function evaluateDimensions(options: DimensionsOptions): Promise<Di
       return {
         ...way,
         accuracy: estimate(accuracies),
-        accuracyDifference: pairedDifference(accuracies, whole?.accuracies ?? []),
-        vals: fars.map((far, at) => {
-          const [val, wholeVal] = [vals[at] ?? null, whole?.vals[at] ?? null];
-          return {
-            far,
-            support: farSupport(far, pairs.pairsPerFold * (pairs.folds.length - 1)),
-            val: val && estimate(val),
-            difference: val && wholeVal && pairedDifference(val, wholeVal),
-          };
-        }),
+        accuracyDifference: pairedDifference(accuracies, whole.accuracies),
+        vals: pairedVals({ accuracies, vals }, whole, fars, pairs),
       };
     }),
   };
@@ -150,27 +117,29 @@ async function ratesOf(
     photos.map(({ vector }) => vector),
     photos[0]?.vector.length ?? 0,
   );
-  const judge = async (compressor: Compressor): Promise<readonly FoldDistances[]> =>
-    attemptedDistances(comparePairs(pairs, rowsByPhoto(photos, vectors, await compressor(all))));
-  const unlearned = isLearned(way) ? null : await judge(await compressorOf(algebra, way, all));
-  const rates: { accuracies: number[]; vals: (number[] | null)[] } = { accuracies: [], vals: fars.map(() => []) };
+  const judge = async (fit: Matrix): Promise<FoldRates> => {
+    const compress = await compressorOf(algebra, way, fit);
+    return foldRates(comparePairs(pairs, rowsByPhoto(photos, vectors, await compress(all))), fars);
+  };
+  if (!isLearned(way)) return judge(all);
+  const learned: FoldRates[] = [];
   for (const [held, fold] of pairs.folds.entries()) {
     const named = new Set(fold.flatMap(({ a, b }) => [personOf(a), personOf(b)]));
     const others = photos.flatMap(({ photo }, row) => (named.has(personOf(photo)) ? [] : [row]));
-    if (!unlearned && others.length < 2)
+    if (others.length < 2)
       throw new HarmonidError(
         'INVALID_ARGUMENT',
         `fold ${held + 1} names all people but those of ${others.length} photos: there is nobody else to learn from`,
       );
-    const folds = unlearned ?? (await judge(await compressorOf(algebra, way, pickRows(all, others))));
-    const [rest, own] = [pool(folds, held), folds[held] as FoldDistances];
-    rates.accuracies.push(accuracyAt(own, mostAccurateThreshold(finite(rest))));
-    fars.forEach((far, at) => {
-      if (farSupport(far, rest.impostor.length) === 'not-measurable') rates.vals[at] = null;
-      else rates.vals[at]?.push(shareWithin(own.genuine, thresholdAtFar(rest, far)));
-    });
+    learned.push(await judge(pickRows(all, others)));
   }
-  return rates;
+  // Of what was learned for a fold only the rates of that fold count.
+  const ownOf = (rates: (of: FoldRates) => readonly number[] | null | undefined): number[] =>
+    learned.flatMap((one, held) => rates(one)?.[held] ?? []);
+  return {
+    accuracies: ownOf(({ accuracies }) => accuracies),
+    vals: fars.map((_, at) => (learned[0]?.vals[at] ? ownOf(({ vals }) => vals[at]) : null)),
+  };
 }
 
 function rowsByPhoto(
@@ -181,19 +150,4 @@ function rowsByPhoto(
   const compressed = new Map(vectors);
   photos.forEach(({ photo }, row) => compressed.set(photo, trustUnitVector(rowOf(rows, row))));
   return compressed;
-}
-
-function finite({ genuine, impostor }: FoldDistances): FoldDistances {
-  return { genuine: genuine.filter(Number.isFinite), impostor: impostor.filter(Number.isFinite) };
-}
-
-function accuracyAt(fold: FoldDistances, threshold: number): number {
-  const { genuine, impostor } = finite(fold);
-  const right =
-    genuine.length * shareWithin(genuine, threshold) + impostor.length * (1 - shareWithin(impostor, threshold));
-  return right / (fold.genuine.length + fold.impostor.length);
-}
-
-function shareWithin(distances: readonly number[], threshold: number): number {
-  return distances.length === 0 ? 0 : distances.filter((distance) => distance <= threshold).length / distances.length;
 }

@@ -6,18 +6,9 @@
  */
 import { HarmonidError } from '../errors.js';
 import type { Embedder } from '../embedder/embedder.js';
-import {
-  estimate,
-  farSupport,
-  farsOf,
-  foldedAccuracy,
-  heldOutThresholds,
-  pairedDifference,
-  sharesWithin,
-  type Estimate,
-  type FarSupport,
-} from './error-rates.js';
-import { attemptedDistances, comparedDistances, type ComparedFold } from './pair-distances.js';
+import { farsOf, pairedDifference, type Estimate } from './error-rates.js';
+import { foldRates, pairedVals, type PairedVal } from './fold-rates.js';
+import { attemptedDistances, type ComparedFold } from './pair-distances.js';
 import type { PairProtocol } from './photo-vectors.js';
 import { verifyPairs, type VerificationReport } from './verification.js';
 
@@ -26,18 +17,10 @@ export interface PackComparisonOptions extends PairProtocol {
   readonly packs: readonly (() => Promise<Embedder>)[];
 }
 
-export interface PackVal {
-  readonly far: number;
-  readonly support: FarSupport;
-  /** Held out; null when not measurable, and so is the difference. */
-  readonly val: Estimate | null;
-  /** Less that of the first pack. */
-  readonly difference: Estimate | null;
-}
-
 export interface ComparedPack {
   readonly report: VerificationReport;
-  readonly vals: readonly PackVal[];
+  /** Against the first pack. */
+  readonly vals: readonly PairedVal[];
   /** Of `accuracyOverall`, less that of the first pack. */
   readonly accuracyDifference: Estimate;
 }
@@ -67,37 +50,14 @@ export async function comparePacks(options: PackComparisonOptions): Promise<Pack
       await embedder.close();
     }
   }
-  const rated = runs.map(({ report, folds }) => ({ report, ...ratesOf(folds) }));
-  const [first] = rated;
+  const fars = farsOf(attemptedDistances(runs[0]?.folds ?? []));
+  const rated = runs.map(({ report, folds }) => ({ report, rates: foldRates(folds, fars) }));
+  const [first] = rated as [(typeof rated)[number]];
   return {
-    packs: rated.map(({ report, accuracies, vals }) => ({
+    packs: rated.map(({ report, rates }) => ({
       report,
-      accuracyDifference: pairedDifference(accuracies, first?.accuracies ?? []),
-      vals: vals.map(({ far, shares }, at): PackVal => {
-        const others = first?.vals[at]?.shares ?? null;
-        return {
-          far,
-          support: farSupport(far, pairs.pairsPerFold * (pairs.folds.length - 1)),
-          val: shares && estimate(shares),
-          difference: shares && others && pairedDifference(shares, others),
-        };
-      }),
+      accuracyDifference: pairedDifference(rates.accuracies, first.rates.accuracies),
+      vals: pairedVals(rates, first.rates, fars, pairs),
     })),
-  };
-}
-
-/** Of each fold, held out. */
-function ratesOf(folds: readonly ComparedFold[]): {
-  accuracies: readonly number[];
-  vals: readonly { readonly far: number; readonly shares: readonly number[] | null }[];
-} {
-  const failures = folds.map((fold) => fold.filter(({ distance }) => distance === null).length);
-  const attempted = attemptedDistances(folds);
-  return {
-    accuracies: foldedAccuracy(comparedDistances(folds), failures).foldAccuracies,
-    vals: farsOf(attempted).map((far) => {
-      const thresholds = heldOutThresholds(attempted, far);
-      return { far, shares: thresholds && sharesWithin(attempted, 'genuine', thresholds) };
-    }),
   };
 }

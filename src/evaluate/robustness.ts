@@ -19,7 +19,6 @@ import { emptyCache, openEmbeddingCache } from './embedding-cache.js';
 import {
   estimate,
   farSupport,
-  foldedAccuracy,
   heldOutThresholds,
   pairedDifference,
   sharesWithin,
@@ -27,6 +26,7 @@ import {
   type FarSupport,
 } from './error-rates.js';
 import { chooseFace } from './face-choice.js';
+import { overallAccuracies } from './fold-rates.js';
 import { attemptedDistances, comparePairs, type ComparedFold } from './pair-distances.js';
 import { photosOf, type PhotoName } from './pairs.js';
 import type { PhotoKind } from './photo-embedding.js';
@@ -155,7 +155,7 @@ export async function evaluateRobustness(options: RobustnessOptions): Promise<Ro
         degradation,
         facesNotFound: { count: notFound, share: notFound / photoCount },
         photosUnchanged: unchanged,
-        accuracy: overallAccuracy(folds),
+        accuracy: estimate(overallAccuracies(folds)),
         val: vals && estimate(vals),
         valLost: vals && goodVals && pairedDifference(vals, goodVals),
         valInService: inService('genuine'),
@@ -163,16 +163,6 @@ export async function evaluateRobustness(options: RobustnessOptions): Promise<Ro
       };
     }),
   };
-}
-
-/** Pairs that could not be compared are errors. */
-function overallAccuracy(folds: readonly ComparedFold[]): Estimate {
-  const compared = attemptedDistances(folds).map(({ genuine, impostor }) => ({
-    genuine: genuine.filter(Number.isFinite),
-    impostor: impostor.filter(Number.isFinite),
-  }));
-  const failures = folds.map((fold) => fold.filter(({ distance }) => distance === null).length);
-  return foldedAccuracy(compared, failures).accuracy;
 }
 
 /** All levels of the kinds. */

@@ -8,6 +8,7 @@
 import type { Embedder } from '../embedder/embedder.js';
 import { emptyCache, openEmbeddingCache } from './embedding-cache.js';
 import {
+  estimate,
   farsOf,
   foldedAccuracy,
   histogramOf,
@@ -19,6 +20,7 @@ import {
   type ValAtFar,
 } from './error-rates.js';
 import type { FaceChoice } from './face-choice.js';
+import { overallAccuracies } from './fold-rates.js';
 import { comparedDistances, comparePairs, wrongPairs, type ComparedFold, type WrongPair } from './pair-distances.js';
 import type { PhotoName } from './pairs.js';
 import type { PhotoKind } from './photo-embedding.js';
@@ -96,7 +98,6 @@ export async function verifyPairs(
 
   const compared = comparePairs(pairs, vectors);
   const folds = comparedDistances(compared);
-  const failures = folds.map(({ genuine, impostor }) => 2 * pairs.pairsPerFold - genuine.length - impostor.length);
   const { accuracy, threshold, foldThresholds } = foldedAccuracy(folds);
   const all = pool(folds);
   const notFound = [...vectors].flatMap(([photo, vector]) => (vector ? [] : [photo])).toSorted();
@@ -119,7 +120,7 @@ export async function verifyPairs(
     photos: vectors.size,
     facesNotFound: { count: notFound.length, share: notFound.length / vectors.size, photos: notFound },
     accuracy,
-    accuracyOverall: foldedAccuracy(folds, failures).accuracy,
+    accuracyOverall: estimate(overallAccuracies(compared)),
     threshold,
     valAtFar: farsOf(folds).map((far) => valAtFar(folds, far)),
     roc: rocCorners(all),

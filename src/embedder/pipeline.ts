@@ -56,24 +56,6 @@ export interface EmbedCounts {
   readonly batchedFaces: number;
 }
 
-/**
- * The pack's chip in a crop.
- * @throws IMAGE_WRONG_SIZE
- */
-function cropFrame({ manifest, embedding }: ModelPack, image: RgbImage, alignment: CropAlignment): Similarity {
-  if (alignment === 'centre') return chipToCrop(manifest.alignment, centredFace(image.width, image.height));
-  const [wanted, owner] =
-    alignment === 'chip' ? [embedding.input, `model pack "${manifest.id}"`] : [arcface112, `alignment ${alignment}`];
-  if (image.width !== wanted.width || image.height !== wanted.height) {
-    throw new HarmonidError(
-      'IMAGE_WRONG_SIZE',
-      `the aligned crop is ${image.width}x${image.height}, ${owner} expects ${wanted.width}x${wanted.height}`,
-      { details: { width: image.width, height: image.height, packWidth: wanted.width, packHeight: wanted.height } },
-    );
-  }
-  return alignment === 'chip' ? { a: 1, b: 0, tx: 0, ty: 0 } : chipToCrop(manifest.alignment, arcface112);
-}
-
 interface CallSettings {
   readonly signal?: AbortSignal | undefined;
   readonly largestOnly?: boolean | undefined;
@@ -402,6 +384,24 @@ function rowsOf(
     );
   }
   return Array.from({ length: count }, (_, i) => tensor.data.subarray(i * rowLength, (i + 1) * rowLength));
+}
+
+/**
+ * The pack's chip in a crop.
+ * @throws IMAGE_WRONG_SIZE
+ */
+function cropFrame({ manifest, embedding }: ModelPack, image: RgbImage, alignment: CropAlignment): Similarity {
+  if (alignment === 'centre') return chipToCrop(manifest.alignment, centredFace(image.width, image.height));
+  const [wanted, owner] =
+    alignment === 'chip' ? [embedding.input, `model pack "${manifest.id}"`] : [arcface112, `alignment ${alignment}`];
+  if (image.width !== wanted.width || image.height !== wanted.height) {
+    throw new HarmonidError(
+      'IMAGE_WRONG_SIZE',
+      `the aligned crop is ${image.width}x${image.height}, ${owner} expects ${wanted.width}x${wanted.height}`,
+      { details: { width: image.width, height: image.height, packWidth: wanted.width, packHeight: wanted.height } },
+    );
+  }
+  return alignment === 'chip' ? { a: 1, b: 0, tx: 0, ty: 0 } : chipToCrop(manifest.alignment, arcface112);
 }
 
 function bySize(detections: readonly Detection[]): Detection[] {

@@ -87,7 +87,7 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   lmdb: ['index/lmdb-store.ts'],
   'hnswlib-node': ['index/native-graph.ts'],
   'onnxruntime-node': ['embedder/onnx-session.ts'],
-  sharp: ['embedder/image.ts', 'cli/annotate.ts'],
+  sharp: ['embedder/image.ts', 'embedder/degradation.ts', 'cli/annotate.ts'],
   zod: ['embedder/model-pack.ts', 'embedder/packs/', 'access/access-list.ts', 'config/'],
   yaml: ['config/'],
   '@bufbuild/protobuf': ['wire/', 'embedder/packs/'],

@@ -110,13 +110,18 @@ export async function withEmbedder<T>(
   options: EmbedderOptions & { readonly data: string },
   work: (embedder: Embedder) => Promise<T>,
 ): Promise<T> {
-  const { openOnnxEmbedder } = await import('../embedder/onnx-embedder.js');
-  const embedder = await openOnnxEmbedder({ modelsPath: modelsPathOf(options), ...embedderSettings(options) });
+  const embedder = await openEmbedder(options);
   try {
     return await work(embedder);
   } finally {
     await embedder.close();
   }
+}
+
+/** The same for those who close it themselves. */
+export async function openEmbedder(options: EmbedderOptions & { readonly data: string }): Promise<Embedder> {
+  const { openOnnxEmbedder } = await import('../embedder/onnx-embedder.js');
+  return openOnnxEmbedder({ modelsPath: modelsPathOf(options), ...embedderSettings(options) });
 }
 
 type EmbedderSettings = Exclude<DatabaseOptions['embedder'], Embedder | false | undefined>;

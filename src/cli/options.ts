@@ -103,10 +103,11 @@ export function galleryOption(command: Command): Command {
   return command.option('-g, --gallery <name>', 'the gallery (default: "default")');
 }
 
-export function embedderOptions(command: Command): Command {
+/** @param options.pack whether one pack is meant, which is the usual case */
+export function embedderOptions(command: Command, { pack }: { readonly pack: boolean } = { pack: true }): Command {
+  command.optionsGroup('Options of the model (with --data; a server has its own):');
+  if (pack) command.option('--pack <id>', 'the model pack');
   return command
-    .optionsGroup('Options of the model (with --data; a server has its own):')
-    .option('--pack <id>', 'the model pack')
     .addOption(new Option('--provider <name>', 'where networks run').choices(executionProviders))
     .option('--detector <name>', 'face detector of the pack: ssd (default), or tiny, which is faster and misses more')
     .option('--mirror', 'average with the mirrored face: more accurate, embedding costs twice')

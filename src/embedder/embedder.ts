@@ -74,8 +74,11 @@ export interface EmbedderStats {
   readonly inFlight: number;
 }
 
-/** How a crop is aligned: `chip`, as the pack wants it; `arcface112`, as InsightFace's 112x112 crops are: every pack's chip can be cut out of those. */
-export const cropAlignments = ['chip', 'arcface112'] as const;
+/**
+ * How a crop is aligned: `chip`, as the pack wants it; `arcface112`, as InsightFace's 112x112 crops are: every pack's chip can be cut out of those; `centre`, a
+ * photo of any size that is believed to show a face of the usual size in its middle, as LFW's do: the chip is always the same part of it.
+ */
+export const cropAlignments = ['chip', 'arcface112', 'centre'] as const;
 export type CropAlignment = (typeof cropAlignments)[number];
 
 export interface EmbedOptions {

@@ -9,7 +9,7 @@
 import { throwIfAborted, HarmonidError } from '../errors.js';
 import type { SharedTurn } from '../threads/shared-turn.js';
 import { parseVector, type UnitVector } from '../vector.js';
-import { arcface112, chipToCrop, chipToImage, templateEyeDistance, templatePoints } from './align.js';
+import { arcface112, centredFace, chipToCrop, chipToImage, templateEyeDistance, templatePoints } from './align.js';
 import { Batcher } from './batcher.js';
 import { drawViews, layOutViews, readDetections, spreadLevels, suppressOverlaps, type Detection } from './detect.js';
 import type { CropAlignment, EmbeddedFace, EmbeddedImage, EmbedTimings } from './embedder.js';
@@ -170,18 +170,8 @@ export class Pipeline {
     const { pack } = this.#options;
     return this.#withPixels(bytes, signal, async (image, decodeMs) => {
       const { input } = pack.embedding;
-      const [wanted, owner] =
-        alignment === 'chip' ? [input, `model pack "${pack.manifest.id}"`] : [arcface112, `alignment ${alignment}`];
-      if (image.width !== wanted.width || image.height !== wanted.height) {
-        throw new HarmonidError(
-          'IMAGE_WRONG_SIZE',
-          `the aligned crop is ${image.width}x${image.height}, ${owner} expects ${wanted.width}x${wanted.height}`,
-          { details: { width: image.width, height: image.height, packWidth: wanted.width, packHeight: wanted.height } },
-        );
-      }
+      const toCrop = cropFrame(pack, image, alignment);
       const started = performance.now();
-      const toCrop =
-        alignment === 'chip' ? { a: 1, b: 0, tx: 0, ty: 0 } : chipToCrop(pack.manifest.alignment, arcface112);
       const chip = warp(image, toCrop, input.width, input.height);
       // What only a detector or landmarks could tell takes the value of a face that is as it should be.
       const face = this.#describe(
@@ -394,6 +384,24 @@ function rowsOf(
     );
   }
   return Array.from({ length: count }, (_, i) => tensor.data.subarray(i * rowLength, (i + 1) * rowLength));
+}
+
+/**
+ * The pack's chip in a crop.
+ * @throws IMAGE_WRONG_SIZE
+ */
+function cropFrame({ manifest, embedding }: ModelPack, image: RgbImage, alignment: CropAlignment): Similarity {
+  if (alignment === 'centre') return chipToCrop(manifest.alignment, centredFace(image.width, image.height));
+  const [wanted, owner] =
+    alignment === 'chip' ? [embedding.input, `model pack "${manifest.id}"`] : [arcface112, `alignment ${alignment}`];
+  if (image.width !== wanted.width || image.height !== wanted.height) {
+    throw new HarmonidError(
+      'IMAGE_WRONG_SIZE',
+      `the aligned crop is ${image.width}x${image.height}, ${owner} expects ${wanted.width}x${wanted.height}`,
+      { details: { width: image.width, height: image.height, packWidth: wanted.width, packHeight: wanted.height } },
+    );
+  }
+  return alignment === 'chip' ? { a: 1, b: 0, tx: 0, ty: 0 } : chipToCrop(manifest.alignment, arcface112);
 }
 
 function bySize(detections: readonly Detection[]): Detection[] {

@@ -6,6 +6,9 @@
  * distances, so thresholds are put halfway between two neighbouring ones: equal distances always fall on the same side, and
  * the cut is as far from the evidence as it can be. All figures of folds are held out: a fold is judged by the threshold
  * that its sister folds chose. A FAR that the pairs cannot resolve is said to be so and gets no number.
+ *
+ * A pair whose faces were not both found may be given the distance Infinity: no threshold that is chosen here accepts it, so that
+ * shares become FAR and FRR with failures to acquire in them (ISO/IEC 19795-1), where without such pairs they are FMR and FNMR.
  */
 
 /** Squared L2 distances of the pairs of one fold whose faces were both found. */
@@ -53,9 +56,20 @@ export interface ValAtFar {
 /** Accuracy over folds with the threshold from the others. */
 export interface FoldedAccuracy {
   readonly accuracy: Estimate;
+  readonly foldAccuracies: readonly number[];
   /** Mean of the folds' thresholds, squared L2. */
   readonly threshold: number;
   readonly foldThresholds: readonly number[];
+}
+
+/** Counts in equal bins over [0, 4], as shares; squared L2 distances of unit vectors are nowhere else. */
+export function histogramOf(distances: readonly number[], binCount: number): readonly number[] {
+  const counts = Array.from({ length: binCount }, () => 0);
+  for (const distance of distances) {
+    const bin = Math.min(binCount - 1, Math.floor((distance / 4) * binCount));
+    counts[bin] = (counts[bin] ?? 0) + 1;
+  }
+  return counts.map((count) => count / distances.length);
 }
 
 /** No distance is negative: refuses everything. */
@@ -109,34 +123,61 @@ export function mostAccurateThreshold({ genuine, impostor }: FoldDistances): num
  */
 export function foldedAccuracy(folds: readonly FoldDistances[], failures: readonly number[] = []): FoldedAccuracy {
   const foldThresholds = folds.map((_, held) => mostAccurateThreshold(pool(folds, held)));
-  const accuracies = folds.map(({ genuine, impostor }, held) => {
+  const foldAccuracies = folds.map(({ genuine, impostor }, held) => {
     const threshold = foldThresholds[held] ?? refuseAll;
     const right = within(genuine, threshold) + impostor.length - within(impostor, threshold);
     return right / (genuine.length + impostor.length + (failures[held] ?? 0));
   });
-  return { accuracy: estimate(accuracies), threshold: mean(foldThresholds), foldThresholds };
+  return { accuracy: estimate(foldAccuracies), foldAccuracies, threshold: mean(foldThresholds), foldThresholds };
 }
 
 /** VAL of each fold at the threshold that reaches `far` on the others (FaceNet, section 4: VAL(d) and FAR(d)). */
 export function valAtFar(folds: readonly FoldDistances[], far: number): ValAtFar {
-  // A threshold is chosen on all folds but one, so that is what has to resolve the target.
-  const impostorsMin = Math.min(...folds.map((_, held) => pool(folds, held).impostor.length));
-  const support = farSupport(far, impostorsMin);
-  if (support === 'not-measurable') {
-    return { far, support, val: null, realisedFar: null, threshold: null, pooledVal: null };
-  }
-  const thresholds = folds.map((_, held) => thresholdAtFar(pool(folds, held), far));
-  const shareOf = (kind: keyof FoldDistances): Estimate =>
-    estimate(folds.map((fold, held) => within(fold[kind], thresholds[held] ?? refuseAll) / fold[kind].length));
+  const support = farSupport(far, impostorsMin(folds));
+  const thresholds = heldOutThresholds(folds, far);
+  if (!thresholds) return { far, support, val: null, realisedFar: null, threshold: null, pooledVal: null };
   const all = pool(folds);
   return {
     far,
     support,
-    val: shareOf('genuine'),
-    realisedFar: shareOf('impostor'),
+    val: estimate(sharesWithin(folds, 'genuine', thresholds)),
+    realisedFar: estimate(sharesWithin(folds, 'impostor', thresholds)),
     threshold: mean(thresholds),
     pooledVal: within(all.genuine, thresholdAtFar(all, far)) / all.genuine.length,
   };
+}
+
+/** For each fold the threshold that reaches `far` on the others; null when that is not measurable. */
+export function heldOutThresholds(folds: readonly FoldDistances[], far: number): readonly number[] | null {
+  if (farSupport(far, impostorsMin(folds)) === 'not-measurable') return null;
+  return folds.map((_, held) => thresholdAtFar(pool(folds, held), far));
+}
+
+/** Share of each fold's pairs of one kind that its threshold accepts. */
+export function sharesWithin(
+  folds: readonly FoldDistances[],
+  kind: keyof FoldDistances,
+  thresholds: readonly number[],
+): readonly number[] {
+  return folds.map((fold, held) => within(fold[kind], thresholds[held] ?? refuseAll) / fold[kind].length);
+}
+
+/** Mean over folds of `values` less `others`, fold by fold: what both owe to the difficulty of a fold falls out. */
+export function pairedDifference(values: readonly number[], others: readonly number[]): Estimate {
+  return estimate(values.map((value, fold) => value - (others[fold] ?? Number.NaN)));
+}
+
+/** A threshold is chosen on all folds but one, so that is what has to resolve a FAR. */
+function impostorsMin(folds: readonly FoldDistances[]): number {
+  return Math.min(...folds.map((_, held) => pool(folds, held).impostor.length));
+}
+
+/** Powers of ten from 1e-1 down to the first that the folds cannot resolve, so that it is told where their word ends. */
+export function farsOf(folds: readonly FoldDistances[]): readonly number[] {
+  const impostors = impostorsMin(folds);
+  const rates = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6];
+  const end = rates.findIndex((far) => farSupport(far, impostors) === 'not-measurable');
+  return end < 0 ? rates : rates.slice(0, end + 1);
 }
 
 /** Whether `impostorCount` pairs can speak about `far`. */
@@ -172,7 +213,7 @@ function cuts(genuine: readonly number[], impostor: readonly number[]): readonly
 
 /** A threshold that accepts `below` (if there is one) and refuses `above`. */
 function halfway(below: number | undefined, above: number): number {
-  if (below === undefined) return above > 0 ? above / 2 : refuseAll;
+  if (below === undefined) return above > 0 && above < Infinity ? above / 2 : refuseAll;
   const middle = below + (above - below) / 2;
   // Neighbouring floats have nothing between them.
   return middle < above ? middle : below;

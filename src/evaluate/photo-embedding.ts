@@ -9,8 +9,11 @@ import type { Embedder } from '../embedder/embedder.js';
 import type { EmbeddingCache } from './embedding-cache.js';
 import { chooseFace, type FaceChoice } from './face-choice.js';
 
-/** `full`: photos are detected, aligned and embedded. The others are crops: of the pack's chip (`aligned`), or InsightFace's of 112x112. */
-export const photoKinds = ['full', 'aligned', 'arcface112'] as const;
+/**
+ * `full`: photos are detected, aligned and embedded. `centre`: nothing is detected, the same part of every photo is cut out (FaceNet, section 5.6: "fixed
+ * center crop"). The others are crops: of the pack's chip (`aligned`), or InsightFace's of 112x112.
+ */
+export const photoKinds = ['full', 'centre', 'aligned', 'arcface112'] as const;
 export type PhotoKind = (typeof photoKinds)[number];
 
 export interface PhotoEmbedding {

@@ -122,7 +122,7 @@ export async function linePlot({ title, x, y, series, marked = [], rules = [] }:
       scale('y', 'height', y, yDomain),
     ],
     axes: [axis('bottom', x, xDomain), axis('left', y, yDomain)],
-    legends: [{ ...legend, stroke: 'ink', strokeDash: 'dash', symbolType: 'stroke' }],
+    legends: [{ ...legendOf(shown), stroke: 'ink', strokeDash: 'dash', symbolType: 'stroke' }],
     marks: [
       ruleLines,
       {
@@ -200,7 +200,7 @@ export async function histogramPlot({ title, x, y, histograms, rules = [] }: His
     axes: [axis('bottom', { ...x, ...linear }, xDomain), axis('left', { ...y, ...linear }, yDomain)],
     legends: [
       {
-        ...legend,
+        ...legendOf(shown),
         fill: 'ink',
         stroke: 'ink',
         strokeDash: 'dash',
@@ -333,10 +333,18 @@ function axis(orient: 'bottom' | 'left', { title, ticks, ...rest }: Axis, domain
   };
 }
 
+/** Characters beside each other that make a plot no narrower. */
+const legendLineMax = 40;
+
+/** In a line, or where names are long in two columns. */
+function legendOf(series: readonly { readonly name: string }[]): Legend {
+  const length = series.reduce((sum, { name }) => sum + name.length, 0);
+  return { ...legend, columns: length > legendLineMax ? 2 : 4 };
+}
+
 const legend: Legend = {
   orient: 'top',
   direction: 'horizontal',
-  columns: 4,
   labelFontSize: 12,
   labelColor: inkOf('text'),
   labelLimit: 220,

@@ -5,14 +5,13 @@
  * figure says which pairs it covers. `accuracy` is over the pairs whose faces were both found, `accuracyOverall` counts the
  * others as errors. Nothing is tuned on a fold that is reported (see error-rates.ts).
  */
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { HarmonidError } from '../errors.js';
-import { squaredDistance, type UnitVector } from '../vector.js';
 import type { Embedder } from '../embedder/embedder.js';
-import { emptyCache, openEmbeddingCache, type EmbeddingCache } from './embedding-cache.js';
+import { emptyCache, openEmbeddingCache } from './embedding-cache.js';
 import {
+  estimate,
+  farsOf,
   foldedAccuracy,
+  histogramOf,
   pool,
   rocCorners,
   valAtFar,
@@ -21,26 +20,18 @@ import {
   type ValAtFar,
 } from './error-rates.js';
 import type { FaceChoice } from './face-choice.js';
-import { distancesOfFolds } from './pair-distances.js';
-import { eachAtOnce, embedPhoto, type PhotoKind } from './photo-embedding.js';
-import { photosOf, type PairList, type PhotoName } from './pairs.js';
+import { overallAccuracies } from './fold-rates.js';
+import { comparedDistances, comparePairs, wrongPairs, type ComparedFold, type WrongPair } from './pair-distances.js';
+import type { PhotoName } from './pairs.js';
+import type { PhotoKind } from './photo-embedding.js';
+import { embedPhotos, type PairProtocol } from './photo-vectors.js';
+import { rocBand, type BandPoint } from './roc-band.js';
 
-export interface VerificationOptions {
+export interface VerificationOptions extends PairProtocol {
   /** Stays open. */
   readonly embedder: Embedder;
-  /** Folder with one folder a person: `name/name_0001.jpg` (or `.png`, `.jpeg`). */
-  readonly imagesPath: string;
-  readonly pairs: PairList;
-  /** Default `full`. */
-  readonly mode?: PhotoKind | undefined;
-  /** Default `central`: see face-choice.ts. Only for `full`. */
-  readonly faceChoice?: FaceChoice | undefined;
-  /** Photos in work at once; they share batches. Larger needs more memory. Default 32. */
-  readonly concurrency?: number | undefined;
-  readonly onProgress?: ((done: number, total: number) => void) | undefined;
-  /** File that keeps embeddings, so that a second run resumes. Default none. */
-  readonly cachePath?: string | undefined;
-  readonly signal?: AbortSignal | undefined;
+  /** Of the draws of people for the band around the ROC. Default 1. */
+  readonly seed?: number | undefined;
 }
 
 /** Figures of one run. JSON values only. */
@@ -69,14 +60,23 @@ export interface VerificationReport {
   readonly valAtFar: readonly ValAtFar[];
   /** Corners of the ROC over all pairs compared. */
   readonly roc: readonly RocPoint[];
+  /** 95 % around it, pointwise, people drawn anew (roc-band.ts), at FARs from one impostor pair to all, ascending. */
+  readonly rocBand: readonly BandPoint[];
+  /** Shares of the distances of the pairs compared, in equal bins over [0, 4]. */
+  readonly histograms: { readonly genuine: readonly number[]; readonly impostor: readonly number[] };
+  /** Pairs compared on the wrong side of their fold's most accurate threshold (FaceNet, section 5.6, shows them). */
+  readonly wronglyClassified: readonly WrongPair[];
   /** Photos embedded in this run, without those from the cache. */
   readonly photosEmbedded: number;
   /** Wall-clock, reading included; null when all came from the cache. */
   readonly imagesPerSecond: number | null;
+  /** Of the draws of people. */
+  readonly seed: number;
 }
 
-/** The FARs that LFW can speak about (FaceNet, section 5: VAL at FAR 1e-3). */
-const fars = [1e-2, 1e-3] as const;
+const histogramBins = 200;
+/** Points of the band, equally far apart on a logarithmic axis. */
+const bandPoints = 60;
 
 /**
  * Runs the protocol.
@@ -84,24 +84,25 @@ const fars = [1e-2, 1e-3] as const;
  *   CANCELLED
  */
 export async function evaluateVerification(options: VerificationOptions): Promise<VerificationReport> {
-  const { embedder, pairs, mode = 'full', faceChoice = 'central', cachePath } = options;
+  return (await verifyPairs(options)).report;
+}
+
+/** The same, with the pairs themselves, for protocols that go on from there. */
+export async function verifyPairs(
+  options: VerificationOptions,
+): Promise<{ report: VerificationReport; folds: readonly ComparedFold[] }> {
+  const { embedder, pairs, mode = 'full', faceChoice = 'central', cachePath, seed = 1 } = options;
   const { pack, space, provider, detector, mirrorAveraging, dimensions } = embedder.info;
   const cache = cachePath === undefined ? emptyCache() : await openEmbeddingCache(cachePath, dimensions);
+  const { vectors, embeddedCount, imagesPerSecond } = await embedPhotos(embedder, options, cache);
 
-  const startedAt = performance.now();
-  const { vectors, embeddedCount } = await embedPhotos(options, cache);
-  const seconds = (performance.now() - startedAt) / 1000;
-
-  const folds = distancesOfFolds(pairs.folds, ({ a, b }) => {
-    const [one, other] = [vectors.get(a), vectors.get(b)];
-    return one && other ? squaredDistance(one, other) : null;
-  });
-  const failures = folds.map(({ genuine, impostor }) => 2 * pairs.pairsPerFold - genuine.length - impostor.length);
-  const { accuracy, threshold } = foldedAccuracy(folds);
+  const compared = comparePairs(pairs, vectors);
+  const folds = comparedDistances(compared);
+  const { accuracy, threshold, foldThresholds } = foldedAccuracy(folds);
   const all = pool(folds);
   const notFound = [...vectors].flatMap(([photo, vector]) => (vector ? [] : [photo])).toSorted();
   const perKind = pairs.folds.length * pairs.pairsPerFold;
-  return {
+  const report: VerificationReport = {
     pack,
     space,
     provider,
@@ -119,51 +120,24 @@ export async function evaluateVerification(options: VerificationOptions): Promis
     photos: vectors.size,
     facesNotFound: { count: notFound.length, share: notFound.length / vectors.size, photos: notFound },
     accuracy,
-    accuracyOverall: foldedAccuracy(folds, failures).accuracy,
+    accuracyOverall: estimate(overallAccuracies(compared)),
     threshold,
-    valAtFar: fars.map((far) => valAtFar(folds, far)),
+    valAtFar: farsOf(folds).map((far) => valAtFar(folds, far)),
     roc: rocCorners(all),
+    rocBand: rocBand(compared.flat(), bandFars(all.impostor.length), seed),
+    histograms: {
+      genuine: histogramOf(all.genuine, histogramBins),
+      impostor: histogramOf(all.impostor, histogramBins),
+    },
+    wronglyClassified: wrongPairs(compared, foldThresholds),
     photosEmbedded: embeddedCount,
-    imagesPerSecond: embeddedCount === 0 ? null : embeddedCount / seconds,
+    imagesPerSecond,
+    seed,
   };
+  return { report, folds: compared };
 }
 
-/** The vector of every photo, null where no face was found; in the order of the list. */
-async function embedPhotos(
-  options: VerificationOptions,
-  cache: EmbeddingCache,
-): Promise<{ vectors: ReadonlyMap<PhotoName, UnitVector | null>; embeddedCount: number }> {
-  const { pairs, concurrency = 32, onProgress, signal } = options;
-  const photos = photosOf(pairs);
-  const vectors = new Map<PhotoName, UnitVector | null>(photos.map((photo) => [photo, null]));
-  let [done, embeddedCount] = [0, 0];
-  const { embedder, imagesPath, mode: kind = 'full', faceChoice = 'central' } = options;
-  await eachAtOnce(photos, concurrency, signal, async (photo, stopSignal) => {
-    const image = await readPhoto(imagesPath, photo);
-    const { vector, cached } = await embedPhoto(embedder, image, photo, {
-      kind,
-      faceChoice,
-      cache,
-      signal: stopSignal,
-    });
-    vectors.set(photo, vector);
-    if (!cached) embeddedCount++;
-    onProgress?.(++done, photos.length);
-  });
-  return { vectors, embeddedCount };
-}
-
-async function readPhoto(imagesPath: string, photo: PhotoName): Promise<Buffer> {
-  for (const extension of ['.jpg', '.png', '.jpeg']) {
-    try {
-      return await readFile(join(imagesPath, photo + extension));
-    } catch (error) {
-      if (!(error instanceof Error && 'code' in error && error.code === 'ENOENT')) throw error;
-    }
-  }
-  throw new HarmonidError(
-    'INVALID_ARGUMENT',
-    `the pairs name the photo ${photo}, but ${imagesPath} has neither ${photo}.jpg nor ${photo}.png`,
-    { details: { photo, imagesPath } },
-  );
+/** From one pair in all to all. */
+function bandFars(impostorCount: number): readonly number[] {
+  return Array.from({ length: bandPoints }, (_, i) => impostorCount ** (i / (bandPoints - 1) - 1));
 }

@@ -18,7 +18,7 @@ import {
   type ValAtFar,
 } from './error-rates.js';
 import type { FaceChoice } from './face-choice.js';
-import { distancesOfFolds } from './pair-distances.js';
+import { comparedDistances } from './pair-distances.js';
 import { eachAtOnce, embedPhoto, type PhotoKind } from './photo-embedding.js';
 import type { TrackName, TrackSplits } from './track-splits.js';
 import { meanSquaredDistance, readTrack, type Track } from './tracks.js';
@@ -148,10 +148,14 @@ function figuresOf(
   position: number,
 ): VideoFigures {
   const meanOf = (name: TrackName): Track['means'][number] => tracks.get(name)?.means[position] ?? null;
-  const distances = distancesOfFolds(folds, ({ a, b }) => {
-    const [one, other] = [meanOf(a), meanOf(b)];
-    return one && other ? meanSquaredDistance(one, other) : null;
-  });
+  const distances = comparedDistances(
+    folds.map((fold) =>
+      fold.map((pair) => {
+        const [one, other] = [meanOf(pair.a), meanOf(pair.b)];
+        return { ...pair, distance: one && other ? meanSquaredDistance(one, other) : null };
+      }),
+    ),
+  );
   const failures = distances.map(
     ({ genuine, impostor }, fold) => (folds[fold]?.length ?? 0) - genuine.length - impostor.length,
   );

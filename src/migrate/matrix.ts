@@ -38,6 +38,14 @@ export function pickRows(matrix: Matrix, rows: ArrayLike<number>): Matrix {
   return picked;
 }
 
+/** Columns `from` to `to`, a copy. */
+export function pickColumns({ rows, columns, data }: Matrix, from: number, to: number): Matrix {
+  const picked = zeros(rows, to - from);
+  for (let row = 0; row < rows; row++)
+    picked.data.set(data.subarray(row * columns + from, row * columns + to), row * picked.columns);
+  return picked;
+}
+
 /** Rows `from` to `to`, a view. */
 export function rowRange({ columns, data }: Matrix, from: number, to: number): Matrix {
   return { rows: to - from, columns, data: data.subarray(from * columns, to * columns) };

@@ -1,109 +1,107 @@
-/**
- * `harmonid evaluate identification` and `video` as a user runs them, with the default pack on real faces: four people who are told apart by far, each in several altered
- * cuts of one photo, so that everybody must be found. YouTube Faces itself was not to be had; its tracks are made of such cuts.
- */
+/** The protocols on pairs from the command line, on four people with two photos each: what is asked for on the way in is what comes out. */
 import assert from 'node:assert/strict';
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { describe, it } from 'mocha';
-import type { IdentificationReport } from '../../src/evaluate/identification.js';
-import type { VideoReport } from '../../src/evaluate/video.js';
-import { inTemporaryFolder } from '../index/folders.js';
-import { harmonid, json, portrait, type Cut, type Person } from './command-line.js';
+import { cpSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'mocha';
+import { modelsPath, openTestEmbedder, temporaryFolder } from '../support/database.js';
+import { elementsOf, readPage } from '../evaluate/page-reader.js';
+import { harmonid, json, portrait, type Outcome } from './command-line.js';
 
-const cuts: readonly Cut[] = [{}, { brightness: 0.8, quality: 60 }, { halfWidth: 200, quality: 40 }];
-const people: readonly Person[] = ['anna', 'bella', 'cara', 'dora'];
-
-async function save(path: string, image: Buffer): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, image);
-}
+type Json = Record<string, unknown>;
 
 describe('harmonid evaluate', function () {
-  this.timeout(180_000);
+  this.timeout(120_000);
+  let folder = '';
+  before(async () => {
+    // Builds the default pack where there is none yet.
+    await (await openTestEmbedder()).close();
+    folder = temporaryFolder();
+    for (const person of ['anna', 'bella', 'cara', 'dora'] as const) {
+      mkdirSync(join(folder, 'lfw', person), { recursive: true });
+      writeFileSync(join(folder, 'lfw', person, `${person}_0001.jpg`), await portrait(person));
+      writeFileSync(join(folder, 'lfw', person, `${person}_0002.jpg`), await portrait(person, { brightness: 0.9 }));
+    }
+    const pairs = ['2\t1', 'anna\t1\t2', 'anna\t1\tbella\t1', 'cara\t1\t2', 'cara\t2\tdora\t2'];
+    writeFileSync(join(folder, 'pairs.txt'), `${pairs.join('\n')}\n`);
+  });
+  after(() => rmSync(folder, { recursive: true, force: true }));
 
-  it('identification: everybody is found, the page is for its owner, and a second run resumes', async () => {
-    await inTemporaryFolder(async (folder) => {
-      for (const person of people)
-        for (const [i, cut] of cuts.entries())
-          await save(join(folder, 'people', person, `${i}.jpg`), await portrait(person, cut));
-      const page = join(folder, 'report.html');
-      const args = [
+  const evaluate = (protocol: string, ...args: readonly string[]): Promise<Outcome> =>
+    harmonid(
+      [
         'evaluate',
-        'identification',
+        protocol,
         '--images',
-        join(folder, 'people'),
-        '--sizes',
-        '1,2',
-        '--distractors',
-        '50',
+        'lfw',
+        '--pairs',
+        'pairs.txt',
+        '--provider',
+        'cpu',
         '--cache',
-        join(folder, 'vectors.jsonl'),
-      ];
-      const first = await harmonid([...args, '--json', '--html', page]);
-      assert.deepEqual([first.code, first.stderr], [0, `written: ${page}\n`]);
-      const report = json(first) as unknown as IdentificationReport;
-      assert.deepEqual(report.searches, { mated: 2, matedPeople: 1, nonMated: 6, nonMatedPeople: 2 });
-      assert.deepEqual([report.photosEmbedded, report.facesNotFound.count], [12, 0]);
-      assert.deepEqual(
-        report.galleries.map(({ people, distractors, engine, rank1 }) => [people, distractors, engine, rank1.value]),
-        [1, 2]
-          .flatMap((size) => ['exact', 'hnsw'].map((engine): unknown => [size, 0, engine, 1]))
-          .concat(['exact', 'hnsw'].map((engine) => [2, 50, engine, 1])),
-      );
-      const two = report.galleries.find((one) => one.people === 2);
-      assert.deepEqual([two?.atThreshold.fpir.value, two?.atThreshold.fnir.value], [0, 0]);
-      assert.equal((await stat(page)).mode & 0o777, 0o600);
-      assert.match(await readFile(page, 'utf8'), /^<!doctype html>/);
-      const second = await harmonid([...args, '--json']);
-      assert.deepEqual(json(second), { ...report, photosEmbedded: 0, imagesPerSecond: null });
-      const table = await harmonid([...args, '--engine', 'exact']);
-      assert.match(table.stdout, /2 people \+ 50 synthetic[^\n]*exact[^\n]*100\.0 % \(100\.0-100\.0\)/);
-      assert.match(table.stdout, /easier than as many real ones/);
-    });
+        'cache.jsonl',
+        ...args,
+      ],
+      { cwd: folder },
+    );
+  const pageOf = (file: string) => {
+    assert.equal(statSync(join(folder, file)).mode & 0o777, 0o600, 'it names people');
+    return readPage(readFileSync(join(folder, file), 'utf8'));
+  };
+
+  it('verification: a page beside the report, and --aligned is --mode aligned', async () => {
+    const report = json(await evaluate('verification', '--models', modelsPath, '--html', 'v.html', '--json'));
+    assert.deepEqual([report['mode'], report['wronglyClassified']], ['full', []]);
+    assert.equal(elementsOf(pageOf('v.html'), 'svg').length, 2);
+    const both = await evaluate('verification', '--models', modelsPath, '--aligned', '--mode', 'centre');
+    assert.equal(both.code, 2);
+    const notAligned = await evaluate('verification', '--models', modelsPath, '--aligned', '--json');
+    assert.equal((JSON.parse(notAligned.stderr) as { error: Json }).error['code'], 'IMAGE_WRONG_SIZE');
   });
 
-  it('video: tracks of one person are nearer than those of two', async () => {
-    await inTemporaryFolder(async (folder) => {
-      // Track 0 has two frames, track 1 one that is altered otherwise.
-      for (const person of people)
-        for (const [i, cut] of cuts.entries())
-          await save(join(folder, 'tracks', person, i < 2 ? '0' : '1', `0.${i}.jpg`), await portrait(person, cut));
-      const splits = join(folder, 'splits.txt');
-      await writeFile(
-        splits,
-        [
-          'split number, first name, second name, similarity, is same',
-          '1, anna/0, anna/1, 0, 1',
-          '1, bella/0, bella/1, 0, 1',
-          '1, anna/0, bella/1, 0, 0',
-          '2, cara/0, cara/1, 0, 1',
-          '2, dora/0, dora/1, 0, 1',
-          '2, cara/0, dora/0, 0, 0',
-          '2, dora/1, cara/1, 0, 0',
-        ].join('\n'),
-      );
-      const args = ['evaluate', 'video', '--tracks', join(folder, 'tracks'), '--splits', splits];
-      const cache = ['--cache', join(folder, 'vectors.jsonl')];
-      const page = join(folder, 'report.html');
-      const first = await harmonid([...args, ...cache, '--frames', '1,100', '--json', '--html', page]);
-      assert.deepEqual([first.code, first.stderr], [0, `written: ${page}\n`]);
-      const report = json(first) as unknown as VideoReport;
-      assert.deepEqual([report.tracks, report.framesRead, report.framesEmbedded], [8, 12, 12]);
-      assert.deepEqual(
-        report.figures.map(({ accuracy, framesMean, pairsCompared }) => [accuracy.mean, framesMean, pairsCompared]),
-        [
-          [1, 1, 7],
-          [1, 1.5, 7],
-        ],
-      );
-      assert.equal((await stat(page)).mode & 0o777, 0o600);
-      const second = await harmonid([...args, ...cache]);
-      assert.match(second.stdout, /100 \(1\.5 on average\)[^\n]*100\.00 % ± 0\.00/);
-      await writeFile(splits, 'split number, first name, second name, similarity, is same\n1, anna, bella/0, 0, 0\n');
-      const wrong = await harmonid(args);
-      assert.equal(wrong.code, 1);
-      assert.match(wrong.stderr, /splits\.txt, line 2: "anna" is not a track/);
-    });
+  it('robustness: the levels of the kinds that were chosen', async () => {
+    const report = json(
+      await evaluate('robustness', '--models', modelsPath, '--only', 'rotation,size', '--html', 'r.html', '--json'),
+    );
+    const rows = (report['rows'] as readonly Json[]).map(
+      ({ degradation }) => degradation as { kind: string; level: number } | null,
+    );
+    assert.deepEqual(
+      rows.map((row) => row && `${row.kind} ${row.level}`),
+      [
+        null,
+        ...[5, 15, 30, 45].map((level) => `rotation ${level}`),
+        ...[1600, 6400, 14400, 25600, 65536].map((level) => `size ${level}`),
+      ],
+    );
+    assert.equal(elementsOf(pageOf('r.html'), 'figure').length, 2);
+    assert.equal((await evaluate('robustness', '--only', 'rain')).code, 2);
+  });
+
+  it('dimensions: a table for people', async () => {
+    const { code, stdout } = await evaluate('dimensions', '--models', modelsPath, '--html', 'd.html');
+    assert.equal(code, 0);
+    assert.match(stdout, /int8, scale of each vector\s+│\s+128\s+│\s+128/);
+    assert.ok(elementsOf(pageOf('d.html'), 'table').length === 2);
+  });
+
+  it('compare: a pack and its twin', async () => {
+    const twins = join(folder, 'models');
+    for (const id of ['dlib-resnet-v1', 'twin'])
+      cpSync(join(modelsPath, 'dlib-resnet-v1'), join(twins, id), { recursive: true });
+    const manifest = JSON.parse(readFileSync(join(twins, 'twin', 'manifest.json'), 'utf8')) as Json;
+    writeFileSync(join(twins, 'twin', 'manifest.json'), JSON.stringify({ ...manifest, id: 'twin' }));
+    const report = json(
+      await evaluate('compare', '--models', twins, '--packs', 'dlib-resnet-v1,twin', '--html', 'c.html', '--json'),
+    );
+    const packs = report['packs'] as readonly { report: Json; accuracyDifference: Json }[];
+    assert.deepEqual(
+      packs.map((pack) => [pack.report['pack'], pack.accuracyDifference['mean']]),
+      [
+        ['dlib-resnet-v1', 0],
+        ['twin', 0],
+      ],
+    );
+    assert.equal(elementsOf(pageOf('c.html'), 'svg').length, 1);
+    for (const packs of ['one', 'one,one', 'one,']) assert.equal((await evaluate('compare', '--packs', packs)).code, 2);
   });
 });

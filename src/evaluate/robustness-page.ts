@@ -1,0 +1,123 @@
+/** A robustness report as one HTML page: a plot a degradation, and the table. Pure: every figure is one of the report's. */
+import { degradations, type DegradationKind } from '../embedder/degradation.js';
+import type { Estimate } from './error-rates.js';
+import { differenceText, estimateText, modeText } from './figure-text.js';
+import {
+  code,
+  countText,
+  facts,
+  figure,
+  givenName,
+  markup,
+  page,
+  percentText,
+  rateText,
+  section,
+  table,
+  type Markup,
+} from './page.js';
+import { linePlot, type Point, type Series } from './plots.js';
+import { rowText } from './robustness-table.js';
+import type { RobustnessReport, RobustnessRow } from './robustness.js';
+
+export async function renderRobustnessPage(report: RobustnessReport): Promise<string> {
+  const kinds = [...new Set(report.rows.flatMap(({ degradation }) => degradation?.kind ?? []))];
+  const figures: Markup[] = [];
+  for (const kind of kinds) figures.push(await kindFigure(report, kind));
+  return page({
+    title: `Robustness: ${report.pack}`,
+    body: [
+      markup`<header>
+        <p class="kicker">Verification with both photos of a pair degraded, before a face is looked for</p>
+        <h1>${givenName(report.pack)}: bad photos</h1>
+      </header>`,
+      facts([
+        ['Pairs', `${countText(report.pairs)} in ${report.folds} folds`],
+        ['Photos', countText(report.photos)],
+        ['FAR', `${rateText(report.far)}: ${report.support.replace('-', ' ')}`],
+        ['Faces', modeText(report.mode, report.detector, report.faceChoice)],
+        ['Mirror averaging', report.mirrorAveraging ? 'yes' : 'no'],
+        ['Provider', report.provider],
+        ['Space', code(report.space)],
+      ]),
+      section('plots', 'VAL by degradation', markup`<div class="figures">${figures}</div>`),
+      section('levels', 'All levels', levelTable(report)),
+    ],
+  });
+}
+
+async function kindFigure({ rows, far }: RobustnessReport, kind: DegradationKind): Promise<Markup> {
+  const levels = rows
+    .flatMap((row) => (row.degradation?.kind === kind ? [{ x: row.degradation.level, row }] : []))
+    .toSorted((one, other) => one.x - other.x);
+  const good = rows.find(({ degradation }) => degradation === null)?.val ?? null;
+  const [first, last] = [levels[0]?.x ?? 0, levels.at(-1)?.x ?? 0];
+  const line = (pick: (row: RobustnessRow) => Estimate | null): Pick<Series, 'points' | 'band'> => {
+    const known = levels.flatMap(({ x, row }) => {
+      const estimate = pick(row);
+      return estimate ? [{ x, ...estimate }] : [];
+    });
+    return {
+      points: known.map(({ x, mean }): Point => [x, mean]),
+      band: known.map(({ x, mean, standardError }) => ({ x, low: mean - standardError, high: mean + standardError })),
+    };
+  };
+  const plot = await linePlot({
+    title: `VAL at FAR ${rateText(far)} by ${degradations[kind]}; every figure is in the table below`,
+    x: {
+      title: sentenceOf(degradations[kind]),
+      scale: kind === 'size' ? 'log' : 'linear',
+      ticks: 'decimal',
+      domain: [first, last],
+    },
+    y: { title: `VAL at FAR ${rateText(far)}`, scale: 'linear', ticks: 'percent', domain: [0, 1] },
+    series: [
+      { name: 'Thresholds of bad photos', ink: 'blue', dash: [], ...line(({ val }) => val) },
+      { name: 'Of good ones', ink: 'orange', dash: [6, 4], ...line(({ valInService }) => valInService) },
+      {
+        name: 'As they are',
+        ink: 'grey',
+        dash: [2, 3],
+        points: good
+          ? [
+              [first, good.mean],
+              [last, good.mean],
+            ]
+          : [],
+      },
+    ],
+  });
+  return figure(
+    plot,
+    markup`<strong>${sentenceOf(degradations[kind])}.</strong> Bands: one standard error over folds.`,
+  );
+}
+
+function levelTable({ rows, far }: RobustnessReport): Markup {
+  return table({
+    caption: `VAL at FAR ${rateText(far)}, held out: each fold at the threshold of the others, chosen on photos as bad, or (in service) on the photos as they are. A pair whose faces were not both found is refused. ± is one standard error over folds; what is lost is taken fold by fold.`,
+    columns: [
+      { head: 'Photos', kind: 'text' },
+      { head: 'VAL', kind: 'number' },
+      { head: 'Lost', kind: 'number' },
+      { head: 'VAL in service', kind: 'number' },
+      { head: 'FAR in service', kind: 'number' },
+      { head: 'Accuracy', kind: 'number' },
+      { head: 'No face found', kind: 'number' },
+    ],
+    rows: rows.map((row) => [
+      sentenceOf(rowText(row)),
+      estimateText(row.val),
+      row.degradation === null ? '–' : differenceText(row.valLost),
+      estimateText(row.valInService),
+      row.farInService === null ? '–' : rateText(row.farInService.mean),
+      estimateText(row.accuracy),
+      percentText(row.facesNotFound.share),
+    ]),
+    empty: '',
+  });
+}
+
+function sentenceOf(text: string): string {
+  return `${(text[0] ?? '').toUpperCase()}${text.slice(1)}`;
+}

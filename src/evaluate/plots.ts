@@ -275,7 +275,7 @@ function domainOf(values: readonly number[], { scale }: Pick<Axis, 'scale'>): re
 
 /** Powers of ten are not exact in binary: so near is on the tick. */
 const near = 1 + 1e-9;
-const roundTicks = Array.from({ length: 13 }, (_, i) => i - 12).flatMap((exponent) =>
+const roundTicks = Array.from({ length: 22 }, (_, i) => i - 12).flatMap((exponent) =>
   [1, 2, 5].map((digit) => Number(`${digit}e${exponent}`)),
 );
 /** More decades than this, and only the powers of ten are named. */

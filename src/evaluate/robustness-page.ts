@@ -70,10 +70,10 @@ async function kindFigure({ rows, far }: RobustnessReport, kind: DegradationKind
       ticks: 'decimal',
       domain: [first, last],
     },
-    y: { title: `VAL at FAR ${rateText(far)}`, scale: 'linear', ticks: 'percent', domain: [0, 1] },
+    y: { title: `VAL at FAR ${rateText(far)}`, scale: 'linear', ticks: 'percent' },
     series: [
-      { name: 'Thresholds of bad photos', ink: 'blue', dash: [], ...line(({ val }) => val) },
-      { name: 'Of good ones', ink: 'orange', dash: [6, 4], ...line(({ valInService }) => valInService) },
+      { name: 'Own thresholds', ink: 'blue', dash: [], ...line(({ val }) => val) },
+      { name: 'Thresholds in service', ink: 'orange', dash: [6, 4], ...line(({ valInService }) => valInService) },
       {
         name: 'As they are',
         ink: 'grey',
@@ -89,17 +89,18 @@ async function kindFigure({ rows, far }: RobustnessReport, kind: DegradationKind
   });
   return figure(
     plot,
-    markup`<strong>${sentenceOf(degradations[kind])}.</strong> Bands: one standard error over folds.`,
+    markup`<strong>${sentenceOf(degradations[kind])}.</strong> Own thresholds: chosen on photos as bad. In
+      service: on the photos as they are. Bands: one standard error over folds.`,
   );
 }
 
 function levelTable({ rows, far }: RobustnessReport): Markup {
   return table({
-    caption: `VAL at FAR ${rateText(far)}, held out: each fold at the threshold of the others, chosen on photos as bad, or (in service) on the photos as they are. A pair whose faces were not both found is refused. ± is one standard error over folds; what is lost is taken fold by fold.`,
+    caption: `VAL at FAR ${rateText(far)}, held out: each fold at the threshold of the others, chosen on photos as bad, or (in service) on the photos as they are. A pair whose faces were not both found is refused. ± is one standard error over folds; differences are taken fold by fold.`,
     columns: [
       { head: 'Photos', kind: 'text' },
       { head: 'VAL', kind: 'number' },
-      { head: 'Lost', kind: 'number' },
+      { head: 'Against as they are', kind: 'number' },
       { head: 'VAL in service', kind: 'number' },
       { head: 'FAR in service', kind: 'number' },
       { head: 'Accuracy', kind: 'number' },
@@ -108,7 +109,7 @@ function levelTable({ rows, far }: RobustnessReport): Markup {
     rows: rows.map((row) => [
       sentenceOf(rowText(row)),
       estimateText(row.val),
-      row.degradation === null ? '–' : differenceText(row.valLost),
+      row.degradation === null ? '–' : differenceText(row.valDifference),
       estimateText(row.valInService),
       row.farInService === null ? '–' : rateText(row.farInService.mean),
       estimateText(row.accuracy),

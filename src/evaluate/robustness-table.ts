@@ -11,7 +11,7 @@ export function formatRobustnessReport(report: RobustnessReport): string {
     head: [
       'photos',
       `VAL @ FAR ${rateText(report.far)}`,
-      'lost',
+      'against as they are',
       'VAL in service',
       'FAR in service',
       'accuracy',
@@ -22,7 +22,7 @@ export function formatRobustnessReport(report: RobustnessReport): string {
     table.push([
       rowText(row),
       estimateText(row.val),
-      row.degradation === null ? '' : differenceText(row.valLost),
+      row.degradation === null ? '' : differenceText(row.valDifference),
       estimateText(row.valInService),
       row.farInService === null ? '' : rateText(row.farInService.mean),
       estimateText(row.accuracy),
@@ -42,5 +42,5 @@ export function rowText({ degradation, photosUnchanged }: RobustnessRow): string
   if (degradation === null) return 'as they are';
   const { kind, level } = degradation;
   const same = photosUnchanged === 0 ? '' : ` (${countText(photosUnchanged)} photos unchanged)`;
-  return `${degradations[kind]}: ${level}${same}`;
+  return `${degradations[kind]}: ${kind === 'size' ? countText(level) : level}${same}`;
 }

@@ -64,7 +64,7 @@ export interface RobustnessRow {
   /** VAL at the FAR with thresholds from photos as bad; null when there are too few pairs. */
   readonly val: Estimate | null;
   /** Less that of the photos as they are, fold by fold. */
-  readonly valLost: Estimate | null;
+  readonly valDifference: Estimate | null;
   /** VAL and FAR at the thresholds of the photos as they are, each fold at that of the others. */
   readonly valInService: Estimate | null;
   readonly farInService: Estimate | null;
@@ -157,7 +157,7 @@ export async function evaluateRobustness(options: RobustnessOptions): Promise<Ro
         photosUnchanged: unchanged,
         accuracy: estimate(overallAccuracies(folds)),
         val: vals && estimate(vals),
-        valLost: vals && goodVals && pairedDifference(vals, goodVals),
+        valDifference: vals && goodVals && pairedDifference(vals, goodVals),
         valInService: inService('genuine'),
         farInService: inService('impostor'),
       };

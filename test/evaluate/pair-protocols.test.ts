@@ -119,7 +119,7 @@ describe('protocols on pairs', function () {
     assert.deepEqual([good?.val?.mean, good?.facesNotFound.count], [1, 0]);
     assert.deepEqual([jpeg?.val?.mean, jpeg?.valInService?.mean], [1, 1]);
     assert.deepEqual(
-      [black?.facesNotFound.count, black?.val?.mean, black?.valLost?.mean, black?.farInService?.mean],
+      [black?.facesNotFound.count, black?.val?.mean, black?.valDifference?.mean, black?.farInService?.mean],
       [8, 0, -1, 0],
     );
     assert.equal(black?.accuracy.mean, 0);

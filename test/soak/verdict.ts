@@ -11,7 +11,7 @@ const parts = 10;
 const warmUpShare = 0.25;
 const riseShareMax = 0.05;
 const riseMinMiB = 16;
-const judgedFromSeconds = 300;
+export const judgedFromSeconds = 300;
 
 export interface Rise {
   /** Of the line, from the end of the warm-up to the end. */

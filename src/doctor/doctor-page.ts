@@ -69,7 +69,7 @@ function duplicateTable({ duplicates, limits, identityCount }: DoctorReport): Ma
     { head: 'Mean within the other', kind: 'number' },
   ];
   return table({
-    caption: `Pairs of identities whose templates are within ${decimalText(limits.threshold, 3)} of each other on average, nearest first; compare with the mean among their own. ${countText((identityCount * (identityCount - 1)) / 2)} pairs of identities were looked at: with a threshold whose FMR is not far below one in that many, some are strangers.${left(duplicates.length)}`,
+    caption: `Pairs of identities whose templates are within ${decimalText(limits.duplicateMax, 3)} of each other on average, nearest first; compare with the mean among their own. ${countText((identityCount * (identityCount - 1)) / 2)} pairs of identities were looked at: a calibrated gallery expects one pair of strangers within its limit; with a threshold whose FMR is not far below one in that many, some are strangers.${left(duplicates.length)}`,
     columns,
     rows: duplicates
       .slice(0, rowsMax)

@@ -2,7 +2,7 @@
  * What looks wrong in a gallery, by its templates alone: the same person twice, templates under the wrong name, weak enrolments. Pure but for the neighbours.
  *
  * Nothing here is certain: it is what the model sees, for a person to judge. Distances are squared L2. Two identities are likely one person when the mean
- * distance between their templates lies within the threshold. A template is likely mislabelled when its mean distance to another identity's templates lies
+ * distance between their templates lies within a limit of its own. A template is likely mislabelled when its mean distance to another identity's templates lies
  * within the threshold and is smaller, by the margin, than that to the rest of its own. One that is also farther than the threshold from its own is left aside
  * when identities are compared, so that it does not make two people one; two who are likely one person are told once, and their templates are not.
  */
@@ -68,6 +68,8 @@ export interface Findings {
 export interface ExaminationLimits {
   /** Within it two templates are taken for one person. */
   readonly threshold: number;
+  /** Within it, on average, two identities are taken for one person: there are far more pairs of identities than templates to be mistaken for. */
+  readonly duplicateMax: number;
   /** By so much a template must be nearer to others than to its own. */
   readonly margin: number;
   /** `low-quality` when even the best template is below it, [0, 1]. */
@@ -84,7 +86,7 @@ const neighbourCount = 64;
 export async function examine(
   identities: readonly string[],
   templates: readonly ExaminedTemplate[],
-  { threshold, margin, qualityMin }: ExaminationLimits,
+  { threshold, duplicateMax, margin, qualityMin }: ExaminationLimits,
   signal?: AbortSignal,
 ): Promise<Findings> {
   const owned = new Map<string, ExaminedTemplate[]>();
@@ -93,7 +95,7 @@ export async function examine(
     if (own) own.push(template);
     else owned.set(template.identity, [template]);
   }
-  const near = await nearIdentities(templates, threshold, signal);
+  const near = await nearIdentities(templates, Math.max(threshold, duplicateMax), signal);
   const misplaced = templates.flatMap((template, position) => {
     const rest = (owned.get(template.identity) ?? []).filter((one) => one !== template);
     if (rest.length === 0) return [];
@@ -105,7 +107,7 @@ export async function examine(
     return [{ identity: template.identity, template: template.template, toOwn, ...nearest }];
   });
   const aside = new Set(misplaced.filter(({ toOwn }) => toOwn > threshold).map(({ template }) => template));
-  const duplicates = duplicatesAmong(templates, near, owned, aside, threshold);
+  const duplicates = duplicatesAmong(templates, near, owned, aside, duplicateMax);
   const pairs = new Set(duplicates.map(({ a, b }) => pairName(a, b)));
   const mislabelled = misplaced.filter(({ identity, other }) => !pairs.has(pairName(identity, other)));
   return {
@@ -139,7 +141,7 @@ function duplicatesAmong(
   near: readonly ReadonlySet<string>[],
   owned: ReadonlyMap<string, readonly ExaminedTemplate[]>,
   aside: ReadonlySet<number>,
-  threshold: number,
+  duplicateMax: number,
 ): readonly LikelyDuplicate[] {
   const seen = new Set<string>();
   const own = (identity: string): readonly ExaminedTemplate[] =>
@@ -153,7 +155,7 @@ function duplicatesAmong(
       const [ofA, ofB] = [own(a), own(b)];
       const between = ofA.flatMap((one) => ofB.map((two) => squaredDistance(one.vector, two.vector)));
       const average = mean(between);
-      if (!(average <= threshold)) continue;
+      if (!(average <= duplicateMax)) continue;
       found.push({
         a,
         b,

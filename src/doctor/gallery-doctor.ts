@@ -1,7 +1,7 @@
 /**
  * A gallery looked over, through `Database`: in a directory or behind a server alike. Writes nothing; what it proposes is a plan for `treat`.
  */
-import type { CallOptions, Database } from '../api.js';
+import type { CallOptions, Calibration, Database } from '../api.js';
 import { parseVector } from '../vector.js';
 import { examine, type ExaminationLimits, type ExaminedTemplate, type Findings } from './examination.js';
 import { proposePlan, type TreatmentPlan } from './treatment-plan.js';
@@ -10,6 +10,8 @@ export interface DoctorOptions extends CallOptions {
   readonly gallery: string;
   /** See `ExaminationLimits`. Default: the gallery's. */
   readonly threshold?: number | undefined;
+  /** Default: of a calibrated gallery the distance within which one pair of strangers is expected, else the threshold. */
+  readonly duplicateMax?: number | undefined;
   readonly margin?: number | undefined;
   /** Default 0.1. */
   readonly qualityMin?: number | undefined;
@@ -29,12 +31,26 @@ export interface DoctorReport extends Findings {
 /** A score of quality is 0 at the limit of what an enrolment accepts: below a tenth there is hardly anything above it. */
 const qualityMinDefault = 0.1;
 
+/** The distance within which there is one pair of strangers in the whole gallery: both of it have somebody within, 2 of N. */
+export function expectedPairMax({ points, searchedCount }: Pick<Calibration, 'points' | 'searchedCount'>): number {
+  const wanted = 2 / searchedCount;
+  const above = points.findIndex(({ fpir }) => fpir > wanted);
+  const [before, after] = [points[above - 1], points[above]];
+  if (!after) return points.at(-1)?.distance ?? 0;
+  if (!before) return 0;
+  return before.distance + ((after.distance - before.distance) * (wanted - before.fpir)) / (after.fpir - before.fpir);
+}
+
 /** @throws GALLERY_NOT_FOUND, CANCELLED */
 export async function examineGallery(database: Database, options: DoctorOptions): Promise<DoctorReport> {
   const { gallery, signal } = options;
   const { space, dimensions, threshold, margin } = await database.getGallery({ gallery, signal });
+  const calibration = await database.getCalibration({ gallery, signal });
+  const within = options.threshold ?? threshold;
   const limits = {
-    threshold: options.threshold ?? threshold,
+    threshold: within,
+    duplicateMax:
+      options.duplicateMax ?? (options.threshold === undefined && calibration ? expectedPairMax(calibration) : within),
     margin: options.margin ?? margin,
     qualityMin: options.qualityMin ?? qualityMinDefault,
   };

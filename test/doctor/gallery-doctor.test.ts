@@ -26,7 +26,7 @@ function template(identity: string, number: number, degrees: number, quality: nu
 }
 
 describe('an examination', () => {
-  const limits = { threshold: 0.1, margin: 0.02, qualityMin: 0.1 };
+  const limits = { threshold: 0.1, duplicateMax: 0.1, margin: 0.02, qualityMin: 0.1 };
 
   it('by hand: duplicates nearest first, with what they are among their own', async () => {
     const templates = [

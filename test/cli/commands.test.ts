@@ -351,7 +351,7 @@ describe('commands on a data directory and on a server', function () {
     const outcome = await harmonid(args, { cwd: folder, stdin: photo });
     assert.equal(outcome.code, 3, outcome.stderr);
     // Four women stand there; one of them is enrolled.
-    assert.match(outcome.stdout, /^PHOTO\s+FACE\s+DECISION\s+IDENTITY\s+DISTANCE\s+THRESHOLD\s+NEAREST$/m);
+    assert.match(outcome.stdout, /^PHOTO\s+FACE\s+DECISION\s+IDENTITY\s+DISTANCE\s+THRESHOLD\s+FPIR\s+NEAREST$/m);
     assert.equal(outcome.stdout.match(/ match +anna +0\.\d{3} /g)?.length, 1, outcome.stdout);
     assert.equal(outcome.stdout.match(/ no-match /g)?.length, 3, outcome.stdout);
     assert.ok(!outcome.stdout.includes('\u001B'), 'no colours in a pipe');

@@ -46,7 +46,8 @@ async function assertUpgraded(path: string): Promise<void> {
   const index = await openIdentityIndex({ path, clock: () => now });
   try {
     for (const [name, { gallery, identities, vectors }] of Object.entries(galleries)) {
-      assert.deepEqual(plain(index.getGallery(name)), { ...gallery, presentation: 'ignore', beside: null });
+      const since = { presentation: 'ignore', fpirTarget: null, fmrTarget: null, beside: null };
+      assert.deepEqual(plain(index.getGallery(name)), { ...gallery, ...since });
       assert.deepEqual(plain(index.listIdentities({ gallery: name, limit: 1000 })), identities);
       const found = Array.from(index.exportTemplates(name), ({ identity, template, vector }) => [
         identity.identity,

@@ -471,7 +471,7 @@ export interface Database {
    * @throws GALLERY_NOT_FOUND, SPACE_MISMATCH, INVALID_ARGUMENT
    */
   calibrate(request?: CalibrateRequest): Promise<CalibrateAnswer>;
-  /** What the newest calibration says of the gallery as large as it is now; null when there was none in that space. */
+  /** What the newest calibration says of the gallery as large as it is now; null when there was none in that space. @throws GALLERY_NOT_FOUND, SPACE_MISMATCH */
   getCalibration(request?: CalibrationRef): Promise<Calibration | null>;
 
   /** Writes a checkpoint of a gallery's graph (of all galleries without a name), so that the next opening is quick. */

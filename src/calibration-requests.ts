@@ -37,18 +37,41 @@ export function calibrationCallsOf(
   return {
     async calibrate(request = {}) {
       check(request);
-      const { gallery, space: serving, dimensions, beside } = galleryOf(request);
-      const { space = serving, probes = [], onProgress, signal } = request;
-      const given = parseProbes(probes, space, beside?.space === space ? beside.dimensions : dimensions);
+      const record = galleryOf(request);
+      const { gallery } = record;
+      const { probes = [], onProgress, signal } = request;
+      const { space, dimensions } = spaceOf(record, request.space);
+      const given = parseProbes(probes, space, dimensions);
       const { calibration, ...outcome } = await calibrations.calibrate({ gallery, space, given, onProgress, signal });
       return { ...outcome, calibration: calibration && report(index.getGallery(gallery), space) };
     },
     async getCalibration(request = {}) {
       check(request);
       const gallery = galleryOf(request);
-      return report(gallery, request.space ?? gallery.space);
+      return report(gallery, spaceOf(gallery, request.space).space);
     },
   };
+}
+
+/** One of the gallery's: what serves, or what it is moving to. @throws SPACE_MISMATCH */
+function spaceOf(
+  gallery: Gallery,
+  wanted: string | undefined,
+): { readonly space: string; readonly dimensions: number } {
+  const { space, beside } = gallery;
+  if (wanted === undefined || wanted === space) return gallery;
+  if (beside && wanted === beside.space) return beside;
+  throw new HarmonidError(
+    'SPACE_MISMATCH',
+    `gallery "${gallery.gallery}" is in space ${space}, not in the one that was named`,
+    {
+      details: {
+        gallery: gallery.gallery,
+        gallerySpace: space,
+        space: wanted.slice(0, requestLimits.identifierLengthMax),
+      },
+    },
+  );
 }
 
 function parseProbes(probes: readonly KnownProbe[], space: string, dimensions: number): readonly GivenProbe[] {

@@ -164,6 +164,14 @@ describe('calibration', () => {
         samePeople.map(({ identities }) => identities.toSorted()),
         [['double', 'person-11']],
       );
+      for (const wanted of ['other:1', 'a'.repeat(1_000_000)]) {
+        for (const call of [
+          database.getCalibration({ gallery, space: wanted }),
+          database.calibrate({ gallery, space: wanted }),
+        ]) {
+          await assert.rejects(call, (error) => isHarmonidError(error) && error.code === 'SPACE_MISMATCH');
+        }
+      }
       const [probe] = probes;
       assert.ok(probe);
       const foreign = { ...probe, embedding: { ...probe.embedding, space: 'other:1' } };

@@ -5360,7 +5360,7 @@ export const AdminServiceService = {
     responseSerialize: (value: CalibrateResponse): Buffer => Buffer.from(CalibrateResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CalibrateResponse => CalibrateResponse.decode(value),
   },
-  /** What the newest calibration says of the gallery as large as it is now. Errors: GALLERY_NOT_FOUND. */
+  /** What the newest calibration says of the gallery as large as it is now. Errors: GALLERY_NOT_FOUND, SPACE_MISMATCH. */
   getCalibration: {
     path: "/harmonid.v1.AdminService/GetCalibration" as const,
     requestStream: false as const,
@@ -5644,7 +5644,7 @@ export interface AdminServiceServer extends UntypedServiceImplementation {
    * deadline accordingly. Errors: GALLERY_NOT_FOUND, SPACE_MISMATCH, and the codes of vectors and names.
    */
   calibrate: handleUnaryCall<CalibrateRequest, CalibrateResponse>;
-  /** What the newest calibration says of the gallery as large as it is now. Errors: GALLERY_NOT_FOUND. */
+  /** What the newest calibration says of the gallery as large as it is now. Errors: GALLERY_NOT_FOUND, SPACE_MISMATCH. */
   getCalibration: handleUnaryCall<GetCalibrationRequest, GetCalibrationResponse>;
   /**
    * Every template of a gallery with its identity and vector, in the order of identities. Sent no faster than it is read.
@@ -5884,7 +5884,7 @@ export interface AdminServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CalibrateResponse) => void,
   ): ClientUnaryCall;
-  /** What the newest calibration says of the gallery as large as it is now. Errors: GALLERY_NOT_FOUND. */
+  /** What the newest calibration says of the gallery as large as it is now. Errors: GALLERY_NOT_FOUND, SPACE_MISMATCH. */
   getCalibration(
     request: GetCalibrationRequest,
     callback: (error: ServiceError | null, response: GetCalibrationResponse) => void,

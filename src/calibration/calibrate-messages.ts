@@ -18,6 +18,8 @@ export interface CalibrateTask {
 }
 
 export type CalibrateReply =
+  /** Its modules are loaded. */
+  | { readonly kind: 'started' }
   | { readonly kind: 'progress'; readonly share: number }
   | { readonly kind: 'fitted'; readonly fit: GalleryFit }
   | { readonly kind: 'failed'; readonly error: FrozenError };

@@ -20,6 +20,11 @@ export async function fitInThread(
   if (signal?.aborted) throw abortError(signal);
   const worker = new Worker(new URL('./calibrate-worker.js', import.meta.url), { workerData: task });
   let abort: (() => void) | undefined;
+  // Node leaves files open that a thread was reading when it was ended: it is not ended before its modules are loaded.
+  const isLoaded = new Promise<void>((resolve) => {
+    worker.once('message', () => resolve());
+    worker.once('exit', () => resolve());
+  });
   try {
     return await new Promise<GalleryFit>((resolve, reject) => {
       abort = (): void => reject(signal ? abortError(signal) : new HarmonidError('CANCELLED', 'cancelled'));
@@ -27,7 +32,7 @@ export async function fitInThread(
       worker.on('message', (reply: CalibrateReply) => {
         if (reply.kind === 'progress') onProgress?.(reply.share);
         else if (reply.kind === 'fitted') resolve(reply.fit);
-        else reject(thawError(reply.error));
+        else if (reply.kind === 'failed') reject(thawError(reply.error));
       });
       worker.on('error', (cause) =>
         reject(new HarmonidError('INTERNAL', 'the calibrating thread has died', { cause })),
@@ -38,6 +43,6 @@ export async function fitInThread(
     });
   } finally {
     if (abort) signal?.removeEventListener('abort', abort);
-    await worker.terminate();
+    void isLoaded.then(() => worker.terminate());
   }
 }

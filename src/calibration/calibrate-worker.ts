@@ -29,6 +29,7 @@ async function fit({ templates, origins, knots, given, comparisonsMax, seed }: C
   }
 }
 
+reply({ kind: 'started' });
 standBehind(15);
 fit(workerData as CalibrateTask).then(
   (answer) => reply({ kind: 'fitted', fit: answer }),

@@ -50,3 +50,13 @@ export function makeRandom(seed: number): Random {
   };
   return { uniform, below: (limit) => Math.floor(uniform() * limit), normal };
 }
+
+/** In an order drawn by lot (Fisher and Yates). */
+export function shuffled<Item>(items: readonly Item[], random: Random): readonly Item[] {
+  const order = [...items];
+  for (let i = order.length - 1; i > 0; i--) {
+    const other = random.below(i + 1);
+    [order[i], order[other]] = [order[other] as Item, order[i] as Item];
+  }
+  return order;
+}

@@ -5,7 +5,7 @@
  * own. Of large galleries as many probes are drawn as `comparisonsMax` allows, each still compared with everybody. Pure, in pieces.
  */
 import { assertInvariant } from '../errors.js';
-import type { Random } from '../random.js';
+import { shuffled, type Random } from '../random.js';
 
 /** The templates of a gallery in one space, those of an identity together. */
 export interface TemplateMatrix {
@@ -142,16 +142,6 @@ function nativeRows({ owners, native }: TemplateMatrix): readonly (readonly numb
     if (native[row] === 1) people.at(-1)?.push(row);
   }
   return people.filter((rows) => rows.length > 0);
-}
-
-/** Fisher and Yates. */
-function shuffled<T>(values: readonly T[], random: Random): readonly T[] {
-  const order = [...values];
-  for (let i = order.length - 1; i > 0; i--) {
-    const j = random.below(i + 1);
-    [order[i], order[j]] = [order[j] as T, order[i] as T];
-  }
-  return order;
 }
 
 /** Of the distances between probes and templates of others. */

@@ -1,45 +1,39 @@
-/** What `harmonid evaluate` has in common wherever pairs of photos are compared: its options, the list of pairs, the page. */
-import { readFile, writeFile } from 'node:fs/promises';
+/** What `harmonid evaluate` has in common wherever pairs of photos are compared: the options and the list of pairs. */
+import { readFile } from 'node:fs/promises';
 import { Option, type Command } from 'commander';
 import type { PairList } from '../evaluate/pairs.js';
 import type { PairProtocol } from '../evaluate/photo-vectors.js';
+import type { PhotoKind } from '../evaluate/photo-embedding.js';
 import { isDirectory } from './directories.js';
+import { dataOption, faceOption, fileOptions, type EvaluationOptions } from './evaluation.js';
 import { usageError } from './failure.js';
-import { dataDefault, type OutputOptions } from './options.js';
-import { startProgress, type Progress } from './progress.js';
-import { note, printJson, printLine, type Terminal } from './terminal.js';
+import { listPeople } from './photos.js';
+import type { Terminal } from './terminal.js';
 
-export interface PairEvaluationOptions extends OutputOptions {
-  readonly data: string;
+export interface PairEvaluationOptions extends EvaluationOptions {
   readonly images: string;
-  readonly pairs: string;
-  readonly mode?: 'full' | 'centre' | 'aligned' | 'arcface112';
+  readonly pairs?: string;
+  readonly mode?: PhotoKind;
   readonly aligned?: boolean;
-  readonly face: 'central' | 'largest';
-  readonly cache?: string;
-  readonly html?: string;
 }
 
 /** @param modes of which the first is the default */
-export function pairOptions(command: Command, modes: readonly string[]): Command {
-  return command
-    .option('-d, --data <dir>', 'the data directory whose model packs are used', dataDefault)
-    .requiredOption('--images <dir>', 'photos: one folder a person, NAME/NAME_0001.jpg')
-    .requiredOption('--pairs <file>', "pairs in the format of LFW's pairs.txt")
+export function pairOptions(command: Command, modes: readonly PhotoKind[]): Command {
+  dataOption(command)
+    .requiredOption('--images <dir>', 'photos: one folder a person')
+    .option(
+      '--pairs <file>',
+      "pairs in the format of LFW's pairs.txt, of photos NAME/NAME_0001.jpg (default: drawn from the photos, ten folds of different people)",
+    )
     .addOption(
       new Option(
         '--mode <how>',
         `the photos are searched for faces (full${modes.includes('centre') ? '), cut in the middle without a look (centre' : ''}), or are crops: of the model's chip (aligned), or InsightFace's of 112x112 (arcface112)`,
       ).choices(modes),
     )
-    .addOption(new Option('--aligned', 'the same as --mode aligned').conflicts('mode'))
-    .addOption(
-      new Option('--face <which>', 'the face that is meant when a photo shows several')
-        .choices(['central', 'largest'])
-        .default('central'),
-    )
-    .option('--cache <file>', 'keep the vectors in this file, so that a second run resumes')
-    .option('--html <file>', 'also write a page with plots (readable by its owner only)');
+    .addOption(new Option('--aligned', 'the same as --mode aligned').conflicts('mode'));
+  faceOption(command);
+  return fileOptions(command);
 }
 
 /** What the options say, read and checked. @throws a usage error, INVALID_ARGUMENT for a list that is none */
@@ -48,13 +42,9 @@ export async function readProtocol(
   { images, pairs, mode, aligned, face, cache }: PairEvaluationOptions,
 ): Promise<Omit<PairProtocol, 'onProgress'> & { readonly pairs: PairList }> {
   if (!(await isDirectory(images))) throw usageError(`no such directory: ${images}`);
-  const { parsePairs } = await import('../evaluate/pairs.js');
-  const text = await readFile(pairs, 'utf8').catch(() => {
-    throw usageError(`cannot read ${pairs}`);
-  });
   return {
     imagesPath: images,
-    pairs: parsePairs(text, pairs),
+    pairs: await readPairs(images, pairs),
     mode: mode ?? (aligned ? 'aligned' : 'full'),
     faceChoice: face,
     cachePath: cache,
@@ -62,31 +52,15 @@ export async function readProtocol(
   };
 }
 
-/** Works with a bar of `unit` that begins when the total is known, and is gone whatever happens. */
-export async function withProgress<T>(
-  terminal: Terminal,
-  unit: string,
-  work: (onProgress: (done: number, total: number) => void) => Promise<T>,
-): Promise<T> {
-  let progress: Progress | undefined;
-  try {
-    return await work((done, total) => (progress ??= startProgress(terminal, total, unit)).reach(done));
-  } finally {
-    progress?.stop();
+async function readPairs(images: string, path: string | undefined): Promise<PairList> {
+  if (path === undefined) {
+    const { drawPairs } = await import('../evaluate/drawn-pairs.js');
+    const { photos } = await listPeople(images);
+    return drawPairs(photos.map(({ identity, path }) => ({ person: identity, path })));
   }
-}
-
-/** The report as it was asked for: a page beside it, JSON or a table. The page names people. */
-export async function printReport(
-  terminal: Terminal,
-  { html, json }: PairEvaluationOptions,
-  report: unknown,
-  formats: { readonly table: () => string; readonly page: () => Promise<string> },
-): Promise<void> {
-  if (html !== undefined) {
-    await writeFile(html, await formats.page(), { mode: 0o600 });
-    note(terminal, `written: ${html}`);
-  }
-  if (json) printJson(terminal, report);
-  else printLine(terminal, formats.table());
+  const { parsePairs } = await import('../evaluate/pairs.js');
+  const text = await readFile(path, 'utf8').catch(() => {
+    throw usageError(`cannot read ${path}`);
+  });
+  return parsePairs(text, path);
 }

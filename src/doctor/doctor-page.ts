@@ -14,7 +14,7 @@ import {
   table,
   type Column,
   type Markup,
-} from '../evaluate/page.js';
+} from '../report/page.js';
 import type { Weakness } from './examination.js';
 import type { DoctorReport } from './gallery-doctor.js';
 import { weaknessWords } from './weakness-words.js';

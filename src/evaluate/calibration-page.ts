@@ -16,8 +16,8 @@ import {
   table,
   timeText,
   type Markup,
-} from './page.js';
-import { linePlot, type Series } from './plots.js';
+} from '../report/page.js';
+import { linePlot, type Series } from '../report/line-plot.js';
 
 export async function renderCalibrationPage(calibration: Calibration): Promise<string> {
   const { gallery, space, thresholds, points } = calibration;

@@ -12,20 +12,15 @@ import { distanceAtFpir } from '../calibration/impostor-curve.js';
 import type { TemplateMatrix } from '../calibration/impostor-sample.js';
 import type { Embedder } from '../embedder/embedder.js';
 import { HarmonidError, throwIfAborted } from '../errors.js';
-import { makeRandom, type Random } from '../random.js';
+import { makeRandom, shuffled, type Random } from '../random.js';
 import { squaredDistance, type UnitVector } from '../vector.js';
 import { estimate, type Estimate } from './error-rates.js';
-import type { FaceChoice } from './face-choice.js';
-import { shuffled } from './open-set-draw.js';
-import { embedPersonPhotos, type PersonPhoto } from './person-photos.js';
+import { embedPersonPhotos, type LabelledPhotos, type PhotoVectors } from './person-photos.js';
 import type { PhotoKind } from './photo-embedding.js';
 
-export interface CalibrationEvaluationOptions {
+export interface CalibrationEvaluationOptions extends LabelledPhotos {
   /** Stays open. */
   readonly embedder: Embedder;
-  readonly photos: readonly PersonPhoto[];
-  readonly kind?: PhotoKind | undefined;
-  readonly faceChoice?: FaceChoice | undefined;
   /** People enrolled; at least 100, and fewer than there are. */
   readonly sizes: readonly number[];
   /** FPIRs to ask for. Default 0.1, 0.01, 0.001. */
@@ -37,11 +32,7 @@ export interface CalibrationEvaluationOptions {
   /** Two names of one person. */
   readonly same?: readonly (readonly [string, string])[] | undefined;
   readonly seed?: number | undefined;
-  /** Default 32. */
-  readonly concurrency?: number | undefined;
-  readonly cachePath?: string | undefined;
   readonly onProgress?: ((stage: 'photos' | 'draws', done: number, total: number) => void) | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** What was asked for and what came, over the draws. */
@@ -69,6 +60,8 @@ export interface CalibrationEvaluation {
     readonly size: number;
     readonly strangers: number;
     readonly rates: readonly RealisedRate[];
+    /** FPIR asked for and FPIR that came, over all rates that can be told, ascending. */
+    readonly reliability: readonly RealisedRate[];
     /** Over all draws: pairs taken to be one person, rightly (they are named so) and not. */
     readonly samePairs: { readonly there: number; readonly found: number; readonly wrong: number };
   }[];
@@ -79,23 +72,16 @@ interface Person {
   readonly vectors: readonly UnitVector[];
 }
 
+/** FPIRs of the reliability, equally far apart on a logarithmic axis. */
+const reliabilityFpirs = Array.from({ length: 25 }, (_, i) => 10 ** (-3.5 + i / 8));
 /** Probes times templates: more than any gallery of photos has. */
 const comparisonsMax = 1e9;
 
 /** @throws INVALID_ARGUMENT when there are too few people, IMAGE_* with the photo's name, CANCELLED */
 export async function evaluateCalibration(options: CalibrationEvaluationOptions): Promise<CalibrationEvaluation> {
-  const { embedder, photos, kind = 'full', faceChoice = 'central', sizes, draws = 20, seed = 1 } = options;
-  const { fpirs = [0.1, 0.01, 0.001], fmrs = [1e-3, 1e-4], same = [], concurrency = 32, onProgress, signal } = options;
-  const { vectors } = await embedPersonPhotos({
-    embedder,
-    photos,
-    kind,
-    faceChoice,
-    concurrency,
-    cachePath: options.cachePath,
-    onPhoto: (done) => onProgress?.('photos', done, photos.length),
-    signal,
-  });
+  const { embedder, photos, kind = 'full', sizes, draws = 20, seed = 1 } = options;
+  const { fpirs = [0.1, 0.01, 0.001], fmrs = [1e-3, 1e-4], same = [], onProgress, signal } = options;
+  const { vectors } = await embedPersonPhotos(embedder, options, (done, total) => onProgress?.('photos', done, total));
   const people = peopleOf(vectors);
   for (const size of sizes) refuseSize(size, people.length);
   const random = makeRandom(seed);
@@ -106,6 +92,7 @@ export async function evaluateCalibration(options: CalibrationEvaluationOptions)
     const asked = [
       ...fpirs.map((rate) => ({ kind: 'fpir' as const, asked: rate, searched: size })),
       ...fmrs.map((rate) => ({ kind: 'fmr' as const, asked: rate, searched: 1 })),
+      ...reliabilityFpirs.map((rate) => ({ kind: 'fpir' as const, asked: rate, searched: size })),
     ];
     const realised = asked.map((): number[] => []);
     const thresholds = asked.map((): number[] => []);
@@ -124,21 +111,16 @@ export async function evaluateCalibration(options: CalibrationEvaluationOptions)
       });
       onProgress?.('draws', at * draws + draw + 1, sizes.length * draws);
     }
+    const rates = asked.map(({ kind, asked: rate }, i) =>
+      realisedRate(kind, rate, realised[i] as number[], thresholds[i] as number[]),
+    );
+    const listed = fpirs.length + fmrs.length;
     galleries.push({
       size,
       strangers: people.length - size,
       samePairs,
-      rates: asked.map(({ kind, asked: rate }, i) => {
-        const ascending = (realised[i] as number[]).toSorted((one, other) => one - other);
-        return {
-          kind,
-          asked: rate,
-          realised: estimate(ascending),
-          low: ascending[Math.floor(0.05 * draws)] as number,
-          high: ascending[Math.ceil(0.95 * draws) - 1] as number,
-          threshold: estimate(thresholds[i] as number[]).mean,
-        };
-      }),
+      rates: rates.slice(0, listed),
+      reliability: rates.slice(listed),
     });
   }
   const { pack, space } = embedder.info;
@@ -146,7 +128,25 @@ export async function evaluateCalibration(options: CalibrationEvaluationOptions)
   return { pack, space, kind, people: people.length, photos: photos.length, facesNotFound, draws, seed, galleries };
 }
 
-function peopleOf(vectors: ReadonlyMap<PersonPhoto, UnitVector | null>): readonly Person[] {
+/** @param realised of each draw */
+function realisedRate(
+  kind: RealisedRate['kind'],
+  asked: number,
+  realised: readonly number[],
+  thresholds: readonly number[],
+): RealisedRate {
+  const ascending = realised.toSorted((one, other) => one - other);
+  return {
+    kind,
+    asked,
+    realised: estimate(ascending),
+    low: ascending[Math.floor(0.05 * realised.length)] as number,
+    high: ascending[Math.ceil(0.95 * realised.length) - 1] as number,
+    threshold: estimate(thresholds).mean,
+  };
+}
+
+function peopleOf(vectors: PhotoVectors): readonly Person[] {
   const people = new Map<string, UnitVector[]>();
   for (const [{ person }, vector] of vectors) if (vector) people.set(person, [...(people.get(person) ?? []), vector]);
   return [...people.keys()].toSorted().map((name) => ({ name, vectors: people.get(name) as UnitVector[] }));

@@ -17,7 +17,7 @@ import {
   table,
   type Markup,
   type Picture,
-} from './page.js';
+} from '../report/page.js';
 
 /** What is shown of a cluster. */
 export interface ClusterSheet {

@@ -4,111 +4,126 @@
  * Promises: no cut was chosen on a person on whom it is scored; every linkage is asked on the same halves. A cut is the one of a grid (from 0 to the median
  * distance of the half's faces, nearly all of them strangers') with the best of the worse one of pairwise and BCubed F.
  */
-import { readFile } from 'node:fs/promises';
-import { clusterByIdentity, type Linkage } from '../cluster/agglomeration.js';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { clusterByIdentity, linkages, type Linkage } from '../cluster/agglomeration.js';
+import type { Embedder } from '../embedder/embedder.js';
+import { HarmonidError, throwIfAborted } from '../errors.js';
 import { makeRandom } from '../random.js';
 import { squaredDistance, type UnitVector } from '../vector.js';
 import { scoreClusters, type ClusterScores } from './cluster-scores.js';
-import { emptyCache, openEmbeddingCache } from './embedding-cache.js';
-import type { PhotoFacesOptions } from './face-clusters.js';
-import { eachAtOnce, embedPhoto } from './photo-embedding.js';
-
-export interface ClusteringOptions {
-  readonly vectors: readonly UnitVector[];
-  /** The person of each vector. */
-  readonly people: readonly string[];
-  readonly linkages: readonly Linkage[];
-  /** Of the halves. */
-  readonly seed: number;
+import { embedPersonPhotos, photoName, photosByPerson, type LabelledPhotos } from './person-photos.js';
+export interface ClusteringOptions extends LabelledPhotos {
+  /** Stays open. */
+  readonly embedder: Embedder;
+  /** People with fewer photos are left out. Default 3. */
+  readonly photosMin?: number | undefined;
+  /** Of the halves. Default 1. */
+  readonly seed?: number | undefined;
+  readonly onProgress?: ((stage: 'photos' | 'linkages', done: number, total: number) => void) | undefined;
 }
 
-/** One half, scored. */
-export interface HeldOutClusters {
-  /** Chosen on the other half, squared L2. */
+/** What a cut is worth. */
+export interface CutScores {
+  /** Squared L2. */
   readonly cut: number;
   readonly scores: ClusterScores;
 }
 
+/** One half. */
+export interface HeldOutClusters extends CutScores {
+  /** Of this half's own faces at every cut of the grid: what the other half's cut is chosen by. */
+  readonly grid: readonly CutScores[];
+}
+
+export interface LinkageScores {
+  readonly linkage: Linkage;
+  /** Means of both halves. */
+  readonly pairwiseF: number;
+  readonly bcubedF: number;
+  /** Each scored at the cut of the other. */
+  readonly halves: readonly HeldOutClusters[];
+}
+
 /** JSON values only. */
 export interface ClusteringReport {
+  readonly pack: string;
+  readonly space: string;
   readonly faceCount: number;
   readonly personCount: number;
+  readonly photosMin: number;
+  /** Photos without a face. */
+  readonly notFound: readonly string[];
   readonly seed: number;
-  readonly rows: readonly {
-    readonly linkage: Linkage;
-    /** Means of both halves. */
-    readonly pairwiseF: number;
-    readonly bcubedF: number;
-    readonly halves: readonly HeldOutClusters[];
-  }[];
+  readonly rows: readonly LinkageScores[];
 }
 
-export interface PeoplePhotosOptions extends Omit<PhotoFacesOptions, 'photos'> {
-  readonly photos: readonly { readonly path: string; readonly person: string }[];
-}
-
-/** The face that each photo is about. @throws IMAGE_* with the photo's name, CANCELLED */
-export async function embedPeople(
-  options: PeoplePhotosOptions,
-): Promise<Pick<ClusteringOptions, 'vectors' | 'people'> & { readonly notFound: readonly string[] }> {
-  const {
-    embedder,
-    photos,
-    kind = 'full',
-    faceChoice = 'central',
-    cachePath,
-    concurrency = 32,
-    signal: outer,
-  } = options;
-  const cache = cachePath === undefined ? emptyCache() : await openEmbeddingCache(cachePath, embedder.info.dimensions);
-  const found = new Map<string, UnitVector>();
-  let done = 0;
-  await eachAtOnce(photos, concurrency, outer, async ({ path }, signal) => {
-    const { vector } = await embedPhoto(embedder, await readFile(path), path, { kind, faceChoice, cache, signal });
-    if (vector) found.set(path, vector);
-    options.onProgress?.(++done);
-  });
-  const kept = photos.filter(({ path }) => found.has(path));
+/** @throws INVALID_ARGUMENT for fewer than four people with so many photos, IMAGE_* with the photo's name, CANCELLED */
+export async function evaluateClustering(options: ClusteringOptions): Promise<ClusteringReport> {
+  const { embedder, photosMin = 3, seed = 1, onProgress, signal } = options;
+  const people = photosByPerson(options.photos).filter(({ length }) => length >= photosMin);
+  if (people.length < 4)
+    throw new HarmonidError(
+      'INVALID_ARGUMENT',
+      `${people.length} people have ${photosMin} photos; clusters can be judged on four of them or more`,
+      { details: { people: people.length, photosMin } },
+    );
+  const { vectors } = await embedPersonPhotos(embedder, { ...options, photos: people.flat() }, (done, total) =>
+    onProgress?.('photos', done, total),
+  );
+  const found = [...vectors].flatMap(([{ person }, vector]) => (vector ? [{ person, vector }] : []));
+  const halves = halvesOf(
+    found.map(({ vector }) => vector),
+    found.map(({ person }) => person),
+    seed,
+  );
+  const rows: LinkageScores[] = [];
+  for (const linkage of linkages) {
+    await nextTurn();
+    throwIfAborted(signal);
+    rows.push(scoreLinkage(halves, linkage));
+    onProgress?.('linkages', rows.length, linkages.length);
+  }
   return {
-    vectors: kept.map(({ path }) => found.get(path) as UnitVector),
-    people: kept.map(({ person }) => person),
-    notFound: photos.filter(({ path }) => !found.has(path)).map(({ path }) => path),
+    pack: embedder.info.pack,
+    space: embedder.info.space,
+    faceCount: found.length,
+    personCount: people.length,
+    photosMin,
+    notFound: [...vectors].flatMap(([photo, vector]) => (vector ? [] : [photoName(photo)])),
+    seed,
+    rows,
   };
 }
 
 /** Cuts that are tried. */
 const gridCount = 50;
 
+export type Halves = readonly [Half, Half];
+
 interface Half {
   readonly vectors: readonly UnitVector[];
   readonly people: readonly string[];
 }
 
-export function evaluateClustering({ vectors, people, linkages, seed }: ClusteringOptions): ClusteringReport {
-  const halves = halvesOf(vectors, people, seed);
+/** Each half at the cut of the other. */
+export function scoreLinkage(halves: Halves, linkage: Linkage): LinkageScores {
+  const grids = halves.map((half) => gridOf(half, linkage));
+  const scored = halves.map((half, i): HeldOutClusters => {
+    const cut = bestCut(grids[1 - i] as readonly CutScores[]);
+    return { cut, scores: scoreAt(half, linkage, cut), grid: grids[i] as readonly CutScores[] };
+  });
+  const mean = (value: (scores: ClusterScores) => number): number =>
+    scored.reduce((sum, { scores }) => sum + value(scores), 0) / scored.length;
   return {
-    faceCount: vectors.length,
-    personCount: new Set(people).size,
-    seed,
-    rows: linkages.map((linkage) => {
-      const scored = halves.map((half, i) => {
-        const cut = bestCut(halves[1 - i] as Half, linkage);
-        return { cut, scores: scoreAt(half, linkage, cut) };
-      });
-      const mean = (value: (scores: ClusterScores) => number): number =>
-        scored.reduce((sum, { scores }) => sum + value(scores), 0) / scored.length;
-      return {
-        linkage,
-        pairwiseF: mean(({ pairwise }) => pairwise.f),
-        bcubedF: mean(({ bcubed }) => bcubed.f),
-        halves: scored,
-      };
-    }),
+    linkage,
+    pairwiseF: mean(({ pairwise }) => pairwise.f),
+    bcubedF: mean(({ bcubed }) => bcubed.f),
+    halves: scored,
   };
 }
 
 /** People by lot, each with all faces. */
-function halvesOf(vectors: readonly UnitVector[], people: readonly string[], seed: number): readonly [Half, Half] {
+export function halvesOf(vectors: readonly UnitVector[], people: readonly string[], seed: number): Halves {
   const random = makeRandom(seed);
   const lots = new Map([...new Set(people)].toSorted().map((person) => [person, random.uniform()]));
   const first = new Set(
@@ -127,20 +142,21 @@ function halvesOf(vectors: readonly UnitVector[], people: readonly string[], see
   return [half(true), half(false)];
 }
 
-function bestCut(half: Half, linkage: Linkage): number {
+function gridOf(half: Half, linkage: Linkage): readonly CutScores[] {
   const distances = half.vectors.flatMap((a, i) => half.vectors.slice(0, i).map((b) => squaredDistance(a, b)));
   const median = Float64Array.from(distances).toSorted()[distances.length >> 1] ?? 0;
-  let best: number[] = [];
-  let bestF = -1;
-  for (let step = 1; step <= gridCount; step++) {
-    const cut = (median * step) / gridCount;
-    const { pairwise, bcubed } = scoreAt(half, linkage, cut);
-    const worse = Math.min(pairwise.f, bcubed.f);
-    if (worse > bestF) [best, bestF] = [[], worse];
-    if (worse === bestF) best.push(cut);
-  }
+  return Array.from({ length: gridCount }, (_, step) => {
+    const cut = (median * (step + 1)) / gridCount;
+    return { cut, scores: scoreAt(half, linkage, cut) };
+  });
+}
+
+function bestCut(grid: readonly CutScores[]): number {
+  const worse = grid.map(({ scores: { pairwise, bcubed } }) => Math.min(pairwise.f, bcubed.f));
+  const best = Math.max(...worse);
+  const cuts = grid.flatMap(({ cut }, i) => (worse[i] === best ? [cut] : []));
   // Of several equally good ones the middle, as far from the evidence as can be.
-  return best[best.length >> 1] ?? 0;
+  return cuts[cuts.length >> 1] ?? 0;
 }
 
 function scoreAt({ vectors, people }: Half, linkage: Linkage, cut: number): ClusterScores {

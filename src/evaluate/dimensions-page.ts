@@ -16,8 +16,8 @@ import {
   table,
   type Ink,
   type Markup,
-} from './page.js';
-import { linePlot, type Series } from './plots.js';
+} from '../report/page.js';
+import { linePlot, type Series } from '../report/line-plot.js';
 
 export async function renderDimensionsPage(report: DimensionsReport): Promise<string> {
   const fars = (report.rows[0]?.vals ?? []).filter(({ val }) => val !== null).map(({ far }) => far);

@@ -3,7 +3,7 @@ import Table from 'cli-table3';
 import { compressionKinds } from './compression.js';
 import type { DimensionsReport, DimensionsRow } from './dimensions.js';
 import { differenceText, estimateText, modeText } from './figure-text.js';
-import { rateText } from './page.js';
+import { rateText } from '../report/page.js';
 
 export function formatDimensionsReport(report: DimensionsReport): string {
   const fars = (report.rows[0]?.vals ?? []).filter(({ val }) => val !== null).map(({ far }) => far);

@@ -1,6 +1,6 @@
 /** How figures of protocols on pairs of photos are written, on pages and in terminals. Pure. */
 import type { Estimate } from './error-rates.js';
-import { markup, percentText, pointsText, unknown, type Markup } from './page.js';
+import { markup, percentText, pointsText, unknown, type Markup } from '../report/page.js';
 import type { PhotoKind } from './photo-embedding.js';
 
 /** A share with its standard error: `99.33 % ± 0.10`. */

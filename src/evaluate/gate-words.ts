@@ -2,7 +2,7 @@
  * What gates ask and what their figures mean, for people: in which unit, which way is better, by how much one misses. Pure.
  */
 import type { Gate, GateName } from '../migrate/rollout.js';
-import { countText, decimalText, percentText, pointsText } from './page.js';
+import { countText, decimalText, percentText, pointsText } from '../report/page.js';
 
 type Unit = 'count' | 'share' | 'points' | 'ratio';
 

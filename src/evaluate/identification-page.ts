@@ -22,8 +22,8 @@ import {
   type Column,
   type Ink,
   type Markup,
-} from './page.js';
-import { linePlot, type Series } from './plots.js';
+} from '../report/page.js';
+import { linePlot, type Series } from '../report/line-plot.js';
 
 export async function renderIdentificationPage(report: IdentificationReport): Promise<string> {
   const [det, growth] = await Promise.all([detFigure(report), growthFigure(report)]);

@@ -22,19 +22,14 @@ import {
   type Confusions,
   type GraphRecall,
 } from './open-set-searches.js';
-import { embedPersonPhotos, meanVectors, photoName, type PersonPhoto, type PhotoVectors } from './person-photos.js';
+import { embedPersonPhotos, meanVectors, photoName, type LabelledPhotos, type PhotoVectors } from './person-photos.js';
 import type { PhotoKind } from './photo-embedding.js';
 import { searchEngines, withScratchGallery, type ScratchHit, type SearchEngine } from './scratch-gallery.js';
 import { fitStrangers, type SyntheticStrangers } from './synthetic-strangers.js';
 
-export interface IdentificationOptions {
+export interface IdentificationOptions extends LabelledPhotos {
   /** Stays open. */
   readonly embedder: Embedder;
-  readonly photos: readonly PersonPhoto[];
-  /** Default `full`. */
-  readonly kind?: PhotoKind | undefined;
-  /** Default `central`: see face-choice.ts. Only for `full`. */
-  readonly faceChoice?: FaceChoice | undefined;
   /** People enrolled, ascending, each fewer than there are. More leave fewer for the non-mated searches. Default: half of them. */
   readonly sizes?: readonly number[] | undefined;
   /** Synthetic strangers beside the largest of `sizes`, ascending, up to a million. Default none. */
@@ -45,12 +40,7 @@ export interface IdentificationOptions {
   readonly ef?: number | undefined;
   /** Of who is enrolled, the strangers and the intervals. Default 1. */
   readonly seed?: number | undefined;
-  /** Photos in work at once. Larger needs more memory. Default 32. */
-  readonly concurrency?: number | undefined;
-  /** File that keeps embeddings, so that a second run resumes. Default none. */
-  readonly cachePath?: string | undefined;
   readonly onProgress?: ((stage: IdentificationStage, done: number, total: number) => void) | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** Photos are embedded; then people are enrolled and searched for. */
@@ -122,16 +112,9 @@ export async function evaluateIdentification(options: IdentificationOptions): Pr
   const draw = drawOpenSet(photos, sizes, makeRandom(seed));
 
   const startedAt = performance.now();
-  const { vectors, embeddedCount } = await embedPersonPhotos({
-    embedder,
-    photos,
-    kind,
-    faceChoice,
-    concurrency: options.concurrency ?? 32,
-    cachePath: options.cachePath,
-    onPhoto: (done) => options.onProgress?.('photos', done, photos.length),
-    signal,
-  });
+  const { vectors, embeddedCount } = await embedPersonPhotos(embedder, options, (done, total) =>
+    options.onProgress?.('photos', done, total),
+  );
   const seconds = (performance.now() - startedAt) / 1000;
 
   const { galleries, confusions } = await growGalleries(options, {

@@ -6,8 +6,8 @@
  * changes between them is the gallery alone.
  */
 import { HarmonidError } from '../errors.js';
-import type { Random } from '../random.js';
-import type { PersonPhoto } from './person-photos.js';
+import { shuffled, type Random } from '../random.js';
+import { photosByPerson, type PersonPhoto } from './person-photos.js';
 
 export interface OpenSetDraw {
   /** In the order of enrolment: a gallery of n people has the first n. */
@@ -45,25 +45,4 @@ export function drawOpenSet(photos: readonly PersonPhoto[], sizes: readonly numb
       `none of the ${smallest} people drawn for the gallery has a second photo to search with`,
     );
   return { enrolled, mated, nonMated: order.slice(largest).flat() };
-}
-
-/** In the order of their names, so that it does not depend on how a folder was listed. */
-function photosByPerson(photos: readonly PersonPhoto[]): readonly (readonly PersonPhoto[])[] {
-  const people = new Map<string, PersonPhoto[]>();
-  for (const photo of photos.toSorted((one, other) => (one.path < other.path ? -1 : 1))) {
-    const own = people.get(photo.person);
-    if (own) own.push(photo);
-    else people.set(photo.person, [photo]);
-  }
-  return [...people.keys()].toSorted().map((person) => people.get(person) as PersonPhoto[]);
-}
-
-/** Fisher and Yates. */
-export function shuffled<Item>(items: readonly Item[], random: Random): readonly Item[] {
-  const order = [...items];
-  for (let i = order.length - 1; i > 0; i--) {
-    const other = random.below(i + 1);
-    [order[i], order[other]] = [order[other] as Item, order[i] as Item];
-  }
-  return order;
 }

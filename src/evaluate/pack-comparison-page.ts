@@ -15,8 +15,8 @@ import {
   table,
   type Ink,
   type Markup,
-} from './page.js';
-import { linePlot } from './plots.js';
+} from '../report/page.js';
+import { linePlot } from '../report/line-plot.js';
 import { rocFloor, stepsOf } from './roc-steps.js';
 
 /** More packs than looks begin again from the first look. */

@@ -2,7 +2,7 @@
 import Table from 'cli-table3';
 import { differenceText, estimateText, modeText } from './figure-text.js';
 import type { PackComparisonReport } from './pack-comparison.js';
-import { decimalText, percentText, rateText } from './page.js';
+import { decimalText, percentText, rateText } from '../report/page.js';
 
 export function formatPackComparison({ packs }: PackComparisonReport): string {
   const [first] = packs;

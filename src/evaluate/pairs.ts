@@ -8,7 +8,7 @@
  */
 import { HarmonidError } from '../errors.js';
 
-/** Names one photo, without extension: `Name/Name_0001`. */
+/** Names one photo: `Name/Name_0001` as LFW does, without extension, or `Name/any.png`. */
 export type PhotoName = string;
 
 /** Two photos and whether they show the same person. */

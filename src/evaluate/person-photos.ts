@@ -17,22 +17,27 @@ export interface PersonPhoto {
 /** Null where no face was found; in the order of the photos. */
 export type PhotoVectors = ReadonlyMap<PersonPhoto, UnitVector | null>;
 
-export interface PersonPhotosOptions {
-  readonly embedder: Embedder;
+/** What protocols on photos of people have in common. */
+export interface LabelledPhotos {
   readonly photos: readonly PersonPhoto[];
-  readonly kind: PhotoKind;
-  readonly faceChoice: FaceChoice;
-  readonly concurrency: number;
-  readonly cachePath: string | undefined;
-  readonly onPhoto: (done: number) => void;
-  readonly signal: AbortSignal | undefined;
+  /** Default `full`. */
+  readonly kind?: PhotoKind | undefined;
+  /** Default `central`: see face-choice.ts. Only for `full`. */
+  readonly faceChoice?: FaceChoice | undefined;
+  /** Photos in work at once. Larger needs more memory. Default 32. */
+  readonly concurrency?: number | undefined;
+  /** File that keeps embeddings, so that a second run resumes. Default none. */
+  readonly cachePath?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Embeds each photo that the cache does not know. @throws IMAGE_* with the photo's name, CANCELLED */
 export async function embedPersonPhotos(
-  options: PersonPhotosOptions,
+  embedder: Embedder,
+  options: LabelledPhotos,
+  onPhoto: (done: number, total: number) => void = () => undefined,
 ): Promise<{ vectors: PhotoVectors; embeddedCount: number }> {
-  const { embedder, photos, kind, faceChoice, concurrency, cachePath, onPhoto, signal } = options;
+  const { photos, kind = 'full', faceChoice = 'central', concurrency = 32, cachePath, signal } = options;
   const cache = cachePath === undefined ? emptyCache() : await openEmbeddingCache(cachePath, embedder.info.dimensions);
   const vectors = new Map<PersonPhoto, UnitVector | null>(photos.map((photo) => [photo, null]));
   let [done, embeddedCount] = [0, 0];
@@ -41,9 +46,20 @@ export async function embedPersonPhotos(
     const { vector, cached } = await embedPhoto(embedder, await readFile(photo.path), photoName(photo), shared);
     vectors.set(photo, vector);
     if (!cached) embeddedCount++;
-    onPhoto(++done);
+    onPhoto(++done, photos.length);
   });
   return { vectors, embeddedCount };
+}
+
+/** Of each person, both in the order of their names, so that nothing depends on how a folder was listed. */
+export function photosByPerson(photos: readonly PersonPhoto[]): readonly (readonly PersonPhoto[])[] {
+  const people = new Map<string, PersonPhoto[]>();
+  for (const photo of photos.toSorted((one, other) => (one.path < other.path ? -1 : 1))) {
+    const own = people.get(photo.person);
+    if (own) own.push(photo);
+    else people.set(photo.person, [photo]);
+  }
+  return [...people.keys()].toSorted().map((person) => people.get(person) as PersonPhoto[]);
 }
 
 /** `person/file`. */

@@ -13,7 +13,7 @@ import { eachAtOnce, embedPhoto, type PhotoKind } from './photo-embedding.js';
 
 /** What protocols on pairs of photos have in common. */
 export interface PairProtocol {
-  /** Folder with one folder a person: `name/name_0001.jpg` (or `.png`, `.jpeg`). */
+  /** Folder with one folder a person: `name/name_0001.jpg` (or `.png`, `.jpeg`), or names with an extension. */
   readonly imagesPath: string;
   readonly pairs: PairList;
   /** Default `full`. */
@@ -70,7 +70,8 @@ export async function embedPhotos(
 
 /** @throws INVALID_ARGUMENT when it is not there */
 export async function readPhoto(imagesPath: string, photo: PhotoName): Promise<Buffer> {
-  for (const extension of ['.jpg', '.png', '.jpeg']) {
+  // Names of LFW's have no extension, those of drawn pairs have their own.
+  for (const extension of ['.jpg', '.png', '.jpeg', '']) {
     try {
       return await readFile(join(imagesPath, photo + extension));
     } catch (error) {

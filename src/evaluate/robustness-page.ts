@@ -15,8 +15,9 @@ import {
   section,
   table,
   type Markup,
-} from './page.js';
-import { linePlot, type Point, type Series } from './plots.js';
+} from '../report/page.js';
+import { linePlot, type Series } from '../report/line-plot.js';
+import type { Point } from '../report/plot-parts.js';
 import { rowText } from './robustness-table.js';
 import type { RobustnessReport, RobustnessRow } from './robustness.js';
 

@@ -2,7 +2,7 @@
 import Table from 'cli-table3';
 import { degradations } from '../embedder/degradation.js';
 import { differenceText, estimateText, modeText } from './figure-text.js';
-import { countText, percentText, rateText } from './page.js';
+import { countText, percentText, rateText } from '../report/page.js';
 import type { RobustnessReport, RobustnessRow } from './robustness.js';
 
 export function formatRobustnessReport(report: RobustnessReport): string {

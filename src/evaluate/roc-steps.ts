@@ -1,6 +1,6 @@
 /** A ROC as it is drawn. Pure. */
 import type { RocPoint } from './error-rates.js';
-import type { Point } from './plots.js';
+import type { Point } from '../report/plot-parts.js';
 import type { BandPoint } from './roc-band.js';
 
 /** A ROC is a staircase: VAL stays until the next impostor is let in. */

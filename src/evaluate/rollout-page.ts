@@ -38,8 +38,9 @@ import {
   type Ink,
   type Markup,
   type Tone,
-} from './page.js';
-import { histogramPlot, linePlot, type Histogram, type Series } from './plots.js';
+} from '../report/page.js';
+import { histogramPlot, type Histogram } from '../report/histogram-plot.js';
+import { linePlot, type Series } from '../report/line-plot.js';
 
 export async function renderRolloutPage(given: FitReport, rollout: Rollout): Promise<string> {
   const report = { ...given, val: asMeasured(given.val) };

@@ -25,9 +25,10 @@ import {
   table,
   type Markup,
   type Picture,
-} from './page.js';
+} from '../report/page.js';
 import type { PhotoName } from './pairs.js';
-import { histogramPlot, linePlot } from './plots.js';
+import { histogramPlot } from '../report/histogram-plot.js';
+import { linePlot } from '../report/line-plot.js';
 import { rocFloor, stepsOf } from './roc-steps.js';
 import type { VerificationReport } from './verification.js';
 

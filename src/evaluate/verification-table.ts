@@ -1,7 +1,7 @@
 /** A verification report for people: one fact a line, percentages with their standard errors. Pure. */
 import type { ValAtFar } from './error-rates.js';
 import { estimateText, modeText } from './figure-text.js';
-import { percentText } from './page.js';
+import { percentText } from '../report/page.js';
 import type { VerificationReport } from './verification.js';
 
 /** Photos without a face that are named in full; the JSON report has all of them. */

@@ -18,8 +18,8 @@ import {
   unknown,
   type Column,
   type Markup,
-} from './page.js';
-import { linePlot } from './plots.js';
+} from '../report/page.js';
+import { linePlot } from '../report/line-plot.js';
 import type { VideoReport } from './video.js';
 
 export async function renderVideoPage(report: VideoReport): Promise<string> {

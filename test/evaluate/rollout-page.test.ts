@@ -5,8 +5,9 @@
  */
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
-import { escapeText, markup, rateText, table } from '../../src/evaluate/page.js';
-import { histogramPlot, linePlot } from '../../src/evaluate/plots.js';
+import { escapeText, markup, rateText, table } from '../../src/report/page.js';
+import { histogramPlot } from '../../src/report/histogram-plot.js';
+import { linePlot } from '../../src/report/line-plot.js';
 import { renderRolloutPage } from '../../src/evaluate/rollout-page.js';
 import {
   gateNames,

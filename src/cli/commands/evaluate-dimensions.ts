@@ -1,15 +1,10 @@
 /** `harmonid evaluate dimensions`: LFW's protocol on embeddings with fewer dimensions or fewer bits. */
 import { Command } from 'commander';
 import { withEmbedder } from '../connection.js';
+import { printReport, withProgress } from '../evaluation.js';
 import { exitCodes, type ExitCode } from '../failure.js';
 import { describe, embedderOptions, type EmbedderOptions } from '../options.js';
-import {
-  pairOptions,
-  printReport,
-  readProtocol,
-  withProgress,
-  type PairEvaluationOptions,
-} from '../pair-evaluation.js';
+import { pairOptions, readProtocol, type PairEvaluationOptions } from '../pair-evaluation.js';
 import type { Run } from '../run.js';
 import type { Terminal } from '../terminal.js';
 

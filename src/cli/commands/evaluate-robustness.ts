@@ -1,16 +1,11 @@
 /** `harmonid evaluate robustness`: LFW's protocol on photos that are made worse. */
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { withEmbedder } from '../connection.js';
+import { printReport, withProgress } from '../evaluation.js';
 import { exitCodes, type ExitCode } from '../failure.js';
 import type { DegradationKind } from '../../embedder/degradation.js';
 import { describe, embedderOptions, rate, type EmbedderOptions } from '../options.js';
-import {
-  pairOptions,
-  printReport,
-  readProtocol,
-  withProgress,
-  type PairEvaluationOptions,
-} from '../pair-evaluation.js';
+import { pairOptions, readProtocol, type PairEvaluationOptions } from '../pair-evaluation.js';
 import type { Run } from '../run.js';
 import type { Terminal } from '../terminal.js';
 

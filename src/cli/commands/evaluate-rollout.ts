@@ -1,8 +1,10 @@
 /** `harmonid evaluate rollout`: what a change of models would bring. */
 import { Command, Option } from 'commander';
 import { withEmbedder } from '../connection.js';
+import { alignedOption, faceOption, kindOf, type Alignment } from '../evaluation.js';
 import { exitCodes, usageError, type ExitCode } from '../failure.js';
 import { executionProviders } from '../../embedder/embedder.js';
+import type { FaceChoice } from '../../evaluate/face-choice.js';
 import type { RolloutEvaluationOptions } from '../../evaluate/rollout.js';
 import type { PairSet } from '../../migrate/pair-set.js';
 import { dataDefault, describe, rate, wholeNumber, type EmbedderOptions, type OutputOptions } from '../options.js';
@@ -19,8 +21,8 @@ interface RolloutOptions extends OutputOptions, Omit<EmbedderOptions, 'pack'> {
   readonly fitImages?: string;
   readonly testImages?: string;
   readonly folds: number;
-  readonly aligned?: 'chip' | 'arcface112';
-  readonly face: 'central' | 'largest';
+  readonly aligned?: Alignment;
+  readonly face: FaceChoice;
   readonly people?: number;
   readonly probeMap?: boolean;
   readonly backfill?: boolean;
@@ -43,18 +45,10 @@ export function rolloutEvaluation(run: Run): Command {
     .addOption(new Option('--fit-images <dir>', 'photos to fit on').conflicts('images'))
     .addOption(
       new Option('--test-images <dir>', 'photos to test with; whoever is in both is tested').conflicts('images'),
-    )
-    .addOption(
-      new Option('--aligned <how>', "the photos are crops: of each model's chip, or InsightFace's of 112x112").choices([
-        'chip',
-        'arcface112',
-      ]),
-    )
-    .addOption(
-      new Option('--face <which>', 'the face that is meant when a photo shows several')
-        .choices(['central', 'largest'])
-        .default('central'),
-    )
+    );
+  alignedOption(command);
+  faceOption(command);
+  command
     .option('--people <n>', 'fit on at most so many people: a learning curve', wholeNumber)
     .option('--probe-map', 'also a map of new probes into the old space; twice the time')
     .option(
@@ -130,7 +124,7 @@ async function pairFolder(terminal: Terminal, options: RolloutOptions, directory
           from,
           to,
           photos: photos.map(({ identity, path }) => ({ person: identity, path })),
-          kind: options.aligned === undefined ? 'full' : options.aligned === 'chip' ? 'aligned' : options.aligned,
+          kind: kindOf(options.aligned),
           faceChoice: options.face,
           cachePath: options.cache,
           onProgress: (done) => progress.reach(done),

@@ -26,7 +26,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   index: ['threads', 'files', 'errors', 'vector', 'byte-reader'],
   embedder: ['threads', 'errors', 'vector'],
   calibration: ['index', 'threads', 'random', 'errors', 'vector'],
-  cluster: ['index', 'errors', 'vector'],
+  cluster: ['index', 'random', 'errors', 'vector'],
+  report: [],
   api: ['admission', 'calibration', 'migrate', 'index', 'embedder', 'vector'],
   'calibration-requests': ['api', 'requests', 'calibration', 'index', 'errors', 'vector'],
   requests: ['api', 'index', 'embedder', 'errors', 'vector'],
@@ -53,8 +54,8 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
     'vector',
     'version',
   ],
-  doctor: ['api', 'cluster', 'evaluate', 'errors', 'vector'],
-  evaluate: ['calibration', 'cluster', 'migrate', 'index', 'embedder', 'random', 'errors', 'vector'],
+  doctor: ['api', 'cluster', 'report', 'errors', 'vector'],
+  evaluate: ['calibration', 'cluster', 'report', 'migrate', 'index', 'embedder', 'random', 'errors', 'vector'],
   migrate: ['import-stream', 'index', 'embedder', 'random', 'threads', 'errors', 'vector'],
   'rollout-requests': ['api', 'requests', 'migrate', 'errors', 'vector'],
   config: ['admission', 'embedder', 'server', 'errors'],
@@ -106,7 +107,8 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   '@opentelemetry/exporter-trace-otlp-http': ['server/tracing.ts'],
   '@opentelemetry/resources': ['server/tracing.ts'],
   '@opentelemetry/sdk-trace-base': ['server/tracing.ts'],
-  vega: ['evaluate/plots.ts'],
+  vega: ['report/plot-parts.ts', 'report/line-plot.ts'],
+  'umap-js': ['cluster/face-map.ts'],
 };
 
 interface Import {

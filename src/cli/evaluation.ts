@@ -34,7 +34,10 @@ export function kindOf(aligned: Alignment | undefined): PhotoKind {
   return aligned === undefined ? 'full' : aligned === 'chip' ? 'aligned' : aligned;
 }
 
-export function faceOption(command: Command, description = 'the face that is meant when a photo shows several'): Command {
+export function faceOption(
+  command: Command,
+  description = 'the face that is meant when a photo shows several',
+): Command {
   return command.addOption(
     new Option('--face <which>', description).choices(['central', 'largest']).default('central'),
   );

@@ -52,7 +52,8 @@ export async function readProtocol(
   };
 }
 
-async function readPairs(images: string, path: string | undefined): Promise<PairList> {
+/** @param path default: pairs are drawn from the photos */
+export async function readPairs(images: string, path: string | undefined): Promise<PairList> {
   if (path === undefined) {
     const { drawPairs } = await import('../evaluate/drawn-pairs.js');
     const { photos } = await listPeople(images);

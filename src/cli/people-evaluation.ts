@@ -29,7 +29,7 @@ export function peopleOptions(command: Command): Command {
 /** What the options say, read and checked. @throws a usage error for a folder without people */
 export async function readPeople(
   terminal: Terminal,
-  { images, aligned, face, cache }: PeopleEvaluationOptions,
+  { images, aligned, face, cache }: Omit<PeopleEvaluationOptions, 'html'>,
 ): Promise<LabelledPhotos> {
   const { photos } = await listPeople(images);
   if (photos.length === 0) throw usageError(`there are no photos in folders of people in ${images}`);

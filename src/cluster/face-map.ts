@@ -33,7 +33,8 @@ export async function mapFaces(
   { seed = 1, onProgress, signal }: FaceMapOptions = {},
 ): Promise<readonly (readonly [x: number, y: number])[]> {
   if (vectors.length < 3) return vectors.map((_, face) => [face, 0]);
-  const k = Math.min(neighbourCount, vectors.length) - 1;
+  // UMAP wants more faces than neighbours.
+  const k = Math.min(neighbourCount, vectors.length - 1) - 1;
   const { positions, distances } = await findNeighbours(vectors, { k, signal });
   const random = makeRandom(seed);
   const umap = new UMAP({ nNeighbors: k + 1, random: () => random.uniform() });

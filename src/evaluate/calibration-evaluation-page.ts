@@ -1,5 +1,5 @@
 /** Whether calibrations keep their promises, as one HTML page. Pure but for the drawing: every figure is one of the report's. */
-import { linePlot } from '../report/line-plot.js';
+import { linePlot, lookOf } from '../report/line-plot.js';
 import {
   code,
   countText,
@@ -73,13 +73,7 @@ function ratesTable({ rates, strangers, samePairs }: EvaluatedGallery): Markup {
   });
 }
 
-const looks = [
-  { ink: 'blue', dash: [] },
-  { ink: 'orange', dash: [6, 3] },
-  { ink: 'green', dash: [2, 2] },
-] as const;
-
-/** @param shown as many as can be told apart; the band is the first one's */
+/** @param shown at most three, as can be told apart from what was asked; the band is the first one's */
 export function reliabilityPlot(
   shown: readonly { readonly name: string; readonly gallery: EvaluatedGallery }[],
 ): Promise<Markup | null> {
@@ -89,10 +83,18 @@ export function reliabilityPlot(
     x: { title: 'FPIR asked for', scale: 'log', ticks: 'rate', domain },
     y: { title: 'FPIR that came', scale: 'log', ticks: 'rate', domain },
     series: [
-      { name: 'as asked', ink: 'grey', dash: [2, 2], points: [[1e-4, 1e-4], [1, 1]] },
-      ...shown.slice(0, looks.length).map(({ name, gallery: { reliability } }, i) => ({
+      {
+        name: 'as asked',
+        ink: 'grey',
+        dash: [2, 2],
+        points: [
+          [1e-4, 1e-4],
+          [1, 1],
+        ],
+      },
+      ...shown.map(({ name, gallery: { reliability } }, i) => ({
         name,
-        ...(looks[i] as (typeof looks)[number]),
+        ...lookOf(i),
         points: reliability.map(({ asked, realised }) => [asked, realised.mean] as const),
         ...(i === 0 && { band: reliability.map(({ asked, low, high }) => ({ x: asked, low, high })) }),
       })),

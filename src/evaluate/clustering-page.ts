@@ -34,7 +34,10 @@ export async function renderClusteringPage(report: ClusteringReport): Promise<st
         <h1>${givenName(pack)}: clusters of people</h1>
       </header>`,
       facts([
-        ['Faces', `${countText(faceCount)} of ${countText(personCount)} people with ${countText(photosMin)} or more photos`],
+        [
+          'Faces',
+          `${countText(faceCount)} of ${countText(personCount)} people with ${countText(photosMin)} or more photos`,
+        ],
         ['No face found', `in ${countText(notFound.length)} photos`],
         ['Space', code(report.space)],
         ['Seed', String(report.seed)],

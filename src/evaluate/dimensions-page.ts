@@ -93,7 +93,15 @@ const drawn: readonly { readonly kind: CompressionKind; readonly ink: Ink; reado
   { kind: 'projected', ink: 'orange', dash: [6, 4] },
 ];
 
-async function valFigure({ rows, dimensions }: DimensionsReport, far: number): Promise<Markup> {
+async function valFigure(report: DimensionsReport, far: number): Promise<Markup> {
+  return figure(
+    await valPlot(report, far),
+    markup`<strong>FAR ${rateText(far)}.</strong> Bands: one standard error over folds.`,
+  );
+}
+
+/** VAL by the number of dimensions, cut and projected. */
+export function valPlot({ rows, dimensions }: DimensionsReport, far: number): Promise<Markup | null> {
   const series = drawn.map(({ kind, ink, dash }): Series => {
     const points = rows
       // All first coordinates are float32.
@@ -111,11 +119,10 @@ async function valFigure({ rows, dimensions }: DimensionsReport, far: number): P
       band: points.map(({ x, mean, standardError }) => ({ x, low: mean - standardError, high: mean + standardError })),
     };
   });
-  const plot = await linePlot({
+  return linePlot({
     title: `VAL at FAR ${rateText(far)} by the number of dimensions`,
     x: { title: `Dimensions, of ${dimensions}`, scale: 'linear', ticks: 'decimal', domain: [0, dimensions] },
     y: { title: `VAL at FAR ${rateText(far)}`, scale: 'linear', ticks: 'percent' },
     series,
   });
-  return figure(plot, markup`<strong>FAR ${rateText(far)}.</strong> Bands: one standard error over folds.`);
 }

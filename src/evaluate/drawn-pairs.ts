@@ -32,14 +32,17 @@ export function drawPairs(photos: readonly PersonPhoto[], options: DrawnPairsOpt
     );
   const foldCount = Math.min(options.folds ?? 10, several.length >> 1);
   // Those with several photos are dealt first, so that every fold has its share of them.
-  const dealt = [...shuffled(several, random), ...shuffled(people.filter((own) => own.length === 1), random)];
+  const dealt = [
+    ...shuffled(several, random),
+    ...shuffled(
+      people.filter((own) => own.length === 1),
+      random,
+    ),
+  ];
   const folds = Array.from({ length: foldCount }, (_, fold) => dealt.filter((__, i) => i % foldCount === fold));
   const pairsPerFold = Math.min(pairsPerFoldMax, ...folds.map(genuineCount), ...folds.map(impostorCount));
   return {
-    folds: folds.map((own) => [
-      ...drawGenuine(own, pairsPerFold, random),
-      ...drawImpostor(own, pairsPerFold, random),
-    ]),
+    folds: folds.map((own) => [...drawGenuine(own, pairsPerFold, random), ...drawImpostor(own, pairsPerFold, random)]),
     pairsPerFold,
   };
 }
@@ -59,7 +62,12 @@ function impostorCount(people: readonly Person[]): number {
 function drawGenuine(people: readonly Person[], count: number, random: Random): readonly Pair[] {
   const left = people.map((own) => {
     const names = own.map(photoName);
-    return [...shuffled(names.flatMap((a, i) => names.slice(i + 1).map((b): Pair => ({ a, b, genuine: true }))), random)];
+    return [
+      ...shuffled(
+        names.flatMap((a, i) => names.slice(i + 1).map((b): Pair => ({ a, b, genuine: true }))),
+        random,
+      ),
+    ];
   });
   const drawn: Pair[] = [];
   while (drawn.length < count)

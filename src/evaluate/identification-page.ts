@@ -4,7 +4,7 @@
 import { galleryName } from './identification-table.js';
 import type { GalleryRates, IdentificationReport } from './identification.js';
 import type { Confusion } from './open-set-searches.js';
-import type { DetPoint, Rate } from './open-set-rates.js';
+import type { Rate } from './open-set-rates.js';
 import {
   code,
   countText,
@@ -20,10 +20,10 @@ import {
   table,
   unknown,
   type Column,
-  type Ink,
   type Markup,
 } from '../report/page.js';
-import { linePlot, type Series } from '../report/line-plot.js';
+import { linePlot, lookOf, looksCount, type Series } from '../report/line-plot.js';
+import { detPlot, domainAround } from './det-plot.js';
 
 export async function renderIdentificationPage(report: IdentificationReport): Promise<string> {
   const [det, growth] = await Promise.all([detFigure(report), growthFigure(report)]);
@@ -171,13 +171,6 @@ function confusionTable(caption: string, confusions: readonly Confusion[]): Mark
 
 // ── Figures ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-const strokes: readonly { readonly ink: Ink; readonly dash: readonly number[] }[] = [
-  { ink: 'blue', dash: [] },
-  { ink: 'orange', dash: [6, 3] },
-  { ink: 'green', dash: [2, 2] },
-  { ink: 'grey', dash: [8, 3, 2, 3] },
-];
-
 /** One engine's: the curves of two that agree would lie on each other. */
 function ofOneEngine(galleries: readonly GalleryRates[]): readonly GalleryRates[] {
   const engine = galleries.some(({ engine }) => engine === 'exact') ? 'exact' : 'hnsw';
@@ -187,46 +180,12 @@ function ofOneEngine(galleries: readonly GalleryRates[]): readonly GalleryRates[
 async function detFigure({ galleries }: IdentificationReport): Promise<Markup> {
   const all = ofOneEngine(galleries);
   // As many as can be told apart: the smallest and the largest ones.
-  const shown = all.length <= strokes.length ? all : [...all.slice(0, 1), ...all.slice(1 - strokes.length)];
-  const series = shown.map((one, i): Series => {
-    const points = one.det.toReversed();
-    return {
-      name: countText(one.people + one.distractors),
-      ...(strokes[i] as (typeof strokes)[number]),
-      points: points.map(({ fpir, fnir }: DetPoint) => [fpir, fnir.value] as const),
-      // Bands of several curves hide each other.
-      ...(i === 0 && {
-        band: points.map(({ fpir, fnir: { interval } }) => ({ x: fpir, low: interval[0], high: interval[1] })),
-      }),
-    };
-  });
-  const plot = await linePlot({
-    title: 'Detection error trade-off: FNIR by FPIR, a curve a gallery',
-    x: { title: 'FPIR', scale: 'log', ticks: 'rate' },
-    y: { title: 'FNIR', scale: 'log', ticks: 'percent', domain: domainAround(series) },
-    series,
-  });
+  const shown = all.length <= looksCount ? all : [...all.slice(0, 1), ...all.slice(1 - looksCount)];
   return figure(
-    plot,
+    await detPlot(shown.map((one) => ({ name: countText(one.people + one.distractors), det: one.det }))),
     `Searches missed by the share of strangers who are taken for somebody, a curve a gallery, named by its identities (${shown[0]?.engine ?? 'no'} search). The band is the ` +
       '95 % interval of the first gallery. A FNIR of 0 is not on a logarithmic axis.',
   );
-}
-
-/** A logarithmic axis with all of the bands on it; undefined, which leaves it to the plot, where there is nothing to show. */
-function domainAround(series: readonly Series[]): readonly [number, number] | undefined {
-  const values = series
-    .flatMap(({ points, band = [] }) => [
-      ...points.map(([, value]) => value),
-      ...band.flatMap(({ low, high }) => [low, high]),
-    ])
-    .filter((value) => value > 0);
-  if (values.length === 0) return undefined;
-  const decade = (value: number): number => 10 ** Math.floor(Math.log10(value));
-  const [low, high] = [Math.min(...values), Math.max(...values)];
-  const from = [5, 2, 1].map((digit) => digit * decade(low)).find((tick) => tick <= low) ?? low;
-  const to = [1, 2, 5, 10].map((digit) => digit * decade(high)).find((tick) => tick >= high) ?? high;
-  return from < to ? [from, to] : [from / 2, to];
 }
 
 async function growthFigure({ galleries }: IdentificationReport): Promise<Markup> {
@@ -239,7 +198,7 @@ async function growthFigure({ galleries }: IdentificationReport): Promise<Markup
     });
     return {
       name: `FPIR ${rateText(fpir)}`,
-      ...(strokes[i] as (typeof strokes)[number]),
+      ...lookOf(i),
       points: figures.map(({ x, fnir }) => [x, fnir.value] as const),
       band: figures.map(({ x, fnir }) => ({ x, low: fnir.interval[0], high: fnir.interval[1] })),
     };

@@ -13,19 +13,9 @@ import {
   rateText,
   section,
   table,
-  type Ink,
   type Markup,
 } from '../report/page.js';
-import { linePlot } from '../report/line-plot.js';
-import { rocFloor, stepsOf } from './roc-steps.js';
-
-/** More packs than looks begin again from the first look. */
-const looks: readonly { readonly ink: Ink; readonly dash: readonly number[] }[] = [
-  { ink: 'blue', dash: [] },
-  { ink: 'orange', dash: [6, 4] },
-  { ink: 'green', dash: [2, 3] },
-  { ink: 'grey', dash: [8, 3, 2, 3] },
-];
+import { rocPlot } from './roc-plot.js';
 
 export async function renderPackComparisonPage({ packs }: PackComparisonReport): Promise<string> {
   const report = packs[0]?.report;
@@ -103,26 +93,8 @@ function valTable(packs: readonly ComparedPack[]): Markup {
 }
 
 async function rocFigure(packs: readonly ComparedPack[]): Promise<Markup> {
-  const impostors = Math.max(...packs.map(({ report }) => report.pairsCompared.impostor));
-  const plot = await linePlot({
-    title: `ROC of ${packs.map(({ report }) => report.pack).join(', ')}: VAL over FAR`,
-    x: { title: 'FAR: share of impostor pairs accepted', scale: 'log', ticks: 'rate', domain: [1 / impostors, 1] },
-    y: {
-      title: 'VAL: share of genuine pairs accepted',
-      scale: 'linear',
-      ticks: 'percent',
-      domain: [Math.min(...packs.map(({ report }) => rocFloor(report))), 1],
-    },
-    series: packs.map(({ report }, i) => ({
-      name: report.pack,
-      ink: looks[i % looks.length]?.ink ?? 'grey',
-      dash: looks[i % looks.length]?.dash ?? [],
-      points: stepsOf(report.roc),
-      band: report.rocBand.map(({ far, low, high }) => ({ x: far, low, high })),
-    })),
-  });
   return figure(
-    plot,
+    await rocPlot(packs.map(({ report }) => report)),
     markup`<strong>ROC.</strong> Higher is better. Bands: 95 % at each FAR, people drawn anew. They overlap more than the
       packs differ: the pairs are the same, and the differences in the tables are taken fold by fold.`,
   );

@@ -47,7 +47,16 @@ export async function renderRobustnessPage(report: RobustnessReport): Promise<st
   });
 }
 
-async function kindFigure({ rows, far }: RobustnessReport, kind: DegradationKind): Promise<Markup> {
+async function kindFigure(report: RobustnessReport, kind: DegradationKind): Promise<Markup> {
+  return figure(
+    await degradationPlot(report, kind),
+    markup`<strong>${sentenceOf(degradations[kind])}.</strong> Own thresholds: chosen on photos as bad. In
+      service: on the photos as they are. Bands: one standard error over folds.`,
+  );
+}
+
+/** VAL by the levels of one kind. */
+export function degradationPlot({ rows, far }: RobustnessReport, kind: DegradationKind): Promise<Markup | null> {
   const levels = rows
     .flatMap((row) => (row.degradation?.kind === kind ? [{ x: row.degradation.level, row }] : []))
     .toSorted((one, other) => one.x - other.x);
@@ -63,7 +72,7 @@ async function kindFigure({ rows, far }: RobustnessReport, kind: DegradationKind
       band: known.map(({ x, mean, standardError }) => ({ x, low: mean - standardError, high: mean + standardError })),
     };
   };
-  const plot = await linePlot({
+  return linePlot({
     title: `VAL at FAR ${rateText(far)} by ${degradations[kind]}; every figure is in the table below`,
     x: {
       title: sentenceOf(degradations[kind]),
@@ -88,11 +97,6 @@ async function kindFigure({ rows, far }: RobustnessReport, kind: DegradationKind
       },
     ],
   });
-  return figure(
-    plot,
-    markup`<strong>${sentenceOf(degradations[kind])}.</strong> Own thresholds: chosen on photos as bad. In
-      service: on the photos as they are. Bands: one standard error over folds.`,
-  );
 }
 
 function levelTable({ rows, far }: RobustnessReport): Markup {

@@ -27,9 +27,8 @@ import {
   type Picture,
 } from '../report/page.js';
 import type { PhotoName } from './pairs.js';
-import { histogramPlot } from '../report/histogram-plot.js';
-import { linePlot } from '../report/line-plot.js';
-import { rocFloor, stepsOf } from './roc-steps.js';
+import { distancePlot } from './distance-plot.js';
+import { rocPlot } from './roc-plot.js';
 import type { VerificationReport } from './verification.js';
 
 /** Side of a picture, pixels. */
@@ -113,50 +112,19 @@ function valTable({ valAtFar }: VerificationReport): Markup {
   });
 }
 
-async function rocFigure({ roc, rocBand, pairsCompared }: VerificationReport): Promise<Markup> {
-  const plot = await linePlot({
-    title: 'ROC: VAL over FAR, with its band of confidence',
-    x: {
-      title: 'FAR: share of impostor pairs accepted',
-      scale: 'log',
-      ticks: 'rate',
-      domain: [1 / pairsCompared.impostor, 1],
-    },
-    y: {
-      title: 'VAL: share of genuine pairs accepted',
-      scale: 'linear',
-      ticks: 'percent',
-      domain: [rocFloor({ roc, rocBand }), 1],
-    },
-    series: [
-      {
-        name: 'VAL',
-        ink: 'blue',
-        dash: [],
-        points: stepsOf(roc),
-        band: rocBand.map(({ far, low, high }) => ({ x: far, low, high })),
-      },
-    ],
-  });
+async function rocFigure(report: VerificationReport): Promise<Markup> {
   return figure(
-    plot,
+    await rocPlot([report]),
     markup`<strong>ROC.</strong> Higher is better. Band: 95 % at each FAR, the people drawn anew 400 times. The axis ends
       at one impostor pair; what is accepted without a single false accept has no place on it.`,
   );
 }
 
-async function histogramFigure({ histograms, threshold }: VerificationReport): Promise<Markup> {
-  const plot = await histogramPlot({
-    title: `Histogram of the distances of genuine and impostor pairs, with the threshold ${decimalText(threshold, 3)}`,
-    x: { title: 'Squared L2 distance', ticks: 'decimal' },
-    y: { title: 'Share in a bin', ticks: 'percent' },
-    histograms: [
-      { name: 'Genuine', ink: 'blue', dash: [], shares: histograms.genuine, binMax: 4 },
-      { name: 'Impostor', ink: 'orange', dash: [4, 2], shares: histograms.impostor, binMax: 4 },
-    ],
-    rules: [{ x: threshold, label: `threshold ${decimalText(threshold, 3)}` }],
-  });
-  return figure(plot, markup`<strong>Distances.</strong> What lies left of the threshold is accepted.`);
+async function histogramFigure(report: VerificationReport): Promise<Markup> {
+  return figure(
+    await distancePlot(report),
+    markup`<strong>Distances.</strong> What lies left of the threshold is accepted.`,
+  );
 }
 
 // ── Errors ───────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -42,6 +42,21 @@ export interface LinePlot extends Titled {
   readonly rules?: readonly Rule[];
 }
 
+/** Looks of lines that have no meaning of their own; more lines than looks begin again from the first. */
+const looks: readonly Look[] = [
+  { ink: 'blue', dash: [] },
+  { ink: 'orange', dash: [6, 3] },
+  { ink: 'green', dash: [2, 2] },
+  { ink: 'grey', dash: [8, 3, 2, 3] },
+];
+export type Look = Pick<Series, 'ink' | 'dash'>;
+/** As many as can be told apart. */
+export const looksCount = looks.length;
+
+export function lookOf(position: number): Look {
+  return looks[position % looks.length] as Look;
+}
+
 /** Null when not a single point can be drawn. */
 export async function linePlot({ title, x, y, series, marked = [], rules = [] }: LinePlot): Promise<Markup | null> {
   const drawn = series.map((one) => ({ ...one, points: one.points.filter((point) => isDrawable(point, x, y)) }));

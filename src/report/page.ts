@@ -232,6 +232,11 @@ export function inkOf(ink: Ink): string {
   return `var(--${ink}, ${inks[ink].light})`;
 }
 
+/** A plot as a file of its own, on white ground. */
+export function standalone({ html }: Markup): string {
+  return html.replace(/(<svg [^>]*>)/, '$1<rect width="100%" height="100%" fill="#ffffff"/>');
+}
+
 function style(): string {
   const variables = (ground: 'light' | 'dark'): string =>
     Object.entries(inks)

@@ -39,6 +39,7 @@ const commands = [
   'models add',
   'models show',
   'evaluate identification',
+  'evaluate report',
   'evaluate verification',
   'evaluate video',
   'evaluate calibration',

@@ -49,7 +49,7 @@ async function compare(terminal: Terminal, options: CompareOptions): Promise<Exi
   return exitCodes.done;
 }
 
-function parsePacks(text: string): readonly string[] {
+export function parsePacks(text: string): readonly string[] {
   const packs = text.split(',').map((pack) => pack.trim());
   if (packs.length < 2 || packs.includes('')) throw new InvalidArgumentError('Two or more packs are wanted: A,B.');
   if (new Set(packs).size < packs.length) throw new InvalidArgumentError('A pack is named twice.');

@@ -2,6 +2,7 @@
 import { Command } from 'commander';
 import type { Run } from '../run.js';
 import { calibrationEvaluation } from './evaluate-calibration.js';
+import { reportEvaluation } from './evaluate-report.js';
 import { clusteringEvaluation } from './evaluate-clustering.js';
 import { identificationEvaluation } from './evaluate-identification.js';
 import { robustnessEvaluation } from './evaluate-robustness.js';
@@ -17,9 +18,10 @@ export function evaluateCommand(run: Run): Command {
     .description('Measures the accuracy of a model pack on labelled photos.');
   command.addHelpText(
     'after',
-    '\nExamples:\n  $ harmonid evaluate verification --images ./lfw --pairs pairs.txt\n' +
+    '\nExamples:\n  $ harmonid evaluate report --images ./people --out ./report\n  $ harmonid evaluate verification --images ./lfw --pairs pairs.txt\n' +
       '  $ harmonid evaluate rollout --from dlib-resnet-v1 --to arcface-r50 --images ./people',
   );
+  command.addCommand(reportEvaluation(run));
   command.addCommand(verificationEvaluation(run));
   command.addCommand(calibrationEvaluation(run));
   command.addCommand(clusteringEvaluation(run));

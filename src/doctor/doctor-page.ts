@@ -1,5 +1,5 @@
 /**
- * A doctor's report as one HTML page, for the operator who decides what is to be done. Pure.
+ * A doctor's report as one HTML page, for the operator who decides what is to be done. Pure but for the drawing.
  */
 import {
   badge,
@@ -7,6 +7,7 @@ import {
   countText,
   decimalText,
   facts,
+  figure,
   givenName,
   markup,
   page,
@@ -17,12 +18,13 @@ import {
 } from '../report/page.js';
 import type { Weakness } from './examination.js';
 import type { DoctorReport } from './gallery-doctor.js';
+import { templateMapPlot, type MappedTemplate } from './template-map.js';
 import { weaknessWords } from './weakness-words.js';
 
 /** Rows of a table; the JSON report has all. */
 const rowsMax = 200;
 
-export function renderDoctorPage(report: DoctorReport): string {
+export async function renderDoctorPage(report: DoctorReport): Promise<string> {
   const { gallery, space, identityCount, templateCount, limits, duplicates, mislabelled, weak, plan } = report;
   const isWell = duplicates.length + mislabelled.length === 0;
   const headline = isWell
@@ -47,12 +49,24 @@ export function renderDoctorPage(report: DoctorReport): string {
         ['Margin', decimalText(limits.margin, 3)],
         ['Least quality', decimalText(limits.qualityMin, 2)],
       ]),
+      ...(report.map ? [section('map', 'Who is beside whom', await mapFigure(report, report.map))] : []),
       section('duplicates', 'Likely duplicates', duplicateTable(report)),
       section('mislabelled', 'Likely mislabelled templates', mislabelledTable(report)),
       section('weak', 'Weak enrolments', weakCounts(report), weakTable(report)),
       section('plan', 'What would follow', planTable(plan.steps)),
     ],
   });
+}
+
+async function mapFigure(report: DoctorReport, map: readonly MappedTemplate[]): Promise<Markup> {
+  const part =
+    map.length < report.templateCount
+      ? ` ${countText(map.length)} of ${countText(report.templateCount)} are shown.`
+      : '';
+  return figure(
+    await templateMapPlot(map, report),
+    `A dot a template (UMAP); a line joins likely duplicates.${part} Who is beside whom counts; how far apart groups lie does not.`,
+  );
 }
 
 function counted(count: number, singular: string): string {

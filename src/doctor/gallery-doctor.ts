@@ -4,6 +4,7 @@
 import type { CallOptions, Calibration, Database } from '../api.js';
 import { parseVector } from '../vector.js';
 import { examine, type ExaminationLimits, type ExaminedTemplate, type Findings } from './examination.js';
+import { mapTemplates, type MappedTemplate } from './template-map.js';
 import { proposePlan, type TreatmentPlan } from './treatment-plan.js';
 
 export interface DoctorOptions extends CallOptions {
@@ -15,6 +16,8 @@ export interface DoctorOptions extends CallOptions {
   readonly margin?: number | undefined;
   /** Default 0.1. */
   readonly qualityMin?: number | undefined;
+  /** Whether a map of the templates is drawn up, too. Default false. */
+  readonly map?: boolean | undefined;
 }
 
 /** JSON values only. */
@@ -24,6 +27,8 @@ export interface DoctorReport extends Findings {
   readonly identityCount: number;
   readonly templateCount: number;
   readonly limits: ExaminationLimits;
+  /** Null when none was asked for. */
+  readonly map: readonly MappedTemplate[] | null;
   /** What would follow from the findings, for a person to strike out what is wrong. */
   readonly plan: TreatmentPlan;
 }
@@ -78,6 +83,7 @@ export async function examineGallery(database: Database, options: DoctorOptions)
     templateCount: templates.length,
     limits,
     ...findings,
+    map: options.map ? await mapTemplates(templates, findings, { signal }) : null,
     plan: proposePlan(gallery, findings),
   };
 }

@@ -9,9 +9,11 @@ import { examine, type ExaminedTemplate } from '../../src/doctor/examination.js'
 import { examineGallery } from '../../src/doctor/gallery-doctor.js';
 import { treat, type TreatedStep } from '../../src/doctor/treatment.js';
 import { parsePlan, type TreatmentPlan } from '../../src/doctor/treatment-plan.js';
+import { mapTemplates, templateMapPlot } from '../../src/doctor/template-map.js';
 import { renderDoctorPage } from '../../src/doctor/doctor-page.js';
 import type { Embedder } from '../../src/embedder/embedder.js';
 import { isHarmonidError } from '../../src/errors.js';
+import { makeRandom } from '../../src/random.js';
 import { parseVector } from '../../src/vector.js';
 import { keptOpen, openTestEmbedder, withDatabase } from '../support/database.js';
 import { alterations, portrait, type Person } from '../support/photos.js';
@@ -24,6 +26,52 @@ function template(identity: string, number: number, degrees: number, quality: nu
   const vector = parseVector([Math.cos(radians), Math.sin(radians)], 2, 'the test');
   return { identity, template: number, quality, vector };
 }
+
+describe('a map of templates', () => {
+  const random = makeRandom(3);
+  const templates: readonly ExaminedTemplate[] = Array.from({ length: 40 }, (_, i) => ({
+    identity: `p${i >> 1}`,
+    template: i,
+    quality: null,
+    vector: parseVector(
+      Array.from({ length: 16 }, () => random.normal()),
+      16,
+      'the test',
+    ),
+  }));
+  const findings = {
+    duplicates: [
+      { a: 'p3', b: 'p17', mean: 0.1, nearest: 0.1, withinA: 0.1, withinB: 0.1, templatesA: 2, templatesB: 2 },
+    ],
+    mislabelled: [{ identity: 'p9', template: 18, other: 'p0', toOwn: 1, toOther: 0.1 }],
+    weak: [],
+  };
+
+  it('shows all that a finding names, and of the others as many as there is room for', async () => {
+    const named = [6, 7, 18, 34, 35];
+    const all = await mapTemplates(templates, findings);
+    assert.deepEqual(
+      all.map((one) => one.template),
+      templates.map((one) => one.template),
+    );
+    const part = await mapTemplates(templates, findings, { shownMax: 12 });
+    assert.equal(part.length, 12);
+    assert.deepEqual(
+      named.filter((number) => !part.some((one) => one.template === number)),
+      [],
+    );
+    assert.deepEqual(
+      (await mapTemplates(templates, findings, { shownMax: 2 })).map((one) => one.template),
+      named,
+    );
+  });
+
+  it('is drawn: a dot a template, a line a pair', async () => {
+    const plot = await templateMapPlot(await mapTemplates(templates, findings), findings);
+    assert.equal(plot?.html.match(/fill-opacity="0.75"/g)?.length, 40);
+    assert.equal(plot?.html.match(/<line /g)?.length, 1);
+  });
+});
 
 describe('an examination', () => {
   const limits = { threshold: 0.1, duplicateMax: 0.1, margin: 0.02, qualityMin: 0.1 };
@@ -149,7 +197,7 @@ describe('a gallery with planted faults', function () {
         { action: 'move', identity: 'blonde', template: wrong, into: 'burgundy' },
         { action: 'merge', identity: 'green-again', into: 'green' },
       ]);
-      assert.match(renderDoctorPage(report), /green-again/);
+      assert.match(await renderDoctorPage(report), /green-again/);
 
       const treated = await applyAll(database, report.plan);
       const mended = await contentOf(database);

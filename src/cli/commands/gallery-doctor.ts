@@ -40,7 +40,7 @@ export function doctorCommand(run: Run): Command {
       decimalNumber,
     )
     .option('--quality-min <score>', 'the best template is low quality below it, 0 to 1 (default: 0.1)', decimalNumber)
-    .option('--html <file>', 'also write a page (readable by its owner only)')
+    .option('--html <file>', 'also write a page with a map of the gallery (readable by its owner only)')
     .option('--plan <file>', 'write the plan to this file, to be read and edited')
     .option('--apply <file>', 'merge and move templates after this plan; writes FILE.undo, a plan that takes it back')
     .option('-y, --yes', 'do not ask before a plan is applied')
@@ -70,12 +70,19 @@ async function examine(terminal: Terminal, gallery: string, options: DoctorOptio
   const { threshold, margin, qualityMin } = options;
   const { examineGallery } = await import('../../doctor/gallery-doctor.js');
   const report = await withDatabase(options, { images: false, create: false }, (database) =>
-    examineGallery(database, { gallery, threshold, margin, qualityMin, signal: terminal.interrupt }),
+    examineGallery(database, {
+      gallery,
+      threshold,
+      margin,
+      qualityMin,
+      map: options.html !== undefined,
+      signal: terminal.interrupt,
+    }),
   );
   if (options.html !== undefined) {
     const { renderDoctorPage } = await import('../../doctor/doctor-page.js');
     // It names people.
-    await writeFile(options.html, renderDoctorPage(report), { mode: 0o600 });
+    await writeFile(options.html, await renderDoctorPage(report), { mode: 0o600 });
     note(terminal, `written: ${options.html}`);
   }
   if (options.plan !== undefined) {

@@ -2,6 +2,7 @@
  * The report on a folder as files: `index.html`, which has the figures that matter and the pictures, a page for each protocol and pack, the pictures as SVG, and
  * everything as `report.json`. Pages name people and show their photos; the pictures do not.
  */
+import { degradations } from '../embedder/degradation.js';
 import {
   countText,
   facts,
@@ -21,12 +22,12 @@ import { detPlot } from './det-plot.js';
 import { renderDimensionsPage, valPlot } from './dimensions-page.js';
 import { distancePlot } from './distance-plot.js';
 import type { Attempt, FolderReport, PackFindings } from './folder-report.js';
-import { refusalsOf, summaryHeads, summaryRows } from './folder-report-table.js';
+import { refusalsOf, summaryRows } from './folder-report-table.js';
 import { renderIdentificationPage } from './identification-page.js';
 import { renderPackComparisonPage } from './pack-comparison-page.js';
 import type { PhotoName } from './pairs.js';
 import { peopleMapPlot } from './people-map.js';
-import { degradationPlot, renderRobustnessPage } from './robustness-page.js';
+import { packDegradationPlot, renderRobustnessPage } from './robustness-page.js';
 import { rocPlot } from './roc-plot.js';
 import { renderVerificationPage } from './verification-page.js';
 
@@ -152,7 +153,7 @@ async function* drawingsOf({ packs }: FolderReport): AsyncGenerator<Drawing, voi
       `map-${pack}`,
       peopleMapPlot(report),
       markup`<strong>Map, ${givenName(pack)}.</strong> ${countText(report.faces.length)} faces of ${countText(report.people)} people with
-        ${countText(report.photosMin)} photos or more (UMAP). Who is beside whom counts; how far apart groups lie does not.`,
+        ${countText(report.photosMin)} photos or more (UMAP). Orange: the nearest face is somebody else’s. Who is beside whom counts; how far apart groups lie does not.`,
     );
   for (const [pack, report] of there(({ clustering }) => clustering)) {
     const [average] = report.rows;
@@ -172,13 +173,13 @@ async function* drawingsOf({ packs }: FolderReport): AsyncGenerator<Drawing, voi
         markup`<strong>Fewer dimensions, ${givenName(pack)}.</strong> VAL at FAR ${rateText(far)}. Bands: one standard error over folds.`,
       );
   }
-  for (const [pack, report] of there(({ robustness }) => robustness))
-    for (const kind of new Set(report.rows.flatMap(({ degradation }) => degradation?.kind ?? [])))
-      yield* drawn(
-        `${kind}-${pack}`,
-        degradationPlot(report, kind),
-        markup`<strong>Bad photos (${kind}), ${givenName(pack)}.</strong> VAL at FAR ${rateText(report.far)}, with thresholds chosen on photos as bad, and with those in service.`,
-      );
+  const robust = there(({ robustness }) => robustness).map(([, report]) => report);
+  for (const kind of new Set(robust.flatMap(({ rows }) => rows.flatMap(({ degradation }) => degradation?.kind ?? []))))
+    yield* drawn(
+      kind,
+      packDegradationPlot(robust, kind),
+      markup`<strong>Bad photos: ${degradations[kind]}.</strong> VAL at FAR ${rateText(robust[0]?.far ?? null)}, thresholds chosen on photos as bad. Bands: one standard error over folds.`,
+    );
 }
 
 async function* drawn(
@@ -218,7 +219,11 @@ function indexPage(
         table({
           caption:
             'VAL: genuine pairs accepted at that share of impostor pairs. FNIR: searches missed at that share of strangers taken for somebody. FPIR 1 % came: the share for which 1 % was asked of a calibration. 8 bits: VAL lost. All held out.',
-          columns: summaryHeads.map((head, i) => ({ head, kind: i === 0 ? ('text' as const) : ('number' as const) })),
+          columns: [
+            { head: 'Figure', kind: 'text' },
+            ...packs.map(({ pack }) => ({ head: pack, kind: 'number' as const })),
+          ],
+          // A row a figure: packs are few, and figures many.
           rows: summaryRows(report),
           empty: 'No pack.',
         }),

@@ -102,7 +102,7 @@ const strangersAtOnce = 5_000;
 
 /** @throws INVALID_ARGUMENT for sizes that the photos do not give; IMAGE_* with the photo's name; CANCELLED */
 export async function evaluateIdentification(options: IdentificationOptions): Promise<IdentificationReport> {
-  const { embedder, photos, kind = 'full', faceChoice = 'central', seed = 1, ef = efDefault, signal } = options;
+  const { embedder, photos, kind = 'full', faceChoice = 'central', seed = 1, ef = efDefault } = options;
   requireAscending('ef', [ef], efMax);
   const people = [...new Set(photos.map(({ person }) => person))].toSorted();
   const { sizes = [Math.max(1, Math.floor(people.length / 2))], distractors = [], engines = searchEngines } = options;

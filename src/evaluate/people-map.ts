@@ -77,8 +77,8 @@ export function peopleMapPlot({ people, faces }: PeopleMap): Promise<Markup | nu
   return scatterPlot({
     title: `Map of ${faces.length} faces of ${people} people`,
     clouds: [
-      { name: 'nearest face: the same person', ink: 'blue', points: cloud(true) },
-      { name: 'nearest face: somebody else', ink: 'orange', points: cloud(false) },
+      { name: 'beside the same person', ink: 'blue', points: cloud(true) },
+      { name: 'beside somebody else', ink: 'orange', points: cloud(false) },
     ],
   });
 }

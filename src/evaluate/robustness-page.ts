@@ -16,8 +16,8 @@ import {
   table,
   type Markup,
 } from '../report/page.js';
-import { linePlot, type Series } from '../report/line-plot.js';
-import type { Point } from '../report/plot-parts.js';
+import { linePlot, lookOf, type Series } from '../report/line-plot.js';
+import type { Axis, Point } from '../report/plot-parts.js';
 import { rowText } from './robustness-table.js';
 import type { RobustnessReport, RobustnessRow } from './robustness.js';
 
@@ -56,34 +56,23 @@ async function kindFigure(report: RobustnessReport, kind: DegradationKind): Prom
 }
 
 /** VAL by the levels of one kind. */
-export function degradationPlot({ rows, far }: RobustnessReport, kind: DegradationKind): Promise<Markup | null> {
-  const levels = rows
-    .flatMap((row) => (row.degradation?.kind === kind ? [{ x: row.degradation.level, row }] : []))
-    .toSorted((one, other) => one.x - other.x);
-  const good = rows.find(({ degradation }) => degradation === null)?.val ?? null;
+export function degradationPlot(report: RobustnessReport, kind: DegradationKind): Promise<Markup | null> {
+  const levels = levelsOf(report, kind);
+  const far = rateText(report.far);
+  const good = report.rows.find(({ degradation }) => degradation === null)?.val ?? null;
   const [first, last] = [levels[0]?.x ?? 0, levels.at(-1)?.x ?? 0];
-  const line = (pick: (row: RobustnessRow) => Estimate | null): Pick<Series, 'points' | 'band'> => {
-    const known = levels.flatMap(({ x, row }) => {
-      const estimate = pick(row);
-      return estimate ? [{ x, ...estimate }] : [];
-    });
-    return {
-      points: known.map(({ x, mean }): Point => [x, mean]),
-      band: known.map(({ x, mean, standardError }) => ({ x, low: mean - standardError, high: mean + standardError })),
-    };
-  };
   return linePlot({
-    title: `VAL at FAR ${rateText(far)} by ${degradations[kind]}; every figure is in the table below`,
-    x: {
-      title: sentenceOf(degradations[kind]),
-      scale: kind === 'size' ? 'log' : 'linear',
-      ticks: 'decimal',
-      domain: [first, last],
-    },
-    y: { title: `VAL at FAR ${rateText(far)}`, scale: 'linear', ticks: 'percent' },
+    title: `VAL at FAR ${far} by ${degradations[kind]}; every figure is in the table below`,
+    x: { ...levelAxis(kind), domain: [first, last] },
+    y: { title: `VAL at FAR ${far}`, scale: 'linear', ticks: 'percent' },
     series: [
-      { name: 'Own thresholds', ink: 'blue', dash: [], ...line(({ val }) => val) },
-      { name: 'Thresholds in service', ink: 'orange', dash: [6, 4], ...line(({ valInService }) => valInService) },
+      { name: 'Own thresholds', ink: 'blue', dash: [], ...levelLine(levels, ({ val }) => val) },
+      {
+        name: 'Thresholds in service',
+        ink: 'orange',
+        dash: [6, 4],
+        ...levelLine(levels, ({ valInService }) => valInService),
+      },
       {
         name: 'As they are',
         ink: 'grey',
@@ -97,6 +86,54 @@ export function degradationPlot({ rows, far }: RobustnessReport, kind: Degradati
       },
     ],
   });
+}
+
+/** VAL of several packs by the levels of one kind, each with thresholds that are chosen on photos as bad. @param reports on the same pairs, at least one */
+export function packDegradationPlot(
+  reports: readonly RobustnessReport[],
+  kind: DegradationKind,
+): Promise<Markup | null> {
+  const far = rateText(reports[0]?.far ?? null);
+  return linePlot({
+    title: `VAL at FAR ${far} by ${degradations[kind]} of ${reports.map(({ pack }) => pack).join(', ')}`,
+    x: levelAxis(kind),
+    y: { title: `VAL at FAR ${far}`, scale: 'linear', ticks: 'percent' },
+    series: reports.map((report, i) => ({
+      name: report.pack,
+      ...lookOf(i),
+      ...levelLine(levelsOf(report, kind), ({ val }) => val),
+    })),
+  });
+}
+
+interface Level {
+  readonly x: number;
+  readonly row: RobustnessRow;
+}
+
+/** Ascending. */
+function levelsOf({ rows }: RobustnessReport, kind: DegradationKind): readonly Level[] {
+  return rows
+    .flatMap((row) => (row.degradation?.kind === kind ? [{ x: row.degradation.level, row }] : []))
+    .toSorted((one, other) => one.x - other.x);
+}
+
+function levelAxis(kind: DegradationKind): Axis {
+  return { title: sentenceOf(degradations[kind]), scale: kind === 'size' ? 'log' : 'linear', ticks: 'decimal' };
+}
+
+function levelLine(
+  levels: readonly Level[],
+  pick: (row: RobustnessRow) => Estimate | null,
+): Pick<Series, 'points' | 'band'> {
+  const known = levels.flatMap(({ x, row }) => {
+    const estimate = pick(row);
+    return estimate ? [{ x, ...estimate }] : [];
+  });
+  return {
+    points: known.map(({ x, mean }): Point => [x, mean]),
+    band: known.map(({ x, mean, standardError }) => ({ x, low: mean - standardError, high: mean + standardError })),
+  };
 }
 
 function levelTable({ rows, far }: RobustnessReport): Markup {

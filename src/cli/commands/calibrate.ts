@@ -80,38 +80,20 @@ export function targetRatesOptions(command: Command): void {
 }
 
 async function calibrate(terminal: Terminal, options: CalibrateOptions): Promise<ExitCode> {
-  const { gallery, space, fpir, fmr, probes, show = false, html, json } = options;
+  const { gallery = 'default', fpir, fmr, probes, show = false, html, json } = options;
   if (show && (fpir !== undefined || fmr !== undefined))
     throw usageError('--show changes nothing: leave --fpir and --fmr out');
-  const answer = await withDatabase(options, { images: probes !== undefined, create: false }, async (database) => {
-    const signal = terminal.interrupt;
-    if (show) {
-      const calibration = await database.getCalibration({ gallery, space, signal });
-      return { calibration, probeCount: calibration?.probeCount ?? 0, samePeople: [] };
-    }
-    if (fpir !== undefined || fmr !== undefined)
-      await database.updateGallery({
-        gallery: gallery ?? 'default',
-        fpirTarget: targetOf(fpir),
-        fmrTarget: targetOf(fmr),
-        signal,
-      });
-    const known = probes === undefined ? [] : await embedFolder(terminal, database, probes);
-    const progress = startProgress(terminal, 100, '% compared');
-    try {
-      return await database.calibrate({
-        gallery,
-        space,
-        probes: known,
-        onProgress: (share) => progress.reach(Math.floor(100 * share)),
-        signal,
-      });
-    } finally {
-      progress.stop();
-    }
-  });
+  const { answer, targets } = await withDatabase(
+    options,
+    { images: probes !== undefined, create: false },
+    async (database) => {
+      const answer = await (show ? newest(terminal, database, options) : compare(terminal, database, options));
+      const { fpirTarget, fmrTarget } = await database.getGallery({ gallery, signal: terminal.interrupt });
+      return { answer, targets: { fpir: fpirTarget, fmr: fmrTarget } };
+    },
+  );
   if (json) printJson(terminal, answer);
-  else print(terminal, answer, show);
+  else print(terminal, answer, { show, targets });
   if (!answer.calibration) return exitCodes.no;
   if (html !== undefined) {
     const { renderCalibrationPage } = await import('../../evaluate/calibration-page.js');
@@ -119,6 +101,43 @@ async function calibrate(terminal: Terminal, options: CalibrateOptions): Promise
     note(terminal, `written: ${html}`);
   }
   return exitCodes.done;
+}
+
+async function newest(
+  terminal: Terminal,
+  database: Database,
+  { gallery, space }: CalibrateOptions,
+): Promise<CalibrateAnswer> {
+  const calibration = await database.getCalibration({ gallery, space, signal: terminal.interrupt });
+  return { calibration, probeCount: calibration?.probeCount ?? 0, samePeople: [] };
+}
+
+async function compare(
+  terminal: Terminal,
+  database: Database,
+  { gallery, space, fpir, fmr, probes }: CalibrateOptions,
+): Promise<CalibrateAnswer> {
+  const signal = terminal.interrupt;
+  if (fpir !== undefined || fmr !== undefined)
+    await database.updateGallery({
+      gallery: gallery ?? 'default',
+      fpirTarget: targetOf(fpir),
+      fmrTarget: targetOf(fmr),
+      signal,
+    });
+  const known = probes === undefined ? [] : await embedFolder(terminal, database, probes);
+  const progress = startProgress(terminal, 100, '% compared');
+  try {
+    return await database.calibrate({
+      gallery,
+      space,
+      probes: known,
+      onProgress: (share) => progress.reach(Math.floor(100 * share)),
+      signal,
+    });
+  } finally {
+    progress.stop();
+  }
 }
 
 /** Photos without one face are left out, and said to be. */
@@ -148,14 +167,21 @@ async function embedFolder(terminal: Terminal, database: Database, directory: st
   return probes;
 }
 
-function print(terminal: Terminal, { calibration, probeCount, samePeople }: CalibrateAnswer, show: boolean): void {
+/** Rates that the gallery is to keep; null without. */
+type Targets = Readonly<Record<CalibratedThreshold['kind'], number | null>>;
+
+function print(
+  terminal: Terminal,
+  { calibration, probeCount, samePeople }: CalibrateAnswer,
+  { show, targets }: { readonly show: boolean; readonly targets: Targets },
+): void {
   const paint = painter(terminal, 'stdout');
   if (!calibration) {
     printLine(
       terminal,
       show
         ? 'not calibrated yet; `harmonid calibrate` does it'
-        : `too few people: ${probeCount} could be compared, 100 are wanted. Nothing has changed; the threshold stands as it is.`,
+        : `too few people: ${probeCount} could be compared, 100 are wanted. Photos of the door can stand for them: --probes. Nothing has changed; the threshold stands as it is.`,
     );
     return;
   }
@@ -165,8 +191,8 @@ function print(terminal: Terminal, { calibration, probeCount, samePeople }: Cali
     terminal,
     table(
       paint,
-      ['target', 'threshold', 'rate with 90 % confidence', 'known by'],
-      calibration.thresholds.map(thresholdRow),
+      ['rate', 'threshold', 'rate with 90 % confidence', 'known by'],
+      calibration.thresholds.map((threshold) => thresholdRow(threshold, targets)),
     ),
   );
   if (samePeople.length === 0) return;
@@ -213,9 +239,9 @@ const supportTexts = {
   'too-few': 'too few people to promise this',
 } as const satisfies Record<CalibratedThreshold['support'], string>;
 
-function thresholdRow({ kind, rate, threshold, low, high, support }: CalibratedThreshold): Row {
+function thresholdRow({ kind, rate, threshold, low, high, support }: CalibratedThreshold, targets: Targets): Row {
   return [
-    `${kind.toUpperCase()} ${rateText(rate)}`,
+    `${kind.toUpperCase()} ${rateText(rate)}${targets[kind] === rate ? ', the target' : ''}`,
     distanceText(threshold),
     `${rateText(low)} to ${rateText(high)}`,
     supportTexts[support],

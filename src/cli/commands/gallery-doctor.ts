@@ -89,7 +89,9 @@ async function examine(terminal: Terminal, gallery: string, options: DoctorOptio
     await writeJson(options.plan, report.plan);
     note(terminal, `written: ${options.plan}, ${counted(report.plan.steps.length, 'step')}`);
   }
-  if (options.json) printJson(terminal, report);
+  // The same with and without a page: places on a map are to be looked at.
+  const { map: _, ...findings } = report;
+  if (options.json) printJson(terminal, findings);
   else printLine(terminal, reportText(terminal, report, options.show));
   return exitCodes.done;
 }

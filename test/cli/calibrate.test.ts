@@ -41,7 +41,7 @@ describe('harmonid calibrate', () => {
       assert.deepEqual([fresh.code, /not calibrated yet/.test(fresh.stdout)], [3, true], fresh.stderr);
       const done = await harmonid(['calibrate', '--gallery', 'lobby', '--fpir', '0.05', '--html', page, ...on]);
       assert.equal(done.code, 0, done.stderr);
-      assert.match(done.stdout, /FPIR 0\.05 +0\.\d{3} +\S+ to \S+ +the model of the tail/);
+      assert.match(done.stdout, /FPIR 0\.05, the target +0\.\d{3} +\S+ to \S+ +the model of the tail/);
       assert.match(done.stdout, /130 faces with everybody, 16,770 comparisons/);
       assert.match(readFileSync(page, 'utf8'), /<svg[^]*FPIR/);
       assert.equal(statSync(page).mode & 0o777, 0o600);

@@ -2,6 +2,7 @@
  * A gallery looked over, through `Database`: in a directory or behind a server alike. Writes nothing; what it proposes is a plan for `treat`.
  */
 import type { CallOptions, Calibration, Database } from '../api.js';
+import { distanceAtRate } from '../calibration/calibration-report.js';
 import { parseVector } from '../vector.js';
 import { examine, type ExaminationLimits, type ExaminedTemplate, type Findings } from './examination.js';
 import { mapTemplates, type MappedTemplate } from './template-map.js';
@@ -37,13 +38,8 @@ export interface DoctorReport extends Findings {
 const qualityMinDefault = 0.1;
 
 /** The distance within which there is one pair of strangers in the whole gallery: both of it have somebody within, 2 of N. */
-export function expectedPairMax({ points, searchedCount }: Pick<Calibration, 'points' | 'searchedCount'>): number {
-  const wanted = 2 / searchedCount;
-  const above = points.findIndex(({ fpir }) => fpir > wanted);
-  const [before, after] = [points[above - 1], points[above]];
-  if (!after) return points.at(-1)?.distance ?? 0;
-  if (!before) return 0;
-  return before.distance + ((after.distance - before.distance) * (wanted - before.fpir)) / (after.fpir - before.fpir);
+function expectedPairMax({ points, searchedCount }: Calibration): number {
+  return distanceAtRate(points, 'fpir', 2 / searchedCount).distance;
 }
 
 /** @throws GALLERY_NOT_FOUND, CANCELLED */

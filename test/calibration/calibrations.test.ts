@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import type { Database, EnrollRequest } from '../../src/api.js';
+import { distanceAtRate } from '../../src/calibration/calibration-report.js';
 import { openDatabase } from '../../src/database.js';
 import { isHarmonidError } from '../../src/errors.js';
 import { makeFaces, randomFrom, type FaceMaker } from '../index/faces.js';
@@ -73,6 +74,18 @@ describe('calibration', () => {
       );
       const target = calibration.thresholds.find(({ kind, rate }) => kind === 'fpir' && rate === 0.05);
       assert.ok(target);
+      // Read off the points, which travel, and found in the curve by bisection, which does not.
+      for (const { kind, rate, threshold, low, high } of calibration.thresholds) {
+        const read = distanceAtRate(calibration.points, kind, rate);
+        assert.ok(Math.abs(read.distance - threshold) < 1e-6, `${kind} ${rate}: ${read.distance}, ${threshold}`);
+        // Rates that even the nearest point is over have no interval.
+        if (read.distance === 0) continue;
+        for (const [one, other] of [
+          [read.low, low],
+          [read.high, high],
+        ] as const)
+          assert.ok(Math.abs(one - other) < 1e-3 * other + 1e-12, `${kind} ${rate}: ${one}, ${other}`);
+      }
       const { threshold, thresholdSource } = await database.getGallery({ gallery });
       assert.equal(threshold, target.threshold);
       assert.match(thresholdSource, /FPIR 0.05 among 400/);

@@ -1,11 +1,16 @@
-/** `harmonid cluster` and `harmonid gallery doctor` as a user runs them, on real photos: who is in them is known from how they were cut. */
+/**
+ * `harmonid cluster` and `harmonid gallery doctor` as a user runs them, on real photos: who is in them is known from how they were cut. A cut at a rate wants a hundred
+ * people: those are made, and the cut is held against what the calibration says of that rate.
+ */
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'mocha';
-import { modelsPath } from '../support/database.js';
+import { openDatabase } from '../../src/database.js';
+import { makeFaces, randomFrom } from '../index/faces.js';
+import { modelsPath, temporaryFolder } from '../support/database.js';
 import { groupPhoto } from '../support/photos.js';
 import { harmonid, json, portrait, serve, type Outcome } from './command-line.js';
 
@@ -110,5 +115,62 @@ describe('clusters and the doctor on the command line', function () {
     assert.deepEqual((await done(doctor))['duplicates'], []);
     await done([...doctor, '--apply', 'plan.json.undo', '--yes']);
     assert.equal(((await done(doctor))['duplicates'] as Json[]).length, 1);
+  });
+});
+
+describe('harmonid cluster --fmr', () => {
+  it('cuts where the calibration of the gallery has the rate, and says so; refuses where there is none', async () => {
+    const folder = temporaryFolder();
+    const [data, page] = [join(folder, 'data'), join(folder, 'page.html')];
+    try {
+      const database = await openDatabase({ path: data, embedder: false });
+      const [space, dimensions] = ['made:1', 24];
+      const maker = makeFaces(randomFrom(4), { dimensions });
+      for (const gallery of ['lobby', 'attic'])
+        await database.createGallery({ gallery, space, dimensions, threshold: 0.1 });
+      const items = Array.from({ length: 150 }, (_, person) => ({
+        gallery: 'lobby',
+        identity: `p${person}`,
+        embeddings: [0, 1].map(() => ({ space, vector: maker.face(person) })),
+        duplicates: 'ignore' as const,
+      }));
+      for await (const { error } of database.importAll(items)) assert.equal(error, undefined);
+      const { calibration } = await database.calibrate({ gallery: 'lobby' });
+      await database.close();
+
+      const cluster = (...words: string[]): Promise<Outcome> => harmonid(['cluster', ...words, '--data', data]);
+      const wanted = calibration?.thresholds.find(({ kind, rate }) => kind === 'fmr' && rate === 1e-3);
+      assert.ok(wanted);
+      const atRate = json(await cluster('--gallery', 'lobby', '--fmr', '1e-3', '--json', '--html', page));
+      assert.ok(Math.abs(Number(atRate['cut']) - wanted.threshold) < 1e-6, String(atRate['cut']));
+      assert.match(
+        String(atRate['cutSource']),
+        /^FMR 0\.001 by the calibration of gallery lobby, \S+ to \S+ with 90 % confidence$/,
+      );
+      const atCut = json(await cluster('--gallery', 'lobby', '--cut', wanted.threshold.toFixed(9), '--json'));
+      assert.deepEqual(atRate['clusters'], atCut['clusters']);
+      assert.match(await readFile(page, 'utf8'), /FMR 0\.001 by the calibration/);
+
+      const refused = async (code: number, says: RegExp, ...words: string[]): Promise<void> => {
+        const outcome = await cluster(...words);
+        assert.equal(outcome.code, code, outcome.stderr);
+        assert.match(outcome.stderr, says);
+      };
+      await refused(
+        1,
+        /"attic" is not calibrated; `harmonid calibrate --gallery attic`/,
+        '--gallery',
+        'attic',
+        '--fmr',
+        '0.001',
+      );
+      await refused(1, /speaks of rates from \S+ to 0\.5\d* /, '--gallery', 'lobby', '--fmr', '1e-12');
+      await refused(1, /speaks of rates/, '--gallery', 'lobby', '--fmr', '0.9');
+      await refused(2, /a folder has no calibration/, folder, '--fmr', '0.001');
+      await refused(2, /cannot be used with/, '--gallery', 'lobby', '--fmr', '0.001', '--cut', '0.1');
+      await refused(2, /rate between 0 and 1/, '--gallery', 'lobby', '--fmr', '0');
+    } finally {
+      await rm(folder, { recursive: true });
+    }
   });
 });

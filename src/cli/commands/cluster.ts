@@ -1,8 +1,11 @@
 /** `harmonid cluster`: who is in these photos, without anybody enrolled; or are the templates of a gallery as they are said to be? */
 import { readFile, writeFile } from 'node:fs/promises';
 import { Command, Option } from 'commander';
+import type { Database } from '../../api.js';
+import { distanceAtRate } from '../../calibration/calibration-report.js';
 import { linkages, type Linkage } from '../../cluster/agglomeration.js';
 import type { Box } from '../../embedder/face.js';
+import { HarmonidError } from '../../errors.js';
 import type { ClusterSheet } from '../../evaluate/cluster-page.js';
 import type { ClusterReport, FaceSet, SourceFace } from '../../evaluate/face-clusters.js';
 import { trustUnitVector } from '../../vector.js';
@@ -12,6 +15,7 @@ import {
   decimalNumber,
   describe,
   embedderOptions,
+  rate,
   targetOptions,
   wholeNumber,
   type EmbedderOptions,
@@ -22,9 +26,11 @@ import { listPhotos, noteIgnored } from '../photos.js';
 import { startProgress } from '../progress.js';
 import type { Run } from '../run.js';
 import { note, printJson, printLine, type Terminal } from '../terminal.js';
+import { rateText } from '../wording.js';
 
 interface ClusterOptions extends TargetOptions, EmbedderOptions, GalleryOption {
   readonly cut?: number;
+  readonly fmr?: number;
   readonly linkage: Linkage;
   readonly aligned?: 'chip' | 'arcface112';
   readonly face: 'central' | 'largest';
@@ -52,6 +58,14 @@ export function clusterCommand(run: Run): Command {
       decimalNumber,
     )
     .addOption(
+      new Option(
+        '--fmr <rate>',
+        'cut where so many strangers are nearer to a person, by the calibration of the gallery',
+      )
+        .argParser(rate)
+        .conflicts('cut'),
+    )
+    .addOption(
       new Option('--linkage <name>', 'how far apart clusters are: mean, largest or smallest distance of their faces')
         .choices(linkages)
         .default('average'),
@@ -76,6 +90,7 @@ export function clusterCommand(run: Run): Command {
       'harmonid cluster ./photos',
       'harmonid cluster ./people --cut 0.14 --html clusters.html',
       'harmonid cluster --gallery lobby --server localhost:50051 --json',
+      'harmonid cluster --gallery lobby --fmr 0.0001',
     ],
     'With --json: {"space","linkage","cut","cutSource","exact","photoCount","faceCount","clusters":[[{"name","box","person"}]],"scores","noFace","unreadable"}.',
   );
@@ -90,6 +105,8 @@ async function cluster(terminal: Terminal, folder: string | undefined, options: 
   if ((folder === undefined) === (gallery === undefined)) throw usageError('either a folder or --gallery is wanted');
   if (folder !== undefined && options.server !== undefined)
     throw usageError('photos are embedded here; --server goes with --gallery');
+  if (folder !== undefined && options.fmr !== undefined)
+    throw usageError('a folder has no calibration: --fmr goes with --gallery, --cut with both');
   if (options.cache !== undefined && options.aligned === undefined) throw usageError('--cache goes with --aligned');
   const { set, threshold, source } =
     gallery === undefined
@@ -150,6 +167,10 @@ async function ofFolder(terminal: Terminal, folder: string, options: ClusterOpti
 async function ofGallery(terminal: Terminal, gallery: string, options: ClusterOptions): Promise<Faces> {
   return withDatabase(options, { images: false, create: false }, async (database) => {
     const { space, threshold } = await database.getGallery({ gallery, signal: terminal.interrupt });
+    const cut =
+      options.fmr === undefined
+        ? { threshold, source: `the threshold of gallery ${gallery}` }
+        : await cutAtRate(database, gallery, options.fmr, terminal.interrupt);
     const faces: SourceFace[] = [];
     const vectors: FaceSet['vectors'][number][] = [];
     for await (const { identity, template, embedding } of database.exportTemplates({
@@ -160,8 +181,33 @@ async function ofGallery(terminal: Terminal, gallery: string, options: ClusterOp
       vectors.push(trustUnitVector(Float32Array.from(embedding.vector)));
     }
     const set = { space, faces, vectors, photos: faces.map((_, i) => i), photoCount: 0, noFace: [], unreadable: [] };
-    return { set, threshold, source: `the threshold of gallery ${gallery}` };
+    return { set, ...cut };
   });
+}
+
+async function cutAtRate(
+  database: Database,
+  gallery: string,
+  fmr: number,
+  signal: AbortSignal,
+): Promise<Omit<Faces, 'set'>> {
+  const calibration = await database.getCalibration({ gallery, signal });
+  const refused = (why: string): HarmonidError =>
+    new HarmonidError('INVALID_ARGUMENT', `--fmr ${fmr}: ${why}`, { details: { gallery, fmr } });
+  if (!calibration)
+    throw refused(`gallery "${gallery}" is not calibrated; \`harmonid calibrate --gallery ${gallery}\` does it`);
+  const { points } = calibration;
+  const [least, most] = [points[0]?.fmr ?? 0, points.at(-1)?.fmr ?? 0];
+  if (fmr < least || fmr > most)
+    throw refused(
+      `the calibration of gallery "${gallery}" speaks of rates from ${rateText(least)} to ${rateText(most)}`,
+    );
+  const { distance, low, high } = distanceAtRate(points, 'fmr', fmr);
+  const confidence = `${rateText(low)} to ${rateText(high)} with 90 % confidence`;
+  return {
+    threshold: distance,
+    source: `FMR ${rateText(fmr)} by the calibration of gallery ${gallery}, ${confidence}`,
+  };
 }
 
 async function sheetsOf(terminal: Terminal, { clusters, photoCount }: ClusterReport): Promise<readonly ClusterSheet[]> {

@@ -11,7 +11,9 @@ import { harmonid, json, serve } from './command-line.js';
 interface Entry {
   readonly action: string;
   readonly actor: string;
+  readonly identity: string | null;
   readonly outcome: string;
+  readonly facts: Readonly<Record<string, unknown>>;
 }
 
 describe('harmonid audit', () => {
@@ -74,6 +76,75 @@ describe('harmonid audit', () => {
       assert.equal((await ask('verify', '--head', 'nonsense')).code, 2);
     } finally {
       await rm(data, { recursive: true });
+    }
+  });
+
+  it('has every step of a plan of the doctor: what was enrolled, described and removed, and the same of what takes it back', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'harmonid-audit-doctor-'));
+    const [data, plan] = [join(folder, 'data'), join(folder, 'plan.json')];
+    try {
+      const serving = await serve(['--data', data, '--vectors-only', '--audit']);
+      const remote = connectDatabase({ address: serving.address });
+      const gallery = await makeVectorGallery(remote);
+      await remote.enroll({ gallery, identity: 'anna', embeddings: [axis(0)] });
+      await remote.enroll({
+        gallery,
+        identity: 'anna-again',
+        groups: ['night'],
+        embeddings: [axis(0)],
+        duplicates: 'ignore',
+      });
+      await remote.enroll({ gallery, identity: 'bella', embeddings: [axis(1), axis(2)] });
+      await remote.close();
+      assert.equal(await serving.stop(), 0);
+      const query = async (): Promise<readonly Entry[]> => {
+        const outcome = await harmonid(['audit', 'query', '--json', '--last', '100', '--data', data]);
+        return json(outcome)['entries'] as readonly Entry[];
+      };
+      const apply = async (file: string): Promise<readonly string[]> => {
+        const { length } = await query();
+        const outcome = await harmonid(['gallery', 'doctor', gallery, '--apply', file, '--yes', '--data', data]);
+        assert.equal(outcome.code, 0, outcome.stderr);
+        const entries = (await query()).slice(length);
+        for (const { actor } of entries) assert.match(actor, /^local:/);
+        return entries.map(({ action, identity, outcome: code, facts }) => {
+          const { changed, template } = facts;
+          return [action, identity, code, changed, template]
+            .filter((part) => part !== null && part !== undefined)
+            .join(' ');
+        });
+      };
+      const twice = (what: string, more = ''): readonly string[] => [`${what} begun${more}`, `${what} OK${more}`];
+      /** Enrolled where it goes before it is removed where it was. */
+      const moved = (from: string, into: string, template: number, between: readonly string[] = []) => [
+        'import begun',
+        ...twice(`enroll ${into}`),
+        'import OK',
+        ...between,
+        ...twice(`remove-template ${from}`, ` ${template}`),
+      ];
+      const described = twice('update-identity anna', ' label,groups,attributes');
+
+      const steps = [
+        { action: 'move', identity: 'bella', template: 4, into: 'cara' },
+        { action: 'merge', identity: 'anna-again', into: 'anna' },
+      ];
+      await writeFile(plan, JSON.stringify({ gallery, steps }));
+      // Templates are numbered through the gallery: anna has 1, anna-again 2, bella 3 and 4.
+      assert.deepEqual(await apply(plan), [
+        ...twice('export'),
+        ...moved('bella', 'cara', 4),
+        ...moved('anna-again', 'anna', 2, described),
+      ]);
+      assert.deepEqual(await apply(`${plan}.undo`), [
+        ...twice('export'),
+        ...moved('anna', 'anna-again', 6),
+        ...described,
+        ...moved('cara', 'bella', 5),
+      ]);
+      assert.equal((await harmonid(['audit', 'verify', '--data', data])).code, 0);
+    } finally {
+      await rm(folder, { recursive: true });
     }
   });
 });

@@ -111,6 +111,7 @@ describe('harmonid audit', () => {
           const { changed, template } = facts;
           return [action, identity, code, changed, template]
             .filter((part) => part !== null && part !== undefined)
+            .map(String)
             .join(' ');
         });
       };

@@ -102,7 +102,7 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   'cli-progress': ['cli/'],
   'cli-table3': ['cli/', 'evaluate/'],
   pino: ['cli/'],
-  'prom-client': ['server/metrics.ts'],
+  'prom-client': ['server/metrics.ts', 'server/database-gauges.ts'],
   '@opentelemetry/api': ['server/tracing.ts'],
   '@opentelemetry/core': ['server/tracing.ts'],
   '@opentelemetry/exporter-trace-otlp-http': ['server/tracing.ts'],

@@ -43,9 +43,12 @@ export function distanceText(distance: number): string {
   return distance.toFixed(3);
 }
 
+/** A tail can be reckoned as far down as anybody likes; below this its rates are of no use. */
+const rateMin = 1e-10;
+
 /** A share of people or comparisons: 0.012, 3.1e-5. */
 export function rateText(rate: number): string {
-  const rounded = Number(rate.toPrecision(2));
+  const rounded = rate < rateMin ? 0 : Number(rate.toPrecision(2));
   return rounded === 0 || rounded >= 1e-3 ? `${rounded}` : rounded.toExponential();
 }
 

@@ -1,14 +1,14 @@
 /**
- * What Prometheus is told. The only importer of prom-client.
+ * What Prometheus is told. With database-gauges.ts, which is what is read off the database, the only importer of prom-client.
  *
  * Promises: labels take values from our own tables only (methods, codes, stages, galleries that exist), never what a caller wrote, so that nobody can fill the
- * memory with them. What is read off the database is read when it is asked for. Names and units follow Prometheus' conventions: seconds, bytes, `_total`.
+ * memory with them. Names and units follow Prometheus' conventions: seconds, bytes, `_total`.
  */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { Database, Decision, EmbedderStats, GalleryStats, LaneStats, Rollout, Stage } from '../api.js';
-import { isHarmonidError, type ErrorCode } from '../errors.js';
-import { rolloutStates } from '../migrate/rollout.js';
+import type { Database, Decision, Stage } from '../api.js';
+import type { ErrorCode } from '../errors.js';
 import { callNeeds } from './call-permissions.js';
+import { DatabaseGauges } from './database-gauges.js';
 
 const secondsBuckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 const stages: readonly Stage[] = ['decode', 'detect', 'align', 'embed', 'search', 'write'];
@@ -157,146 +157,7 @@ export class Metrics {
   }
 }
 
-type GaugeName = keyof typeof galleryGauges;
-
-/** Of each gallery; what is not known is left out. */
-const galleryGauges = {
-  gallery_identities: ['People in the gallery.', ({ identityCount }) => identityCount],
-  gallery_templates: ['Templates in the gallery.', ({ templateCount }) => templateCount],
-  gallery_sequence: ['Changes since the gallery was made.', ({ sequence }) => sequence],
-  graph_pending_templates: [
-    'Templates that the graph does not hold yet: each is compared with every probe.',
-    ({ graph }) => graph.pendingCount,
-  ],
-  graph_removed_templates: ['Removed templates that the graph still carries.', ({ graph }) => graph.removedCount],
-  graph_bytes: ['Memory of graph and vectors, about.', ({ graph }) => graph.bytes],
-  graph_recall_ratio: ['Share of sampled probes whose nearest the graph found.', ({ graph }) => graph.recall],
-  graph_rebuilding: ['1 while the graph is built anew.', ({ graph }) => (graph.rebuild ? 1 : 0)],
-  graph_checkpoint_age_seconds: [
-    'Since the newest checkpoint.',
-    ({ graph }, now) => (graph.checkpointAt ? (now.getTime() - graph.checkpointAt.getTime()) / 1000 : null),
-  ],
-  graph_checkpoint_behind_changes: [
-    'Changes that the newest checkpoint does not hold; they are replayed at the next start.',
-    ({ sequence, graph }) => (graph.checkpointSequence === null ? null : sequence - graph.checkpointSequence),
-  ],
-} as const satisfies Record<string, readonly [help: string, read: (stats: GalleryStats, now: Date) => number | null]>;
-
-/** Of each lane of work. */
-const laneGauges = {
-  running: 'Worked on now.',
-  waiting: 'Waiting for their turn now.',
-  admitted: 'Begun since the start.',
-  refused: 'Refused since the start, because they would be done too late.',
-  waitMs: 'How long those that began lately had waited, milliseconds.',
-} as const satisfies Record<Exclude<keyof LaneStats, 'lane'>, string>;
-
-type LaneGauge = keyof typeof laneGauges;
-
-/** Since the start, but for the images in flight. */
-const embedderGauges = {
-  images: 'Images that were embedded.',
-  faces: 'Faces that were found.',
-  batches: 'Runs of the recognition network.',
-  batchMean: 'Mean faces in a run of the recognition network.',
-  inFlight: 'Images waiting or in work.',
-} as const satisfies Record<keyof EmbedderStats, string>;
-
-class DatabaseGauges {
-  readonly #ofGalleries: ReadonlyMap<GaugeName, Gauge<'gallery'>>;
-  readonly #ofLanes: ReadonlyMap<LaneGauge, Gauge<'lane'>>;
-  readonly #store: Gauge;
-  readonly #ofEmbedder: ReadonlyMap<keyof EmbedderStats, Gauge>;
-  readonly #info: Gauge<'version' | 'pack' | 'space' | 'provider' | 'detector'>;
-  readonly #rolloutState: Gauge<'gallery' | 'state'>;
-  readonly #rolloutAlarm: Gauge<'gallery'>;
-  readonly #gates: Gauge<'gallery' | 'gate'>;
-
-  constructor(registry: Registry) {
-    const gauge = <L extends string>(name: string, help: string, labelNames: L[]): Gauge<L> =>
-      new Gauge({ name: `harmonid_${name}`, help, labelNames, registers: [registry] });
-    const names = Object.keys(galleryGauges) as GaugeName[];
-    this.#ofGalleries = new Map(names.map((name) => [name, gauge(name, galleryGauges[name][0], ['gallery'])]));
-    const figures = Object.keys(laneGauges) as LaneGauge[];
-    this.#ofLanes = new Map(
-      figures.map((name) => [name, gauge(`lane_${snakeCase(name)}`, laneGauges[name], ['lane'])]),
-    );
-    this.#store = gauge('store_bytes', 'Size of the data file.', []);
-    const counters = Object.keys(embedderGauges) as (keyof EmbedderStats)[];
-    this.#ofEmbedder = new Map(
-      counters.map((name) => [name, gauge(`embedder_${snakeCase(name)}`, embedderGauges[name], [])]),
-    );
-    this.#info = gauge('info', 'Version, model and execution provider, as labels.', [
-      'version',
-      'pack',
-      'space',
-      'provider',
-      'detector',
-    ]);
-    this.#rolloutState = gauge('rollout_state', '1 for the state that a gallery’s newest rollout is in.', [
-      'gallery',
-      'state',
-    ]);
-    this.#rolloutAlarm = gauge('rollout_alarm', '1 where the newest rollout went back by itself.', ['gallery']);
-    this.#gates = gauge('rollout_gate_passed', '1 where the gate of the newest fit lets it pass, 0 where not.', [
-      'gallery',
-      'gate',
-    ]);
-  }
-
-  async read(database: Database): Promise<void> {
-    const { galleries, storeBytes, embedder, version, lanes } = await database.stats();
-    for (const { lane, ...figures } of lanes) {
-      for (const [name, gauge] of this.#ofLanes) gauge.set({ lane }, figures[name]);
-    }
-    const now = new Date();
-    // Galleries that are gone have no figures.
-    for (const gauge of this.#ofGalleries.values()) gauge.reset();
-    this.#rolloutState.reset();
-    this.#rolloutAlarm.reset();
-    this.#gates.reset();
-    for (const stats of galleries) {
-      const { gallery } = stats;
-      for (const [name, gauge] of this.#ofGalleries) {
-        const value = galleryGauges[name][1](stats, now);
-        if (value !== null) gauge.set({ gallery }, value);
-      }
-      const rollout = await rolloutOf(database, gallery);
-      if (rollout) this.#readRollout(gallery, rollout);
-    }
-    this.#store.set(storeBytes);
-    this.#info.reset();
-    const { pack = '', space = '', provider = '', detector = '' } = embedder?.info ?? {};
-    this.#info.set({ version, pack, space, provider, detector }, 1);
-    if (embedder) for (const [name, gauge] of this.#ofEmbedder) gauge.set(embedder.stats[name]);
-  }
-
-  #readRollout(gallery: string, { state, alarm, fit }: Rollout): void {
-    for (const each of rolloutStates) this.#rolloutState.set({ gallery, state: each }, each === state ? 1 : 0);
-    this.#rolloutAlarm.set({ gallery }, alarm === null ? 0 : 1);
-    for (const gate of fit?.gates ?? []) {
-      const passed = gate.verdict === 'passed' || gate.verdict === 'not-applicable';
-      this.#gates.set({ gallery, gate: gate.gate }, passed ? 1 : 0);
-    }
-  }
-}
-
-/** The newest rollout; undefined where there was none. */
-async function rolloutOf(database: Database, gallery: string): Promise<Rollout | undefined> {
-  try {
-    return await database.rollouts.get({ gallery });
-  } catch (error) {
-    if (isHarmonidError(error) && (error.code === 'ROLLOUT_NOT_FOUND' || error.code === 'GALLERY_NOT_FOUND'))
-      return undefined;
-    throw error;
-  }
-}
-
 /** `Identify` for `/harmonid.v1.IdentityService/Identify`. */
 function methodOf(path: string): string {
   return callNeeds.has(path) ? path.slice(path.lastIndexOf('/') + 1) : 'unknown';
-}
-
-function snakeCase(name: string): string {
-  return name.replaceAll(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }

@@ -9,6 +9,9 @@ import { readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { after, before, describe, it } from 'mocha';
+import { openDatabase } from '../../src/database.js';
+import { serve } from '../cli/command-line.js';
+import { makeFaces, randomFrom } from '../index/faces.js';
 import { makeAuthority, signCertificate } from '../support/certificates.js';
 import { modelsPath } from '../support/database.js';
 import { environmentIn, listeningAddress, makeNewcomersFolder, snippetsOf } from '../support/newcomer.js';
@@ -83,5 +86,33 @@ describe('the operator’s manual', function () {
     await shellAll('run after the server');
     assert.match(await shell('harmonid keys list --all'), /lobby-door.*revoked/);
     assert.match(await shell('harmonid list --gallery lobby --data data --key-file master.key'), /alice/);
+  });
+
+  it('calibrates a gallery of more than a hundred people, who are made', async () => {
+    const data = join(folder, 'made');
+    const [space, dimensions, gallery] = ['made:1', 24, 'lobby'];
+    const maker = makeFaces(randomFrom(2), { dimensions });
+    const database = await openDatabase({ path: data, embedder: false });
+    await database.createGallery({ gallery, space, dimensions, threshold: 0.1 });
+    const items = Array.from({ length: 130 }, (_, person) => ({
+      gallery,
+      identity: `p${person}`,
+      embeddings: [{ space, vector: maker.face(person) }],
+      duplicates: 'ignore' as const,
+    }));
+    for await (const { error } of database.importAll(items)) assert.equal(error, undefined);
+    await database.close();
+    const serving = await serve(['--data', data, '--vectors-only']);
+    try {
+      const [script = ''] = snippetsOf(manual, 'run with a hundred people', 'sh');
+      // Keys and certificates are for the parts above.
+      const bare = script.replaceAll(' --tls-ca tls.crt --api-key-file owner.key', '');
+      const printed = await shell(bare.replaceAll('localhost:50051', serving.address));
+      assert.match(printed, /FPIR 0\.01 .*FMR 1e-4 /s);
+      assert.match(printed, /calibrated: FPIR 0\.01 among 130/);
+      assert.match(readFileSync(join(folder, 'lobby.html'), 'utf8'), /<svg/);
+    } finally {
+      await serving.stop();
+    }
   });
 });

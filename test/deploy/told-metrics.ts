@@ -1,5 +1,5 @@
 /**
- * What a real server tells of itself once everything has happened to it: calls over TLS, a graph with sampled recall, a checkpoint, a rollout with a fit.
+ * What a real server tells of itself once everything has happened to it: calls over TLS, a graph with sampled recall, a calibration, a checkpoint, a rollout with a fit.
  * Its text is read by the rule of its specification: one sample a line, name, labels, value.
  */
 import assert from 'node:assert/strict';
@@ -30,7 +30,7 @@ function toldBy(text: string): Told {
   return told;
 }
 
-/** A gallery with a graph, and one that moves, so that every figure there is has been told once. */
+/** A gallery with a graph and a calibration, and one that moves, so that every figure there is has been told once. */
 async function doEverything(database: Database, remote: Database): Promise<void> {
   const dimensions = 16;
   const samples = samplesOf(madePairs({ dimensions, dimensionsTo: dimensions }));
@@ -52,6 +52,9 @@ async function doEverything(database: Database, remote: Database): Promise<void>
     (await database.stats()).galleries.find(({ gallery }) => gallery === 'lobby')?.graph.recall ?? null;
   for (let i = 0; i < 10_000 && (await recallOf()) === null; i++)
     await remote.identify({ gallery: 'lobby', embedding });
+  await database.updateGallery({ gallery: 'lobby', fpirTarget: 0.01 });
+  const { calibration, probeCount } = await database.calibrate({ gallery: 'lobby' });
+  assert.ok(calibration, `${probeCount} people are too few`);
   await database.checkpoint();
   const gallery = 'garage';
   await database.rollouts.start({ gallery, target: { space: 'new:1', dimensions, threshold: 0.6 } });

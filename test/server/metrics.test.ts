@@ -12,7 +12,7 @@ import { Metrics } from '../../src/server/metrics.js';
 import { openStatusServer } from '../../src/server/status-server.js';
 import { startServer } from '../../src/server/server.js';
 import { makeAuthority, signCertificate } from '../support/certificates.js';
-import { axis, makeVectorGallery, withServer } from './served.js';
+import { axis, makeVectorGallery, scattered, withServer } from './served.js';
 
 type Samples = ReadonlyMap<string, number>;
 
@@ -74,6 +74,35 @@ describe('metrics', () => {
       assert.equal((await samplesOf(metrics)).get('harmonid_gallery_templates{gallery="lobby"}'), 0);
       await database.deleteGallery({ gallery: 'lobby' });
       assert.equal((await samplesOf(metrics)).has('harmonid_gallery_templates{gallery="lobby"}'), false);
+    });
+  });
+
+  it('tell of a gallery with a target whether it is calibrated, and how it has grown since', async () => {
+    const metrics = new Metrics();
+    await withServer({ metrics }, async ({ database }) => {
+      metrics.watch(database);
+      const gallery = await makeVectorGallery(database);
+      const enroll = async (from: number, to: number): Promise<void> => {
+        for (let i = from; i < to; i++)
+          await database.enroll({ gallery, identity: `p${i}`, embeddings: [scattered(i + 1)], duplicates: 'ignore' });
+      };
+      const told = async (): Promise<readonly (number | undefined)[]> => {
+        const samples = await samplesOf(metrics);
+        const figures = ['gallery_calibrated', 'calibration_growth_ratio', 'calibration_age_seconds'];
+        return figures.map((name) => samples.get(`harmonid_${name}{gallery="${gallery}"}`));
+      };
+      await enroll(0, 120);
+      assert.deepEqual(await told(), [undefined, undefined, undefined]);
+      await database.updateGallery({ gallery, fpirTarget: 0.1 });
+      assert.deepEqual(await told(), [0, undefined, undefined]);
+      const before = Date.now();
+      assert.ok((await database.calibrate({ gallery })).calibration);
+      await enroll(120, 132);
+      const [calibrated, growth, ageSeconds = -1] = await told();
+      assert.deepEqual([calibrated, growth], [1, 1.1]);
+      assert.ok(ageSeconds >= 0 && ageSeconds <= (Date.now() - before) / 1000, `${ageSeconds}`);
+      await database.updateGallery({ gallery, fpirTarget: null });
+      assert.deepEqual((await told()).slice(0, 2), [undefined, 1.1]);
     });
   });
 

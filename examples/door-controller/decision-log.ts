@@ -17,6 +17,8 @@ export interface DecisionLine {
   readonly verdict: Verdict | 'not-opened';
   /** The frame that decided. */
   readonly sequence: number;
+  /** Of that frame: so many strangers are as near to somebody, 0 to 1; absent where the gallery is not calibrated. */
+  readonly fpir?: number;
   readonly reason?: string;
 }
 
@@ -83,4 +85,9 @@ export function parseLines(text: string): DecisionLine[] {
     .split('\n')
     .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as DecisionLine);
+}
+
+/** For people: `opened, FPIR 0.002`. */
+export function verdictText({ verdict, fpir }: Pick<DecisionLine, 'verdict' | 'fpir'>): string {
+  return fpir === undefined ? verdict : `${verdict}, FPIR ${Number(fpir.toPrecision(1))}`;
 }

@@ -64,19 +64,22 @@ export class Door {
       const sighting = sightingOf(answer);
       sightings = counted([...sightings, sighting], sighting.at, rules.agreement);
       const who = agreedOn(sightings, rules.agreement.framesMin);
-      if (who !== undefined) await this.#decide(who, direction, sighting.at, answer.sequence);
+      if (who !== undefined) await this.#decide(who, direction, sighting, answer.sequence);
       camera.answered?.(answer.sequence);
     }
   }
 
-  async #decide(who: Person | 'stranger', direction: Direction, at: Date, sequence: number): Promise<void> {
+  /** @param newest the frame that decides; it need not show the one on whom enough of them agree */
+  async #decide(who: Person | 'stranger', direction: Direction, newest: Sighting, sequence: number): Promise<void> {
     const { name, rules, relay, log } = this.#options;
+    const { at } = newest;
     const key = `${direction} ${nameOf(who)}`;
     if (isHeld(this.#decidedAt.get(key), at, rules.holdMs)) return;
     this.#decidedAt.set(key, at);
     const verdict = judge(who, direction, { inside: log.inside, openings: rules.openings, at });
     const identity = who === 'stranger' ? null : who.identity;
-    const line = { at: at.toISOString(), door: name, direction, identity, sequence };
+    const rate = newest.who === who && newest.fpir !== undefined ? { fpir: newest.fpir } : {};
+    const line = { at: at.toISOString(), door: name, direction, identity, sequence, ...rate };
     await log.append({ ...line, verdict });
     if (verdict !== 'opened' || identity === null) return;
     try {
@@ -96,5 +99,6 @@ function sightingOf({ capturedAt = new Date(), error, identifications = [] }: Fr
   const [found] = identifications;
   if (!found || found.decision === 'ambiguous') return { at: capturedAt, who: 'nobody' };
   const [best] = found.candidates;
-  return { at: capturedAt, who: found.decision === 'match' && best ? best : 'stranger' };
+  const rate = found.fpir === null ? {} : { fpir: found.fpir };
+  return { at: capturedAt, who: found.decision === 'match' && best ? best : 'stranger', ...rate };
 }

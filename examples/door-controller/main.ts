@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import Table from 'cli-table3';
 import { connectDatabase } from 'harmonid/client';
 import { startSecuredServer, type SecuredServer } from '../../test/support/secured-server.js';
-import { DecisionLog, parseLines, type DecisionLine } from './decision-log.js';
+import { DecisionLog, parseLines, verdictText, type DecisionLine } from './decision-log.js';
 import { Door, type Camera } from './door.js';
 import { Recording } from './recording.js';
 import { day, enrolEverybody, record, rules, type Visit } from './stage.js';
@@ -90,7 +90,7 @@ function rowsOf({ name, direction, startsAt, shows }: Visit, lines: readonly Dec
   const time = (at: Date): string => at.toTimeString().slice(0, 8);
   const visit = [direction, name, String(shows.length)];
   if (lines.length === 0) return [[time(startsAt), ...visit, '-', '-']];
-  return lines.map(({ at, verdict, identity }) => [time(new Date(at)), ...visit, verdict, identity ?? 'not enrolled']);
+  return lines.map((line) => [time(new Date(line.at)), ...visit, verdictText(line), line.identity ?? 'not enrolled']);
 }
 
 await main();

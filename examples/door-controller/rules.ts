@@ -7,7 +7,11 @@
 export type Direction = 'in' | 'out';
 
 /** What one frame says. */
-export type Sighting = { readonly at: Date } & (
+export type Sighting = {
+  readonly at: Date;
+  /** So many strangers are as near to somebody as this face, 0 to 1; absent where the gallery is not calibrated. */
+  readonly fpir?: number;
+} & (
   | { readonly who: Person }
   /** A face that belongs to nobody who is enrolled. */
   | { readonly who: 'stranger' }

@@ -4,7 +4,7 @@ import { appendFile, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'mocha';
-import { DecisionLog, type DecisionLine } from '../../examples/door-controller/decision-log.js';
+import { DecisionLog, verdictText, type DecisionLine } from '../../examples/door-controller/decision-log.js';
 import { agreedOn, counted, isHeld, isOpenTo, judge } from '../../examples/door-controller/rules.js';
 import type { Opening, Sighting } from '../../examples/door-controller/rules.js';
 
@@ -126,6 +126,12 @@ describe('the log of decisions', () => {
     identity,
     verdict,
     sequence: 1,
+  });
+
+  it('tells people the rate of a decision where there is one', () => {
+    assert.equal(verdictText(line('ada', 'in')), 'opened');
+    assert.equal(verdictText({ ...line('ada', 'in'), fpir: 0.000_212 }), 'opened, FPIR 0.0002');
+    assert.equal(verdictText({ ...line('bea', 'in', 'not-permitted'), fpir: 0 }), 'not-permitted, FPIR 0');
   });
 
   it('tells who is inside when it is opened again, without a last line that was cut', async () => {

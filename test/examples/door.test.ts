@@ -6,10 +6,18 @@ import assert from 'node:assert/strict';
 import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'mocha';
-import { DecisionLog, parseLines } from '../../examples/door-controller/decision-log.js';
+import { DecisionLog, parseLines, type DecisionLine } from '../../examples/door-controller/decision-log.js';
 import { Door, type CameraFrame, type Relay } from '../../examples/door-controller/door.js';
 import type { Rules } from '../../examples/door-controller/rules.js';
-import { axis, makeVectorGallery, overriding, withServer, type Served, type ServedOptions } from '../server/served.js';
+import {
+  axis,
+  makeVectorGallery,
+  overriding,
+  scattered,
+  withServer,
+  type Served,
+  type ServedOptions,
+} from '../server/served.js';
 import { temporaryFolder } from '../support/database.js';
 
 const rules: Rules = {
@@ -26,7 +34,13 @@ const seeing: ServedOptions['around'] = (database) =>
 async function withDoor(
   relay: Relay,
   around: ServedOptions['around'],
-  work: (parts: { door: Door; log: DecisionLog; verdicts: () => Promise<unknown>; served: Served }) => Promise<void>,
+  work: (parts: {
+    door: Door;
+    log: DecisionLog;
+    gallery: string;
+    lines: () => Promise<readonly DecisionLine[]>;
+    served: Served;
+  }) => Promise<void>,
 ): Promise<void> {
   const folder = temporaryFolder();
   const path = join(folder, 'decisions.jsonl');
@@ -36,9 +50,8 @@ async function withDoor(
       const gallery = await makeVectorGallery(served.database);
       await served.database.enroll({ gallery, identity: 'anna', groups: ['staff'], embeddings: [axis(0)] });
       const door = new Door({ name: 'north', database: served.remote, gallery, rules, relay, log });
-      const verdicts = async (): Promise<unknown> =>
-        parseLines(await readFile(path, 'utf8')).map(({ identity, verdict, reason }) => [identity, verdict, reason]);
-      await work({ door, log, verdicts, served });
+      const lines = async (): Promise<readonly DecisionLine[]> => parseLines(await readFile(path, 'utf8'));
+      await work({ door, log, gallery, lines, served });
     });
   } finally {
     await log.close();
@@ -57,7 +70,7 @@ describe('a door', () => {
     const relay: Relay = async () => {
       if (isStuck) throw new Error('the bolt is stuck');
     };
-    return withDoor(relay, seeing, async ({ door, log, verdicts }) => {
+    return withDoor(relay, seeing, async ({ door, log, lines }) => {
       await door.watch(frameAt(1), 'in');
       assert.deepEqual(log.inside, new Set());
       isStuck = false;
@@ -65,13 +78,32 @@ describe('a door', () => {
       await door.watch(frameAt(5), 'in');
       await door.watch(frameAt(11), 'in');
       assert.deepEqual(log.inside, new Set(['anna']));
-      assert.deepEqual(await verdicts(), [
+      const told = (await lines()).map(({ identity, verdict, reason }) => [identity, verdict, reason]);
+      assert.deepEqual(told, [
         ['anna', 'opened', undefined],
         ['anna', 'not-opened', 'Error: the bolt is stuck'],
         ['anna', 'opened', undefined],
       ]);
     });
   });
+
+  it('writes the rate of a decision once the gallery is calibrated', () =>
+    withDoor(
+      async () => undefined,
+      seeing,
+      async ({ door, gallery, lines, served: { database } }) => {
+        await door.watch(frameAt(1), 'out');
+        for (let i = 0; i < 120; i++)
+          await database.enroll({ gallery, identity: `p${i}`, embeddings: [scattered(i + 1)], duplicates: 'ignore' });
+        await database.calibrate({ gallery });
+        await door.watch(frameAt(20), 'out');
+        const { fpir } = await database.identify({ gallery, embedding: axis(0) });
+        assert.ok(fpir !== null && fpir < 0.5);
+        const [before, after] = await lines();
+        assert.ok(before && !('fpir' in before));
+        assert.deepEqual([after?.identity, after?.fpir], ['anna', fpir]);
+      },
+    ));
 
   it('stays shut when the line cannot be written', () => {
     let openings = 0;

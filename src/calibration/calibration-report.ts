@@ -55,8 +55,8 @@ export interface Targets {
 
 const fpirs = [1e-1, 1e-2, 1e-3, 1e-4];
 const fmrs = [1e-2, 1e-3, 1e-4, 1e-5, 1e-6];
-/** Below it a rate is of no use to anybody. */
-const rateMin = 1e-10;
+/** Below it a rate is of no use to anybody: a tail can be reckoned as far down as one likes. */
+export const rateMin = 1e-10;
 
 /** Where a rate is reached. */
 export interface RateDistance {

@@ -3,6 +3,7 @@
  */
 import Table from 'cli-table3';
 import type { Decision, Identification } from '../api.js';
+import { rateMin } from '../calibration/calibration-report.js';
 import type { BackupSummary } from '../database.js';
 import type { Paint } from './terminal.js';
 
@@ -42,9 +43,6 @@ function trimLines(text: string): string {
 export function distanceText(distance: number): string {
   return distance.toFixed(3);
 }
-
-/** A tail can be reckoned as far down as anybody likes; below this its rates are of no use. */
-const rateMin = 1e-10;
 
 /** A share of people or comparisons: 0.012, 3.1e-5. */
 export function rateText(rate: number): string {

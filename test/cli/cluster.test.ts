@@ -8,6 +8,7 @@ import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'mocha';
+import type { ExportedTemplate } from '../../src/api.js';
 import { openDatabase } from '../../src/database.js';
 import { makeFaces, randomFrom } from '../index/faces.js';
 import { modelsPath, temporaryFolder } from '../support/database.js';
@@ -136,6 +137,16 @@ describe('harmonid cluster --fmr', () => {
       }));
       for await (const { error } of database.importAll(items)) assert.equal(error, undefined);
       const { calibration } = await database.calibrate({ gallery: 'lobby' });
+      // The same people, as if one of their templates had come by an adapter.
+      await database.createGallery({ gallery: 'moved', space, dimensions, threshold: 0.1 });
+      const templates: ExportedTemplate[] = [];
+      for await (const item of database.exportTemplates({ gallery: 'lobby' })) templates.push(item);
+      const moved = templates.map((item, i) =>
+        i === 0 ? { ...item, template: { ...item.template, origin: 'mapped' as const } } : item,
+      );
+      for await (const { error } of database.importTemplates(moved, { gallery: 'moved' }))
+        assert.equal(error, undefined);
+      assert.equal((await database.calibrate({ gallery: 'moved' })).calibration?.mappedCount, 1);
       await database.close();
 
       const cluster = (...words: string[]): Promise<Outcome> => harmonid(['cluster', ...words, '--data', data]);
@@ -147,6 +158,7 @@ describe('harmonid cluster --fmr', () => {
         String(atRate['cutSource']),
         /^FMR 0\.001 by the calibration of gallery lobby, \S+ to \S+ with 90 % confidence$/,
       );
+      assert.match((await cluster('--gallery', 'moved', '--fmr', '1e-3')).stderr, /^1 of the templates are mapped/m);
       const atCut = json(await cluster('--gallery', 'lobby', '--cut', wanted.threshold.toFixed(9), '--json'));
       assert.deepEqual(atRate['clusters'], atCut['clusters']);
       assert.match(await readFile(page, 'utf8'), /FMR 0\.001 by the calibration/);

@@ -170,7 +170,7 @@ async function ofGallery(terminal: Terminal, gallery: string, options: ClusterOp
     const cut =
       options.fmr === undefined
         ? { threshold, source: `the threshold of gallery ${gallery}` }
-        : await cutAtRate(database, gallery, options.fmr, terminal.interrupt);
+        : await cutAtRate(terminal, database, gallery, options.fmr);
     const faces: SourceFace[] = [];
     const vectors: FaceSet['vectors'][number][] = [];
     for await (const { identity, template, embedding } of database.exportTemplates({
@@ -186,22 +186,25 @@ async function ofGallery(terminal: Terminal, gallery: string, options: ClusterOp
 }
 
 async function cutAtRate(
+  terminal: Terminal,
   database: Database,
   gallery: string,
   fmr: number,
-  signal: AbortSignal,
 ): Promise<Omit<Faces, 'set'>> {
-  const calibration = await database.getCalibration({ gallery, signal });
+  const calibration = await database.getCalibration({ gallery, signal: terminal.interrupt });
   const refused = (why: string): HarmonidError =>
     new HarmonidError('INVALID_ARGUMENT', `--fmr ${fmr}: ${why}`, { details: { gallery, fmr } });
   if (!calibration)
     throw refused(`gallery "${gallery}" is not calibrated; \`harmonid calibrate --gallery ${gallery}\` does it`);
-  const { points } = calibration;
+  const { points, mappedCount } = calibration;
   const [least, most] = [points[0]?.fmr ?? 0, points.at(-1)?.fmr ?? 0];
   if (fmr < least || fmr > most)
     throw refused(
       `the calibration of gallery "${gallery}" speaks of rates from ${rateText(least)} to ${rateText(most)}`,
     );
+  // The calibration speaks of probes, which are never mapped; here templates are compared with each other.
+  if (mappedCount > 0)
+    note(terminal, `${mappedCount} of the templates are mapped: between them the rate is not that of the calibration`);
   const { distance, low, high } = distanceAtRate(points, 'fmr', fmr);
   const confidence = `${rateText(low)} to ${rateText(high)} with 90 % confidence`;
   return {

@@ -359,7 +359,8 @@ class EmbeddedDatabase implements Database {
       this.#galleryForTemplate(template, options.createGallery);
     const besideFor = (gallery: GalleryRecord, { space, vector }: Pick<LaneVector, 'space' | 'vector'>) =>
       this.#opened.door.beside(gallery, { space, vector, box: null, image: null, isGood: false });
-    return importTemplates({ index: this.#index, galleryFor, besideFor }, items, options);
+    const grown = (gallery: string): void => this.#calibrations.grown(gallery);
+    return importTemplates({ index: this.#index, galleryFor, besideFor, grown }, items, options);
   }
 
   // ── Identification and verification ────────────────────────────────────────────────────────────────────────────────

@@ -50,10 +50,12 @@ export interface TemplateImportParts {
     gallery: Gallery,
     vector: Pick<LaneVector, 'space' | 'vector'>,
   ) => Promise<LaneVector | undefined>;
+  /** Told when somebody new is in a gallery. */
+  readonly grown: (gallery: string) => void;
 }
 
 export function importTemplates(
-  { index, galleryFor, besideFor }: TemplateImportParts,
+  { index, galleryFor, besideFor, grown }: TemplateImportParts,
   items: AsyncIterable<ExportedTemplate> | Iterable<ExportedTemplate>,
   options: ImportTemplatesOptions,
 ): AsyncIterable<TemplateImportResult> {
@@ -101,6 +103,7 @@ export function importTemplates(
     const [template] = enrolment.templates;
     if (!template) throw new HarmonidError('INTERNAL', 'an enrolment of one template answered with none');
     const { created, replayed, sequence } = enrolment;
+    if (created) grown(parsed.gallery);
     return { gallery: parsed.gallery, added: !replayed, identityCreated: created, template, sequence };
   }
 

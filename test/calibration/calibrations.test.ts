@@ -16,16 +16,16 @@ const gallery = 'lobby';
 interface People {
   readonly maker: FaceMaker;
   /** Enrolls people with these numbers. */
-  readonly enroll: (database: Database, from: number, to: number) => Promise<void>;
+  readonly enroll: (database: Database, from: number, to: number, into?: string) => Promise<void>;
 }
 
 function makePeople(seed: number): People {
   const maker = makeFaces(randomFrom(seed), { dimensions, spread: 0.1 });
   return {
     maker,
-    enroll: async (database, from, to) => {
+    enroll: async (database, from, to, into = gallery) => {
       const requests = Array.from({ length: to - from }, (_, i): EnrollRequest => ({
-        gallery,
+        gallery: into,
         identity: `person-${from + i}`,
         groups: (from + i) % 20 === 0 ? ['night'] : ['day'],
         embeddings: [0, 1].map(() => ({ space, vector: maker.face(from + i) })),
@@ -209,6 +209,23 @@ describe('calibration', () => {
       }
       assert.match((await database.getGallery({ gallery })).thresholdSource, /among 15\d identities/);
       assert.ok(first);
+    }));
+
+  it('is made again when templates that came back have made it grow', () =>
+    withPeople(120, async (database, people) => {
+      await database.createGallery({ gallery: 'other', space, dimensions, threshold: 0.1 });
+      await people.enroll(database, 120, 160, 'other');
+      await database.updateGallery({ gallery, fpirTarget: 0.05 });
+      await database.calibrate({ gallery });
+      for await (const { error } of database.importTemplates(database.exportTemplates({ gallery: 'other' }), {
+        gallery,
+      }))
+        assert.ifError(error);
+      for (;;) {
+        const now = await database.getCalibration({ gallery });
+        if (now && now.identityCount >= 150) break;
+        await new Promise((resolve) => setImmediate(resolve));
+      }
     }));
 
   it('a threshold that is named stands, and ends the target', () =>

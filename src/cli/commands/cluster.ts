@@ -7,6 +7,7 @@ import { linkages, type Linkage } from '../../cluster/agglomeration.js';
 import type { Box } from '../../embedder/face.js';
 import { HarmonidError } from '../../errors.js';
 import type { ClusterSheet } from '../../evaluate/cluster-page.js';
+import type { FaceChoice } from '../../evaluate/face-choice.js';
 import type { ClusterReport, FaceSet, SourceFace } from '../../evaluate/face-clusters.js';
 import { trustUnitVector } from '../../vector.js';
 import { withDatabase, withEmbedder } from '../connection.js';
@@ -22,6 +23,7 @@ import {
   type GalleryOption,
   type TargetOptions,
 } from '../options.js';
+import { alignedOption, faceOption, kindOf, type Alignment } from '../evaluation.js';
 import { listPhotos, noteIgnored } from '../photos.js';
 import { startProgress } from '../progress.js';
 import type { Run } from '../run.js';
@@ -32,8 +34,8 @@ interface ClusterOptions extends TargetOptions, EmbedderOptions, GalleryOption {
   readonly cut?: number;
   readonly fmr?: number;
   readonly linkage: Linkage;
-  readonly aligned?: 'chip' | 'arcface112';
-  readonly face: 'central' | 'largest';
+  readonly aligned?: Alignment;
+  readonly face: FaceChoice;
   readonly cache?: string;
   readonly html?: string;
   readonly show: number;
@@ -69,18 +71,10 @@ export function clusterCommand(run: Run): Command {
       new Option('--linkage <name>', 'how far apart clusters are: mean, largest or smallest distance of their faces')
         .choices(linkages)
         .default('average'),
-    )
-    .addOption(
-      new Option('--aligned <how>', "the photos are crops: of the model's chip, or InsightFace's of 112x112").choices([
-        'chip',
-        'arcface112',
-      ]),
-    )
-    .addOption(
-      new Option('--face <which>', "the face that a person's folder means when a photo shows several")
-        .choices(['central', 'largest'])
-        .default('central'),
-    )
+    );
+  alignedOption(command);
+  faceOption(command, "the face that a person's folder means when a photo shows several");
+  command
     .option('--cache <file>', 'keep the vectors of crops in this file, so that a second run resumes (with --aligned)')
     .option('--html <file>', 'also write a contact sheet (readable by its owner only)')
     .option('--show <n>', 'clusters to print; --json has all', wholeNumber, 20);
@@ -150,7 +144,7 @@ async function ofFolder(terminal: Terminal, folder: string, options: ClusterOpti
       set: await findFaces({
         embedder,
         photos,
-        kind: options.aligned === undefined ? 'full' : options.aligned === 'chip' ? 'aligned' : options.aligned,
+        kind: kindOf(options.aligned),
         faceChoice: options.face,
         cachePath: options.cache,
         onProgress: (done) => progress.reach(done),

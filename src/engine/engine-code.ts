@@ -1,0 +1,78 @@
+/**
+ * The compiled engine (assembly/, WebAssembly with SIMD and threads), and what it lets a host do.
+ *
+ * An instance belongs to one thread and works on the memory that all threads of an engine share. Nothing in it throws; what it is given has been checked before.
+ */
+import { readFileSync } from 'node:fs';
+
+/** Addresses are bytes from the beginning of the memory, nodes numbers from 0. */
+export interface EngineCode {
+  /** Reads dimensions and quantiser out of the header; once for each thread, before anything else. */
+  attach(): void;
+  scratchBytes(nodes: number): number;
+  useScratch(at: number, nodes: number): void;
+  /** f32[dimensions]: what is encoded, linked or searched for. */
+  vectorOf(): number;
+  /** Of an answer: node, label, owner (u32) and squared distance (f32), nearest first. */
+  answers(): number;
+  encode(vector: number, node: number): void;
+  link(node: number, level: number, width: number, wanted: number): void;
+  /** @param words 0 with `allow` 0: all owners */
+  restrict(allow: number, words: number, exclude: number): void;
+  search(reader: number, width: number, wanted: number): number;
+  scan(reader: number, width: number, wanted: number): number;
+  mend(first: number, end: number): number;
+  wipe(node: number): void;
+  top(): bigint;
+  setTop(node: number, level: number): void;
+  beginEpoch(): number;
+  isQuiet(epoch: number): number;
+  comparedCount(): bigint;
+  followedCount(): bigint;
+  readonly layout: EngineLayout;
+}
+
+/** Where things are in the header, and how large they are: assembly/memory.ts has the words. */
+export type EngineLayout = Readonly<Record<(typeof layoutNames)[number], number>>;
+
+const layoutNames = [
+  'CAPACITY',
+  'CODES',
+  'DIMENSIONS',
+  'EPOCH',
+  'FINE_HEAD',
+  'FINES',
+  'FREE',
+  'LABELS',
+  'LEVELS',
+  'LINK_LISTS',
+  'LINKS',
+  'OWNERS',
+  'QUANTISER',
+  'READERS_MAX',
+  'SEGMENT_BITS',
+  'SEGMENTS_MAX',
+  'STEP',
+  'UPPER_LINKS',
+  'UPPERS',
+  'WIDTH_MAX',
+] as const;
+
+/** No node, label or owner. */
+export const none = 0xffffffff;
+
+let compiled: WebAssembly.Module | undefined;
+
+/** Compiled once for each thread. @throws when the file is not beside this one: `npm run build` makes it */
+export function engineModule(): WebAssembly.Module {
+  compiled ??= new WebAssembly.Module(readFileSync(new URL('./engine.wasm', import.meta.url)));
+  return compiled;
+}
+
+export function instantiate(memory: WebAssembly.Memory): EngineCode {
+  const { exports } = new WebAssembly.Instance(engineModule(), { env: { memory } });
+  const layout = Object.fromEntries(
+    layoutNames.map((name) => [name, (exports[name] as { readonly value: number }).value]),
+  ) as EngineLayout;
+  return { ...(exports as Omit<EngineCode, 'layout'>), layout };
+}

@@ -1,0 +1,173 @@
+/**
+ * The one who changes a shared engine: templates come, are linked, go, and leave nothing behind.
+ *
+ * Promises: a template that was added is found by every search that begins afterwards, one that was removed by none. `mend` takes removed ones out of the graph in portions,
+ * between which others have their turn; when it has come round and no reader holds one any more, its bytes are overwritten and its number is given to another.
+ */
+import { assertInvariant } from '../errors.js';
+import { none } from './engine-code.js';
+import type { EngineMemory } from './engine-memory.js';
+import { EngineReader } from './engine-reader.js';
+
+/** Own links of a node on each layer, and the width of the walk that finds them: larger is a better and slower graph. */
+export const linkingDefaults = { links: 16, width: 200 } as const;
+
+/** A round over all nodes. */
+interface Pass {
+  /** Removed before it began. */
+  readonly nodes: readonly number[];
+  /** Nodes before it are mended. */
+  at: number;
+  /** Readers of older epochs may hold what was removed; null until all are mended. */
+  epoch: number | null;
+}
+
+/** Nodes that are mended before others have their turn. */
+const nodesPerPortion = 256;
+
+export class EngineWriter {
+  readonly #engine: EngineMemory;
+  readonly #own: EngineReader;
+  readonly #nodes = new Map<number, number>();
+  /** Numbers without a template. */
+  readonly #free: number[] = [];
+  #next = 0;
+  /** Removed since the pass began, or since ever where there is none. */
+  #removed: number[] = [];
+  /** The pass that runs. */
+  #pass: Pass | null = null;
+  /** Lists of upper layers that nobody has, by their number. */
+  readonly #uppers = new Map<number, number[]>();
+
+  /** @param reader the writer's own number as a reader */
+  constructor(engine: EngineMemory, reader = 0) {
+    this.#engine = engine;
+    this.#own = new EngineReader(engine, reader);
+  }
+
+  get count(): number {
+    return this.#nodes.size;
+  }
+
+  /** Removed templates whose bytes are still there. */
+  get removedCount(): number {
+    return this.#removed.length + (this.#pass?.nodes.length ?? 0);
+  }
+
+  /** @param vector shape [dimensions], finite, of length 1 @throws LIMIT_EXCEEDED, and nothing is changed */
+  add(label: number, owner: number, vector: Float32Array): void {
+    this.link(this.place(label, owner, vector), vector);
+  }
+
+  /** Writes a template without linking it: nobody finds it yet. Its node is to be given to `link`, here or in another thread. @throws LIMIT_EXCEEDED */
+  place(label: number, owner: number, vector: Float32Array): number {
+    assertInvariant(!this.#nodes.has(label), 'a label is added once');
+    const { code } = this.#engine;
+    const node = this.#free.at(-1) ?? this.#next;
+    this.#engine.reserve(node + 1);
+    this.#own.prepare();
+    const level = levelOf(label);
+    const upper = level === 0 ? 0 : (this.#uppers.get(level)?.pop() ?? this.#engine.allocateUpper(level));
+    if (node === this.#next) this.#next++;
+    else this.#free.pop();
+    this.#own.give(vector);
+    code.encode(code.vectorOf(), node);
+    const { words } = this.#engine;
+    words[this.#engine.wordOf(code.layout.UPPERS, node)] = upper;
+    words[this.#engine.wordOf(code.layout.OWNERS, node)] = owner;
+    new Uint8Array(words.buffer)[this.#engine.levelAt(node)] = level;
+    Atomics.store(words, this.#engine.wordOf(code.layout.LABELS, node), label);
+    this.#nodes.set(label, node);
+    return node;
+  }
+
+  /** @param vector that was placed */
+  link(node: number, vector: Float32Array): void {
+    const { code } = this.#engine;
+    this.#own.prepare();
+    this.#own.give(vector);
+    const level = new Uint8Array(this.#engine.memory.buffer)[this.#engine.levelAt(node)] as number;
+    code.link(node, level, linkingDefaults.width, linkingDefaults.links);
+  }
+
+  /** Whether it was there. */
+  remove(label: number): boolean {
+    const node = this.#nodes.get(label);
+    if (node === undefined) return false;
+    const { code, words } = this.#engine;
+    Atomics.store(words, this.#engine.wordOf(code.layout.LABELS, node), none);
+    this.#nodes.delete(label);
+    this.#removed.push(node);
+    return true;
+  }
+
+  /** Takes removed templates out of the graph for a while. @returns whether nothing is left to do */
+  mend(durationMs: number): boolean {
+    const untilMs = performance.now() + durationMs;
+    while (performance.now() < untilMs) {
+      if (!this.#pass) {
+        if (this.#removed.length === 0) return true;
+        this.#pass = { nodes: this.#removed, at: 0, epoch: null };
+        this.#removed = [];
+        this.#moveTop();
+      }
+      if (!this.#mendPortion(this.#pass)) return false;
+    }
+    return this.removedCount === 0;
+  }
+
+  /** False while readers are waited for. */
+  #mendPortion(pass: Pass): boolean {
+    const { code } = this.#engine;
+    this.#own.prepare();
+    if (pass.at < this.#next) {
+      const end = Math.min(this.#next, pass.at + nodesPerPortion);
+      code.mend(pass.at, end);
+      pass.at = end;
+      return true;
+    }
+    pass.epoch ??= code.beginEpoch();
+    if (!code.isQuiet(pass.epoch)) return false;
+    for (const node of pass.nodes) {
+      code.wipe(node);
+      this.#free.push(node);
+      this.#keepUpper(node);
+    }
+    this.#pass = null;
+    return true;
+  }
+
+  #keepUpper(node: number): void {
+    const { code, words, memory } = this.#engine;
+    const level = new Uint8Array(memory.buffer)[this.#engine.levelAt(node)] as number;
+    if (level === 0) return;
+    const upper = words[this.#engine.wordOf(code.layout.UPPERS, node)] as number;
+    this.#uppers.set(level, [...(this.#uppers.get(level) ?? []), upper]);
+  }
+
+  /** Where the highest node was removed, another one is. */
+  #moveTop(): void {
+    const { code } = this.#engine;
+    const top = code.top();
+    if (top >> 32n < 0n) return;
+    const { words } = this.#engine;
+    const labelOf = (node: number): number => words[this.#engine.wordOf(code.layout.LABELS, node)] as number;
+    if (labelOf(Number(top & 0xffffffffn)) !== none) return;
+    const levels = new Uint8Array(words.buffer);
+    let [best, highest] = [none, -1];
+    for (const node of this.#nodes.values()) {
+      const level = levels[this.#engine.levelAt(node)] as number;
+      if (level > highest) [best, highest] = [node, level];
+    }
+    code.setTop(best, highest);
+  }
+}
+
+/** By the label alone, so that the same templates make the same layers: geometric, a sixteenth of each layer on the next (Malkov & Yashunin, 1 / ln M). */
+function levelOf(label: number): number {
+  let mixed = (label + 0x9e3779b9) >>> 0;
+  mixed = Math.imul(mixed ^ (mixed >>> 16), 0x21f0aaad);
+  mixed = Math.imul(mixed ^ (mixed >>> 15), 0x735a2d97);
+  const uniform = (((mixed ^ (mixed >>> 15)) >>> 0) + 1) / 2 ** 32;
+  return Math.min(12, Math.floor(-Math.log(uniform) / Math.log(linkingDefaults.links)));
+}

@@ -1,0 +1,215 @@
+/** The engine beside plain arithmetic: its numbers, its searches against a scan of all vectors, filters, and what is left of what was removed. */
+import assert from 'node:assert/strict';
+import { describe, it } from 'mocha';
+import { EngineMemory, storedDimensions } from '../../src/engine/engine-memory.js';
+import { EngineReader, type EngineHit } from '../../src/engine/engine-reader.js';
+import { EngineWriter } from '../../src/engine/engine-writer.js';
+import { learnQuantiser } from '../../src/engine/quantiser.js';
+import { makeRandom } from '../../src/random.js';
+import { parseVector, squaredDistance, type UnitVector } from '../../src/vector.js';
+
+/** Templates of seeded people, four of each: label i is of owner i >> 2. */
+function makeTemplates(count: number, dimensions: number, seed: number): readonly UnitVector[] {
+  const random = makeRandom(seed);
+  const draw = (): readonly number[] => Array.from({ length: dimensions }, () => random.normal());
+  const mean = draw();
+  let centre = draw();
+  return Array.from({ length: count }, (_, i) => {
+    if (i % 4 === 0) centre = draw();
+    const own = centre;
+    const vector = draw().map((value, j) => (mean[j] ?? 0) + (own[j] ?? 0) + 0.6 * value);
+    return parseVector(vector, dimensions, 'the test');
+  });
+}
+
+interface Opened {
+  readonly engine: EngineMemory;
+  readonly writer: EngineWriter;
+  readonly reader: EngineReader;
+}
+
+/** The reader has an instance of its own, as in another thread. */
+function openEngine(vectors: readonly UnitVector[]): Opened {
+  const dimensions = vectors[0]?.length ?? 0;
+  const all = new Float32Array(vectors.length * dimensions);
+  vectors.forEach((vector, i) => all.set(vector, i * dimensions));
+  const engine = EngineMemory.create(dimensions, learnQuantiser(all, dimensions));
+  return { engine, writer: new EngineWriter(engine), reader: new EngineReader(EngineMemory.open(engine.memory), 1) };
+}
+
+function filled(vectors: readonly UnitVector[]): Opened {
+  const opened = openEngine(vectors);
+  vectors.forEach((vector, label) => opened.writer.add(label, label >> 2, vector));
+  return opened;
+}
+
+/** Labels, nearest first. */
+function nearestOf(probe: UnitVector, vectors: readonly UnitVector[], isIn: (label: number) => boolean): number[] {
+  return vectors
+    .flatMap((vector, label) => (isIn(label) ? [{ label, distance: squaredDistance(probe, vector) }] : []))
+    .toSorted((one, other) => one.distance - other.distance)
+    .map(({ label }) => label);
+}
+
+const labelsOf = (hits: readonly EngineHit[]): number[] => hits.map(({ label }) => label);
+/** Of a squared distance by int16 vectors: see assembly/distance.ts. */
+const distanceError = 1e-4;
+
+describe('engine', function () {
+  this.timeout(60_000);
+
+  it('finds the nearest of all, by a scan and by a walk, in any number of dimensions', () => {
+    for (const dimensions of [2, 16, 100, 128, 512]) {
+      const vectors = makeTemplates(1500, dimensions, dimensions);
+      const { reader, engine } = filled(vectors);
+      assert.equal(engine.dimensions, storedDimensions(dimensions));
+      const random = makeRandom(1);
+      const probes = Array.from({ length: 60 }, () =>
+        parseVector(
+          (vectors[random.below(1500)] as UnitVector).map(
+            (value) => value + (0.3 / Math.sqrt(dimensions)) * random.normal(),
+          ),
+          dimensions,
+          'the test',
+        ),
+      );
+      let [scanned, walked] = [0, 0];
+      for (const vector of probes) {
+        const expected = nearestOf(vector, vectors, () => true);
+        const byScan = reader.scan({ vector, wanted: 10, width: 100 });
+        const byWalk = reader.search({ vector, wanted: 24, width: 100 });
+        for (const { label, owner, distance } of [...byScan, ...byWalk]) {
+          assert.equal(owner, label >> 2);
+          assert.ok(Math.abs(distance - squaredDistance(vector, vectors[label] as UnitVector)) < distanceError);
+        }
+        assert.deepEqual(
+          byScan.map(({ distance }) => distance),
+          byScan.map(({ distance }) => distance).toSorted((one, other) => one - other),
+        );
+        if (byScan[0]?.label === expected[0]) scanned++;
+        if (byWalk[0]?.label === expected[0]) walked++;
+      }
+      // In two dimensions neighbours are nearer to each other than the error is.
+      if (dimensions === 2) continue;
+      assert.ok(scanned >= 59, `${dimensions} dimensions: a scan finds ${scanned} of 60`);
+      assert.ok(walked >= 57, `${dimensions} dimensions: a walk finds ${walked} of 60`);
+    }
+  });
+
+  it('finds those who are allowed, and not the one who is excluded', () => {
+    const vectors = makeTemplates(1200, 32, 3);
+    const { reader } = filled(vectors);
+    const allow = new Uint32Array(300 / 32 + 1);
+    for (let owner = 0; owner < 300; owner += 3) allow[owner >>> 5] = (allow[owner >>> 5] ?? 0) | (1 << (owner & 31));
+    for (let probe = 0; probe < 40; probe++) {
+      const vector = vectors[probe * 7] as UnitVector;
+      const exclude = (probe * 7) >> 2;
+      const isIn = (label: number): boolean => (label >> 2) % 3 === 0 && label >> 2 !== exclude;
+      const expected = nearestOf(vector, vectors, isIn);
+      const query = { vector, wanted: 20, width: 200, allow, exclude };
+      for (const hits of [reader.scan(query), reader.search(query)]) {
+        assert.equal(hits.length, 20);
+        assert.ok(labelsOf(hits).every(isIn));
+      }
+      assert.deepEqual(labelsOf(reader.scan(query)).slice(0, 5).toSorted(), expected.slice(0, 5).toSorted());
+    }
+  });
+
+  it('an empty engine finds nobody, one template is found, and what is removed is found by nobody', () => {
+    const vectors = makeTemplates(8, 16, 4);
+    const { reader, writer } = openEngine(vectors);
+    const [vector] = vectors as readonly [UnitVector];
+    const query = { vector, wanted: 3, width: 10 };
+    assert.deepEqual([reader.search(query), reader.scan(query)], [[], []]);
+    writer.add(7, 1, vector);
+    assert.deepEqual(labelsOf(reader.search(query)), [7]);
+    assert.equal(writer.remove(7), true);
+    assert.equal(writer.remove(7), false);
+    assert.deepEqual([reader.search(query), reader.scan(query)], [[], []]);
+    assert.equal(writer.removedCount, 1);
+    while (!writer.mend(10));
+    assert.equal(writer.removedCount, 0);
+    assert.deepEqual(reader.search(query), []);
+    writer.add(9, 1, vector);
+    assert.deepEqual(labelsOf(reader.search(query)), [9]);
+  });
+
+  it('nothing stays of what was removed: no link, no byte; its place is used again', () => {
+    const vectors = makeTemplates(2000, 48, 5);
+    const { engine, writer, reader } = filled(vectors);
+    const { bytes } = engine;
+    const gone = vectors.flatMap((_, label) => (label % 5 === 0 ? [label] : []));
+    for (const label of gone) writer.remove(label);
+    while (!writer.mend(10));
+    // Nodes have the numbers of the labels here: nothing was removed before.
+    const { layout } = engine.code;
+    const { words } = engine;
+    const list = (node: number): Uint32Array => {
+      const segment = words[layout.LINK_LISTS / 4 + (node >>> layout.SEGMENT_BITS)] as number;
+      const at = segment / 4 + (node & ((1 << layout.SEGMENT_BITS) - 1)) * (layout.LINKS + 1);
+      return words.subarray(at + 1, at + 1 + layout.LINKS);
+    };
+    const isGone = new Set(gone);
+    for (let node = 0; node < vectors.length; node++) {
+      const links = list(node);
+      if (isGone.has(node)) assert.ok(links.every((link) => link === 0xffffffff));
+      else
+        assert.ok(
+          links.every((link) => !isGone.has(link)),
+          `node ${node} is linked to nobody who was removed`,
+        );
+    }
+    const memory = Buffer.from(new Uint8Array(engine.memory.buffer).slice(65_536, engine.bytes));
+    const codeOf = (label: number): Buffer => {
+      // What stood there: computed once more from the vector.
+      const scratch = openEngine(vectors);
+      scratch.writer.add(label, label >> 2, vectors[label] as UnitVector);
+      const at = scratch.engine.words[layout.CODES / 4] as number;
+      return Buffer.from(new Uint8Array(scratch.engine.memory.buffer).slice(at, at + 48));
+    };
+    assert.ok(memory.includes(codeOf(1)), 'the code of one who stays is there');
+    for (const label of gone.slice(0, 20)) assert.ok(!memory.includes(codeOf(label)), `the code of ${label} is gone`);
+    gone.forEach((label) => writer.add(100_000 + label, label >> 2, vectors[label] as UnitVector));
+    assert.ok(engine.bytes - bytes < 65_536, 'the places are used again');
+    let found = 0;
+    for (const label of gone) {
+      const [hit] = reader.search({ vector: vectors[label] as UnitVector, wanted: 8, width: 64 });
+      if (hit?.label === 100_000 + label) found++;
+    }
+    assert.ok(found >= 0.98 * gone.length, `${found} of ${gone.length} are found again`);
+  });
+
+  it('finds as much after ten rounds in which a tenth was replaced as a fresh one does', () => {
+    const count = 3000;
+    const vectors = makeTemplates(2 * count, 64, 6);
+    const { writer, reader } = filled(vectors.slice(0, count));
+    const random = makeRandom(8);
+    const live = Array.from({ length: count }, (_, label) => label);
+    let next = count;
+    for (let round = 0; round < 10; round++) {
+      for (let i = 0; i < count / 10; i++) {
+        const at = random.below(live.length);
+        writer.remove(live[at] as number);
+        writer.add(next, next >> 2, vectors[next] as UnitVector);
+        live[at] = next++;
+      }
+      while (!writer.mend(10));
+    }
+    const isLive = new Set(live);
+    const fresh = openEngine(vectors.slice(0, count));
+    for (const label of live) fresh.writer.add(label, label >> 2, vectors[label] as UnitVector);
+    const recall = (one: EngineReader): number => {
+      let found = 0;
+      for (let probe = 0; probe < 400; probe++) {
+        const vector = vectors[(probe * 13) % vectors.length] as UnitVector;
+        const exclude = ((probe * 13) % vectors.length) >> 2;
+        const [expected] = nearestOf(vector, vectors, (label) => isLive.has(label) && label >> 2 !== exclude);
+        if (one.search({ vector, wanted: 24, width: 48, exclude })[0]?.label === expected) found++;
+      }
+      return found / 400;
+    };
+    const [churned, asNew] = [recall(reader), recall(fresh.reader)];
+    // Half a point of 400 probes is two; the rest is chance between two graphs.
+    assert.ok(churned >= asNew - 0.02, `${churned} after the rounds, ${asNew} fresh`);
+  });
+});

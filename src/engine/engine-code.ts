@@ -25,6 +25,14 @@ export interface EngineCode {
   wipe(node: number): void;
   top(): bigint;
   setTop(node: number, level: number): void;
+  /** A reader says that it begins, and that it has ended; a search does both by itself. */
+  beginReading(reader: number): void;
+  endReading(reader: number): void;
+  /** Copies a list of `most` links, whole, behind the first word of `to`; returns how many there are. */
+  copyList(list: number, most: number, to: number): number;
+  /** A writer takes a list, to change it, and releases it. */
+  takeList(list: number): void;
+  releaseList(list: number): void;
   beginEpoch(): number;
   isQuiet(epoch: number): number;
   comparedCount(): bigint;

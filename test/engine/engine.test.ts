@@ -134,6 +134,28 @@ describe('engine', function () {
     assert.deepEqual(labelsOf(reader.search(query)), [9]);
   });
 
+  it('a place is not given away while a reader may hold it', () => {
+    const vectors = makeTemplates(300, 32, 9);
+    const { engine, writer, reader } = filled(vectors);
+    const other = EngineMemory.open(engine.memory);
+    const vector = vectors[0] as UnitVector;
+    other.code.beginReading(5);
+    writer.remove(0);
+    for (let i = 0; i < 20; i++) assert.equal(writer.mend(1), false);
+    assert.equal(writer.removedCount, 1);
+    // Whoever searches meanwhile does not find it, and does not hold up anybody.
+    assert.ok(!labelsOf(reader.search({ vector, wanted: 10, width: 50 })).includes(0));
+    const { bytes } = engine;
+    // One who begins after it was unlinked cannot hold it.
+    other.code.beginReading(6);
+    other.code.endReading(5);
+    while (!writer.mend(10));
+    assert.equal(writer.removedCount, 0);
+    writer.add(1000, 0, vector);
+    assert.equal(engine.bytes, bytes);
+    other.code.endReading(6);
+  });
+
   it('nothing stays of what was removed: no link, no byte; its place is used again', () => {
     const vectors = makeTemplates(2000, 48, 5);
     const { engine, writer, reader } = filled(vectors);

@@ -1,0 +1,86 @@
+/** One writer and several readers on one memory: nothing is torn, nothing removed is found, nothing that is there is lost. */
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import { describe, it } from 'mocha';
+import { EngineMemory } from '../../src/engine/engine-memory.js';
+import { EngineWriter } from '../../src/engine/engine-writer.js';
+import { learnQuantiser } from '../../src/engine/quantiser.js';
+import { stressVector, type StressData, type StressFindings } from './stress-data.js';
+
+const dimensions = 32;
+const readerCount = 3;
+
+describe('engine, many threads', function () {
+  this.timeout(120_000);
+
+  it('readers see whole templates while a writer adds, removes, mends and gives places away', async () => {
+    const some = Array.from({ length: 500 }, (_, label) => stressVector(label, dimensions));
+    const all = new Float32Array(some.length * dimensions);
+    some.forEach((vector, i) => all.set(vector, i * dimensions));
+    const engine = EngineMemory.create(dimensions, learnQuantiser(all, dimensions));
+    const writer = new EngineWriter(engine);
+    const state = new Int32Array(new SharedArrayBuffer(16));
+    const tell = (word: number, value: number): void => void Atomics.store(state, word, value);
+    let [first, next] = [0, 0];
+    const addOne = (): void => {
+      tell(3, next + 1);
+      writer.add(next, next * 3, stressVector(next, dimensions));
+      tell(2, ++next);
+    };
+    const removeOne = (): void => {
+      // Readers that begin from now on must not find it; it is told when it is so.
+      writer.remove(first);
+      tell(1, ++first);
+    };
+    while (next < 500) addOne();
+    const workers = Array.from(
+      { length: readerCount },
+      (_, i) =>
+        new Worker(new URL('./reader-thread.js', import.meta.url), {
+          workerData: { memory: engine.memory, reader: i + 1, state, dimensions } satisfies StressData,
+        }),
+    );
+    const answers = workers.map(async (worker) => (await once(worker, 'message'))[0] as StressFindings);
+    const untilMs = performance.now() + 4_000;
+    let mended = 0;
+    // The gallery grows to some thousand, so that memory grows, too, and is then replaced many times over.
+    while (performance.now() < untilMs) {
+      for (let i = 0; i < 20; i++) addOne();
+      while (next - first > 3000) removeOne();
+      if (writer.mend(2)) mended++;
+    }
+    tell(0, 1);
+    const findings = await Promise.all(answers);
+    for (const { wrong, searches, hits } of findings) {
+      assert.deepEqual(wrong, []);
+      assert.ok(searches > 20 && hits > 100, `${searches} searches, ${hits} hits`);
+    }
+    assert.ok(next > 4000 && first > 1000 && mended > 0, `${next} added, ${first} removed, mended ${mended} times`);
+  });
+
+  it('a list is copied as it was before a change or after it, never in between', async () => {
+    const engine = EngineMemory.create(dimensions, learnQuantiser(stressVector(0, dimensions), dimensions));
+    const { layout } = engine.code;
+    const list = engine.allocate(4 * (layout.LINKS + 1));
+    const state = new Int32Array(new SharedArrayBuffer(4));
+    const { words } = engine;
+    words.fill(1, list / 4 + 1, list / 4 + 1 + layout.LINKS);
+    words[list / 4] = 0;
+    const worker = new Worker(new URL('./list-thread.js', import.meta.url), {
+      workerData: { memory: engine.memory, list, state },
+    });
+    const answer = once(worker, 'message');
+    await once(worker, 'online');
+    const untilMs = performance.now() + 1_500;
+    for (let change = 0; performance.now() < untilMs; change++) {
+      engine.code.takeList(list);
+      for (let i = 1; i <= layout.LINKS; i++) Atomics.store(words, list / 4 + i, 1 + (change % 2));
+      engine.code.releaseList(list);
+    }
+    Atomics.store(state, 0, 1);
+    const [{ copies, torn, even }] = (await answer) as [{ copies: number; torn: number; even: number }];
+    assert.equal(torn, 0);
+    assert.ok(copies > 1000 && even > 0 && even < copies, `${even} of ${copies} copies are of the one list`);
+  });
+});

@@ -28,6 +28,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   calibration: ['index', 'threads', 'random', 'errors', 'vector'],
   cluster: ['index', 'random', 'errors', 'vector'],
   report: [],
+  engine: ['errors'],
   api: ['admission', 'calibration', 'migrate', 'index', 'embedder', 'vector'],
   'calibration-requests': ['api', 'requests', 'calibration', 'index', 'errors', 'vector'],
   requests: ['api', 'index', 'embedder', 'errors', 'vector'],

@@ -3,6 +3,7 @@ import process from 'node:process';
 import { HarmonidError, isHarmonidError } from '../src/errors.js';
 import { benchEmbed } from './embed.js';
 import { benchEnroll } from './enroll.js';
+import { benchGraph } from './graph.js';
 import { benchGuard } from './guard.js';
 import { describeMachine, peakMemoryBytes } from './machine.js';
 import { benchMap } from './map.js';
@@ -26,6 +27,7 @@ const workloads: Readonly<Record<Bench, (options: BenchOptions, progress: Progre
   reopen: benchReopen,
   map: benchMap,
   rollout: benchRollout,
+  graph: benchGraph,
 };
 
 const progress: Progress = (message) => void process.stderr.write(`${message}\n`);

@@ -13,6 +13,7 @@ export const benches = [
   'reopen',
   'map',
   'rollout',
+  'graph',
 ] as const;
 export type Bench = (typeof benches)[number];
 
@@ -50,6 +51,7 @@ export const usage = `npm run bench -- <bench> [options]
   overload          Identify at half to three times what the server can answer: goodput, refusals, memory; an import beside
   guard             Identify over gRPC with TLS and keys, and with an audit log, beside without; the search apart
   reopen            seconds until a closed or killed directory answers, beside a rebuild; memory, disk, longest stalls
+  graph             our engine in WebAssembly beside hnswlib in C++ (compiled here) and hnswlib-node, one thread each, by recall
   rollout           calls over gRPC while a gallery is moved to another space, back, and for good; how many fail
   map               vectors a second through fitted adapters beside bare matrix products, in the same batches
   peers install     installs face-api's WASM back end into bench/peers (for embed; optional)

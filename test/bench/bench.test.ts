@@ -50,6 +50,20 @@ describe('bench', () => {
     assert.equal(rowsOf(report, 'build, 2500 templates').length, 2);
   });
 
+  it('graph prints recall and time of each graph, and where they have the same recall', async () => {
+    const report = await runBench('graph', '--size', '2500', '--calls', '50', '--rounds', '1');
+    const graphs = rowsOf(report, 'construction, 2500 templates');
+    for (const row of graphs) for (const name of ['perSecond', 'bytesPerTemplate']) assertFigure(row, name);
+    const names = graphs.map((row) => String(row['graph']));
+    assert.ok(names.includes('engine') && names.includes('hnswlib-node'));
+    const rows = rowsOf(report, 'by width, 2500 templates');
+    for (const graph of names) {
+      const row = rows.find((one) => one['graph'] === graph && one['width'] === 256);
+      assert.ok(row && Number(row['recall@1']) > 0.9 && Number(row['recall@10']) > 0.9, JSON.stringify(row));
+    }
+    assert.equal(rowsOf(report, 'at a recall@1, 2500 templates').length, 3 * names.length);
+  });
+
   it('enroll prints durable enrolments a second', async () => {
     const report = await runBench('enroll', '--calls', '10', '--rounds', '1');
     const rows = [...rowsOf(report, 'by vector, durable'), ...rowsOf(report, 'by image (250x250 portraits), durable')];

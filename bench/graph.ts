@@ -1,0 +1,230 @@
+/**
+ * Graphs by themselves, one thread each: our engine in WebAssembly, hnswlib in C++ compiled for this machine, and hnswlib-node, on the same vectors, M = 16, width of construction 200.
+ *
+ * Recall is that of templates against a scan of all vectors. Every peer is asked with several widths in turns, round by round; times at a recall are read off
+ * between the two widths on either side of it.
+ */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import hnswlib from 'hnswlib-node';
+import { EngineMemory } from '../src/engine/engine-memory.js';
+import { EngineReader } from '../src/engine/engine-reader.js';
+import { EngineWriter } from '../src/engine/engine-writer.js';
+import { learnQuantiser } from '../src/engine/quantiser.js';
+import { drawGallery, modelDimensions, scanGallery, type ModelGallery } from './gallery-model.js';
+import { interleave, ratioSpread, spread, spreadText } from './measure.js';
+import { compileNativeHnswlib, startNativeHnswlib } from './native-hnswlib.js';
+import type { BenchOptions } from './options.js';
+import type { Progress } from './progress.js';
+import { rounded, type Row, type Workload } from './report.js';
+
+const widths = [16, 24, 32, 48, 64, 96, 128, 192, 256] as const;
+const recalls = [0.95, 0.98, 0.99] as const;
+const k = 10;
+/** Templates that are compared by their fine vectors. */
+const refined = 24;
+const [links, construction] = [16, 200] as const;
+
+/** All probes once, with one width: microseconds a search and the labels that were found, k a probe. */
+type Search = (width: number) => Promise<{ readonly microseconds: number; readonly labels: readonly number[] }>;
+
+interface Peer {
+  readonly name: string;
+  readonly seconds: number;
+  readonly bytes: number;
+  readonly search: Search;
+  close(): Promise<void>;
+}
+
+export async function benchGraph(options: BenchOptions, progress: Progress): Promise<Workload> {
+  const tables: Record<string, readonly Row[]> = {};
+  const notes = [
+    'one thread each; microseconds a search, median of the rounds (min-max); ratio to the same round of hnswlib in C++, below 1 is faster',
+  ];
+  for (const size of options.sizes) Object.assign(tables, await benchSize(size, options, progress, notes));
+  const { calls, rounds, seed, templatesPerIdentity } = options;
+  return {
+    dataset:
+      `synthetic gallery (bench/gallery-model), ${modelDimensions} dimensions, ${templatesPerIdentity} templates an identity, ` +
+      `${calls} probes, ${rounds} rounds, seed ${seed}`,
+    tables,
+    notes,
+  };
+}
+
+async function benchSize(
+  size: number,
+  { calls, rounds, seed, templatesPerIdentity }: BenchOptions,
+  progress: Progress,
+  notes: string[],
+): Promise<Record<string, readonly Row[]>> {
+  progress(`drawing ${size} templates`);
+  const gallery = drawGallery({ seed, templateCount: size, templatesPerIdentity, probeCount: calls });
+  const truth = gallery.probes.map(({ vector }) => scanGallery(gallery, vector, k).templates);
+  const folder = await mkdtemp(join(tmpdir(), 'harmonid-bench-'));
+  const peers: Peer[] = [];
+  try {
+    progress('building: the engine');
+    peers.push(openEngine(gallery));
+    progress('building: hnswlib in C++');
+    const native = await openNative(gallery, folder);
+    if (native) peers.push(native);
+    else notes.push('no g++ here: hnswlib in C++ was left out');
+    progress('building: hnswlib-node');
+    peers.push(openHnswlibNode(gallery));
+    progress('searching');
+    const runs = await interleave(
+      rounds,
+      peers.flatMap(({ search }) => widths.map((width) => () => search(width))),
+    );
+    const measured = peers.map(({ name }, peer) => ({
+      name,
+      points: widths.map((width, i) => {
+        const own = runs[peer * widths.length + i] ?? [];
+        return {
+          width,
+          microseconds: own.map(({ microseconds }) => microseconds),
+          ...recallOf(own[0]?.labels ?? [], truth),
+        };
+      }),
+    }));
+    const base = (measured.find(({ name }) => name === nativeName) ?? measured.at(-1)) as Measured;
+    return {
+      [`construction, ${size} templates`]: peers.map(({ name, seconds, bytes }) => ({
+        graph: name,
+        seconds: rounded(seconds),
+        perSecond: Math.round(size / seconds),
+        bytesPerTemplate: Math.round(bytes / size),
+      })),
+      [`by width, ${size} templates`]: measured.flatMap(({ name, points }) =>
+        points.map(({ width, microseconds, recall1, recall10 }) => ({
+          graph: name,
+          width,
+          'recall@1': rounded(recall1, 3),
+          'recall@10': rounded(recall10, 3),
+          microseconds: spreadText(spread(microseconds), 0),
+        })),
+      ),
+      [`at a recall@1, ${size} templates`]: measured.flatMap((one) =>
+        recalls.map((recall) => atRecall(one, base, recall)),
+      ),
+    };
+  } finally {
+    for (const peer of peers) await peer.close();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+interface Measured {
+  readonly name: string;
+  readonly points: readonly {
+    readonly width: number;
+    readonly microseconds: readonly number[];
+    readonly recall1: number;
+  }[];
+}
+
+function atRecall(one: Measured, base: Measured, recall: number): Row {
+  const [own, other] = [timesAt(one, recall), timesAt(base, recall)];
+  return {
+    graph: one.name,
+    'recall@1': recall,
+    microseconds: own && spreadText(spread(own), 0),
+    ratio: own && other && spreadText(ratioSpread(own, other)),
+  };
+}
+
+/** Of each round; null where a width of the grid does not reach the recall, or all do. */
+function timesAt({ points }: Measured, recall: number): readonly number[] | null {
+  const above = points.findIndex(({ recall1 }) => recall1 >= recall);
+  const [before, after] = [points[above - 1], points[above]];
+  if (!after) return null;
+  if (!before) return after.microseconds;
+  const share = (recall - before.recall1) / (after.recall1 - before.recall1);
+  return after.microseconds.map((slow, round) => {
+    const fast = before.microseconds[round] ?? Number.NaN;
+    return fast + share * (slow - fast);
+  });
+}
+
+function recallOf(
+  labels: readonly number[],
+  truth: readonly (readonly number[])[],
+): { readonly recall1: number; readonly recall10: number } {
+  let [first, all] = [0, 0];
+  for (const [probe, expected] of truth.entries()) {
+    const found = labels.slice(probe * k, (probe + 1) * k);
+    if (found[0] === expected[0]) first++;
+    all += found.filter((label) => expected.includes(label)).length;
+  }
+  return { recall1: first / truth.length, recall10: all / truth.length / k };
+}
+
+// ── Peers ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+function openEngine({ templates, probes }: ModelGallery): Peer {
+  const engine = EngineMemory.create(modelDimensions, learnQuantiser(flat(templates), modelDimensions));
+  const startedMs = performance.now();
+  const writer = new EngineWriter(engine);
+  templates.forEach((vector, label) => writer.add(label, label, vector));
+  const seconds = (performance.now() - startedMs) / 1000;
+  const reader = new EngineReader(engine, 1);
+  return {
+    name: 'engine',
+    seconds,
+    bytes: engine.bytes,
+    async search(width) {
+      const from = performance.now();
+      const answers = probes.map(({ vector }) => reader.search({ vector, wanted: Math.min(refined, width), width }));
+      const microseconds = (1000 * (performance.now() - from)) / probes.length;
+      return { microseconds, labels: answers.flatMap((hits) => padded(hits.map(({ label }) => label))) };
+    },
+    close: async () => undefined,
+  };
+}
+
+const nativeName = 'hnswlib, C++';
+
+async function openNative({ templates, probes }: ModelGallery, folder: string): Promise<Peer | null> {
+  const program = await compileNativeHnswlib(folder);
+  if (program === null) return null;
+  const file = join(folder, 'vectors.f32');
+  await writeFile(file, flat([...templates, ...probes.map(({ vector }) => vector)]));
+  const words = [file, templates.length, probes.length, modelDimensions, links, construction];
+  const { seconds, bytes, search, close } = await startNativeHnswlib(program, words);
+  return { name: nativeName, seconds, bytes, search: (width) => search(width, k), close };
+}
+
+function openHnswlibNode({ templates, probes }: ModelGallery): Peer {
+  const graph = new hnswlib.HierarchicalNSW('l2', modelDimensions);
+  graph.initIndex({ maxElements: templates.length, m: links, efConstruction: construction });
+  const startedMs = performance.now();
+  templates.forEach((vector, label) => graph.addPoint(Array.from(vector), label));
+  return {
+    name: 'hnswlib-node',
+    seconds: (performance.now() - startedMs) / 1000,
+    // What it holds is not told: vectors, links of the bottom layer and a sixteenth above, label and bookkeeping.
+    bytes: templates.length * (4 * modelDimensions + 4 * (2 * links + 1) + 8 + 12),
+    async search(width) {
+      graph.setEf(width);
+      const from = performance.now();
+      const answers = probes.map(({ vector }) => graph.searchKnn(Array.from(vector), k).neighbors);
+      const microseconds = (1000 * (performance.now() - from)) / probes.length;
+      return { microseconds, labels: answers.flatMap(padded) };
+    },
+    async close() {
+      graph.initIndex({ maxElements: 1 });
+    },
+  };
+}
+
+function padded(labels: readonly number[]): readonly number[] {
+  return Array.from({ length: k }, (_, place) => labels[place] ?? -1);
+}
+
+function flat(vectors: readonly Float32Array[]): Float32Array {
+  const all = new Float32Array(vectors.length * modelDimensions);
+  vectors.forEach((vector, i) => all.set(vector, i * modelDimensions));
+  return all;
+}

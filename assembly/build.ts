@@ -3,8 +3,8 @@
  *
  * Neighbours are chosen so that none is nearer to another chosen one than to the node itself; of links that are dropped none is kept to fill a list.
  */
-import { codeOf, labelOf, linksMax, listOf, lockTop, NONE, releaseList, setTop, takeList, top, unlockTop, writeList } from './memory';
-import { near, prepare, prepareCode } from './distance';
+import { codeOf, labelOf, levelOf, linksMax, listOf, lockTop, NONE, releaseList, setTop, takeList, top, unlockTop, writeList } from './memory';
+import { near, prepare, prepareCode, unfold } from './distance';
 import {
   chosenOffset,
   chosenQuery,
@@ -84,10 +84,12 @@ function connect(node: u32, other: u32, level: u32): void {
 }
 
 /**
- * Links a node, whose code, label, owner and empty lists are there, into the graph; its vector is in the scratch.
- * @param level highest layer that it is in @param width of the walks @param wanted links of its own on the bottom layer
+ * Links a node, whose code, fine vector, label, owner, level and empty lists are there, into the graph.
+ * @param width of the walks @param wanted links of its own on the bottom layer
  */
-export function link(node: u32, level: i32, width: u32, wanted: u32): void {
+export function link(node: u32, width: u32, wanted: u32): void {
+  const level = <i32>levelOf(node);
+  unfold(node, vectorOf());
   const offset = prepare(vectorOf(), query());
   if (top() < 0) {
     // The first one; of several threads one is.

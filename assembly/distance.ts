@@ -73,6 +73,14 @@ export function encode(vector: usize, node: u32): void {
     store<i16>(fine + FINE_HEAD + (i << 1), int16(load<f32>(vector + (i << 2)) / unit));
 }
 
+/** The fine vector of a node as f32[dims]. */
+export function unfold(node: u32, to: usize): void {
+  const fine = fineOf(node);
+  const unit = load<f32>(fine);
+  for (let i: u32 = 0; i < dims(); i++)
+    store<f32>(to + (i << 2), unit * <f32>load<i16>(fine + FINE_HEAD + (i << 1)));
+}
+
 /** Squared L2 from a vector (f32[dims]) to the fine vector of a node. */
 export function fineDistance(vector: usize, node: u32): f32 {
   let at = fineOf(node);

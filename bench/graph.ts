@@ -5,12 +5,13 @@
  * between the two widths on either side of it.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import hnswlib from 'hnswlib-node';
 import { EngineMemory } from '../src/engine/engine-memory.js';
 import { EngineReader } from '../src/engine/engine-reader.js';
 import { EngineWriter } from '../src/engine/engine-writer.js';
+import { linkInThreads } from '../src/engine/linking.js';
 import { learnQuantiser } from '../src/engine/quantiser.js';
 import { drawGallery, modelDimensions, scanGallery, type ModelGallery } from './gallery-model.js';
 import { interleave, ratioSpread, spread, spreadText } from './measure.js';
@@ -22,6 +23,8 @@ import { rounded, type Row, type Workload } from './report.js';
 const widths = [16, 24, 32, 48, 64, 96, 128, 192, 256] as const;
 const recalls = [0.95, 0.98, 0.99] as const;
 const k = 10;
+/** Of the construction by several. */
+const threads = Math.max(2, availableParallelism());
 /** Templates that are compared by their fine vectors. */
 const refined = 24;
 const [links, construction] = [16, 200] as const;
@@ -73,6 +76,8 @@ async function benchSize(
     else notes.push('no g++ here: hnswlib in C++ was left out');
     progress('building: hnswlib-node');
     peers.push(openHnswlibNode(gallery));
+    progress(`building: the engine, ${threads} threads`);
+    const together = await buildTogether(gallery);
     progress('searching');
     const runs = await interleave(
       rounds,
@@ -91,12 +96,10 @@ async function benchSize(
     }));
     const base = (measured.find(({ name }) => name === nativeName) ?? measured.at(-1)) as Measured;
     return {
-      [`construction, ${size} templates`]: peers.map(({ name, seconds, bytes }) => ({
-        graph: name,
-        seconds: rounded(seconds),
-        perSecond: Math.round(size / seconds),
-        bytesPerTemplate: Math.round(bytes / size),
-      })),
+      [`construction, ${size} templates`]: [
+        ...peers.map(({ name, seconds, bytes }) => constructionRow(name, size, seconds, bytes)),
+        constructionRow(`engine, ${threads} threads`, size, together.seconds, together.bytes),
+      ],
       [`by width, ${size} templates`]: measured.flatMap(({ name, points }) =>
         points.map(({ width, microseconds, recall1, recall10 }) => ({
           graph: name,
@@ -114,6 +117,15 @@ async function benchSize(
     for (const peer of peers) await peer.close();
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+function constructionRow(graph: string, size: number, seconds: number, bytes: number): Row {
+  return {
+    graph,
+    seconds: rounded(seconds),
+    perSecond: Math.round(size / seconds),
+    bytesPerTemplate: Math.round(bytes / size),
+  };
 }
 
 interface Measured {
@@ -182,6 +194,16 @@ function openEngine({ templates, probes }: ModelGallery): Peer {
     },
     close: async () => undefined,
   };
+}
+
+/** All cores. */
+async function buildTogether({ templates }: ModelGallery): Promise<Pick<Peer, 'seconds' | 'bytes'>> {
+  const engine = EngineMemory.create(modelDimensions, learnQuantiser(flat(templates), modelDimensions));
+  const startedMs = performance.now();
+  const writer = new EngineWriter(engine);
+  const nodes = templates.map((vector, label) => writer.place(label, label, vector));
+  await linkInThreads(engine, nodes, { threads, firstReader: 1 });
+  return { seconds: (performance.now() - startedMs) / 1000, bytes: engine.bytes };
 }
 
 const nativeName = 'hnswlib, C++';

@@ -16,7 +16,7 @@ export interface EngineCode {
   /** Of an answer: node, label, owner (u32) and squared distance (f32), nearest first. */
   answers(): number;
   encode(vector: number, node: number): void;
-  link(node: number, level: number, width: number, wanted: number): void;
+  link(node: number, width: number, wanted: number): void;
   /** @param words 0 with `allow` 0: all owners */
   restrict(allow: number, words: number, exclude: number): void;
   search(reader: number, width: number, wanted: number): number;

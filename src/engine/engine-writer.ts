@@ -56,10 +56,10 @@ export class EngineWriter {
 
   /** @param vector shape [dimensions], finite, of length 1 @throws LIMIT_EXCEEDED, and nothing is changed */
   add(label: number, owner: number, vector: Float32Array): void {
-    this.link(this.place(label, owner, vector), vector);
+    this.link(this.place(label, owner, vector));
   }
 
-  /** Writes a template without linking it: nobody finds it yet. Its node is to be given to `link`, here or in another thread. @throws LIMIT_EXCEEDED */
+  /** Writes a template without linking it: a scan finds it, a walk does not yet. Its node is to be given to `link`, here or in another thread. @throws LIMIT_EXCEEDED */
   place(label: number, owner: number, vector: Float32Array): number {
     assertInvariant(!this.#nodes.has(label), 'a label is added once');
     const { code } = this.#engine;
@@ -81,13 +81,10 @@ export class EngineWriter {
     return node;
   }
 
-  /** @param vector that was placed */
-  link(node: number, vector: Float32Array): void {
-    const { code } = this.#engine;
+  /** @param node that was placed */
+  link(node: number): void {
     this.#own.prepare();
-    this.#own.give(vector);
-    const level = new Uint8Array(this.#engine.memory.buffer)[this.#engine.levelAt(node)] as number;
-    code.link(node, level, linkingDefaults.width, linkingDefaults.links);
+    this.#engine.code.link(node, linkingDefaults.width, linkingDefaults.links);
   }
 
   /** Whether it was there. */

@@ -4,8 +4,12 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { describe, it } from 'mocha';
 import { EngineMemory } from '../../src/engine/engine-memory.js';
+import { EngineReader } from '../../src/engine/engine-reader.js';
 import { EngineWriter } from '../../src/engine/engine-writer.js';
+import { linkInThreads } from '../../src/engine/linking.js';
 import { learnQuantiser } from '../../src/engine/quantiser.js';
+import { makeRandom } from '../../src/random.js';
+import { parseVector } from '../../src/vector.js';
 import { stressVector, type StressData, type StressFindings } from './stress-data.js';
 
 const dimensions = 32;
@@ -82,5 +86,36 @@ describe('engine, many threads', function () {
     const [{ copies, torn, even }] = (await answer) as [{ copies: number; torn: number; even: number }];
     assert.equal(torn, 0);
     assert.ok(copies > 1000 && even > 0 && even < copies, `${even} of ${copies} copies are of the one list`);
+  });
+
+  it('a gallery that several threads have linked is found as well as one by one', async () => {
+    const vectors = Array.from({ length: 4000 }, (_, label) => stressVector(label >> 2, dimensions));
+    const random = makeRandom(2);
+    const near = vectors.map((vector) =>
+      parseVector(
+        vector.map((value) => value + 0.08 * random.normal()),
+        dimensions,
+        'the test',
+      ),
+    );
+    const all = new Float32Array(near.length * dimensions);
+    near.forEach((vector, i) => all.set(vector, i * dimensions));
+    const open = (): { engine: EngineMemory; writer: EngineWriter } => {
+      const engine = EngineMemory.create(dimensions, learnQuantiser(all, dimensions));
+      return { engine, writer: new EngineWriter(engine) };
+    };
+    const found = ({ memory }: EngineMemory): number => {
+      const reader = new EngineReader(EngineMemory.open(memory), 9);
+      return near.filter((vector, label) => reader.search({ vector, wanted: 8, width: 32 })[0]?.label === label).length;
+    };
+    const [one, many] = [open(), open()];
+    near.forEach((vector, label) => one.writer.add(label, label >> 2, vector));
+    const nodes = near.map((vector, label) => many.writer.place(label, label >> 2, vector));
+    await linkInThreads(many.engine, nodes, { threads: 3, firstReader: 1 });
+    const [alone, together] = [found(one.engine), found(many.engine)];
+    assert.ok(alone > 0.97 * near.length, `${alone} of ${near.length} by one thread`);
+    assert.ok(together >= alone - 0.01 * near.length, `${together} by three, ${alone} by one`);
+    const aborted = linkInThreads(many.engine, nodes, { threads: 2, firstReader: 1, signal: AbortSignal.abort() });
+    await assert.rejects(aborted, { code: 'CANCELLED' });
   });
 });

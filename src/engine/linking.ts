@@ -1,0 +1,45 @@
+/**
+ * Many placed templates linked by several threads at once: how a gallery is loaded.
+ *
+ * Searches go on meanwhile, and find what is linked. The writer adds, removes and mends nothing until it is done.
+ */
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import { abortError, HarmonidError } from '../errors.js';
+import type { EngineMemory } from './engine-memory.js';
+import type { LinkTask } from './link-messages.js';
+
+export interface LinkingOptions {
+  /** One to a core. */
+  readonly threads: number;
+  /** Readers' numbers from this one on are the threads'. */
+  readonly firstReader: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** @param nodes as `EngineWriter.place` gave them @throws CANCELLED with some of them linked; INTERNAL when a thread dies */
+export async function linkInThreads(
+  engine: EngineMemory,
+  nodes: readonly number[],
+  { threads, firstReader, signal }: LinkingOptions,
+): Promise<void> {
+  const shared = new Uint32Array(new SharedArrayBuffer(4 * nodes.length));
+  shared.set(nodes);
+  const [taken, stop] = [0, 1].map(() => new Int32Array(new SharedArrayBuffer(4))) as [Int32Array, Int32Array];
+  const abort = (): void => void Atomics.store(stop, 0, 1);
+  signal?.addEventListener('abort', abort, { once: true });
+  if (signal?.aborted) abort();
+  try {
+    const ends = Array.from({ length: threads }, async (_, i) => {
+      const workerData: LinkTask = { memory: engine.memory, reader: firstReader + i, nodes: shared, taken, stop };
+      const worker = new Worker(new URL('./link-worker.js', import.meta.url), { workerData });
+      const [code] = await once(worker, 'exit');
+      if (code !== 0) throw new HarmonidError('INTERNAL', `a linking thread ended with code ${String(code)}`);
+    });
+    const failed = (await Promise.allSettled(ends)).find((end) => end.status === 'rejected');
+    if (failed) throw new HarmonidError('INTERNAL', 'a linking thread has died', { cause: failed.reason });
+  } finally {
+    signal?.removeEventListener('abort', abort);
+  }
+  if (signal?.aborted) throw abortError(signal);
+}

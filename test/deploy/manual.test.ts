@@ -108,7 +108,7 @@ describe('the operator’s manual', function () {
       // Keys and certificates are for the parts above.
       const bare = script.replaceAll(' --tls-ca tls.crt --api-key-file owner.key', '');
       const printed = await shell(bare.replaceAll('localhost:50051', serving.address));
-      assert.match(printed, /FPIR 0\.01 .*FMR 1e-4 /s);
+      assert.match(printed, /FPIR 0\.01, the target .*FMR 1e-4, the target /s);
       assert.match(printed, /calibrated: FPIR 0\.01 among 130/);
       assert.match(readFileSync(join(folder, 'lobby.html'), 'utf8'), /<svg/);
     } finally {

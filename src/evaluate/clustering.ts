@@ -67,6 +67,13 @@ export async function evaluateClustering(options: ClusteringOptions): Promise<Cl
       `${people.length} people have ${photosMin} photos; clusters can be judged on four of them or more`,
       { details: { people: people.length, photosMin } },
     );
+  const photoCount = people.flat().length;
+  if (photoCount > facesMax)
+    throw new HarmonidError(
+      'INVALID_ARGUMENT',
+      `there are ${photoCount} photos of people with ${photosMin} or more; clusters can be judged on ${facesMax}: take a part of the people, or those with more photos`,
+      { details: { photos: photoCount, limit: facesMax } },
+    );
   const { vectors } = await embedPersonPhotos(embedder, { ...options, photos: people.flat() }, (done, total) =>
     onProgress?.('photos', done, total),
   );
@@ -97,6 +104,10 @@ export async function evaluateClustering(options: ClusteringOptions): Promise<Cl
 
 /** Cuts that are tried. */
 const gridCount = 50;
+/** Of whose distances the median is taken. */
+const medianPairsMax = 2_000_000;
+/** Faces that are clustered exactly, 150 times: half of them at once take 2 (n / 2)^2 bytes. */
+const facesMax = 20_000;
 
 export type Halves = readonly [Half, Half];
 
@@ -143,12 +154,24 @@ export function halvesOf(vectors: readonly UnitVector[], people: readonly string
 }
 
 function gridOf(half: Half, linkage: Linkage): readonly CutScores[] {
-  const distances = half.vectors.flatMap((a, i) => half.vectors.slice(0, i).map((b) => squaredDistance(a, b)));
-  const median = Float64Array.from(distances).toSorted()[distances.length >> 1] ?? 0;
+  const median = medianDistance(half.vectors);
   return Array.from({ length: gridCount }, (_, step) => {
     const cut = (median * (step + 1)) / gridCount;
     return { cut, scores: scoreAt(half, linkage, cut) };
   });
+}
+
+/** Of all pairs, or of evenly spaced ones where they are many. */
+function medianDistance(vectors: readonly UnitVector[]): number {
+  const pairCount = (vectors.length * (vectors.length - 1)) / 2;
+  const step = Math.max(1, Math.ceil(pairCount / medianPairsMax));
+  const distances = new Float64Array(Math.ceil(pairCount / step));
+  let pair = 0;
+  vectors.forEach((vector, i) => {
+    for (let other = 0; other < i; other++, pair++)
+      if (pair % step === 0) distances[pair / step] = squaredDistance(vector, vectors[other] as UnitVector);
+  });
+  return distances.toSorted()[distances.length >> 1] ?? 0;
 }
 
 function bestCut(grid: readonly CutScores[]): number {

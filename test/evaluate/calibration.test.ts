@@ -4,6 +4,7 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'mocha';
 import { isHarmonidError } from '../../src/errors.js';
+import { renderCalibrationEvaluationPage } from '../../src/evaluate/calibration-evaluation-page.js';
 import { evaluateCalibration, type CalibrationEvaluation } from '../../src/evaluate/calibration.js';
 import { formatCalibrationEvaluation } from '../../src/evaluate/calibration-table.js';
 import type { PersonPhoto } from '../../src/evaluate/person-photos.js';
@@ -62,6 +63,20 @@ describe('evaluate calibration', () => {
     const text = formatCalibrationEvaluation(report);
     assert.match(text, /^200 people enrolled, 201 strangers/m);
     assert.match(text, /^FPIR 0\.01 +\S+ ± \S+ +\d\.\d\d +\S+ to \S+ +0\.\d{4}$/m);
+  });
+
+  it('tells each rate on a page, and the reliability rises with what was asked', async () => {
+    const [gallery] = report.galleries;
+    const page = await renderCalibrationEvaluationPage(report);
+    for (const { kind, asked } of gallery?.rates ?? [])
+      assert.ok(page.includes(`${kind.toUpperCase()} ${asked.toExponential()}`), `${kind} ${asked}`);
+    assert.ok(page.includes('200 people enrolled, 201 strangers') && page.includes('<svg '));
+    const realised = gallery?.reliability.map((rate) => rate.realised.mean) ?? [];
+    assert.ok(realised.length > 20);
+    assert.deepEqual(
+      realised,
+      realised.toSorted((one, other) => one - other),
+    );
   });
 
   it('draws the same from the same seed, and refuses galleries of everybody or of hardly anybody', async () => {

@@ -21,6 +21,7 @@ export {
   QUANTISER,
   READERS_MAX,
   releaseList,
+  REMOVED,
   SEGMENT_BITS,
   SEGMENTS_MAX,
   setTop,

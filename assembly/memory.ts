@@ -36,6 +36,8 @@ export const DIMENSIONS: usize = 196;
 export const STEP: usize = 200;
 /** First byte that belongs to nobody. */
 export const FREE: usize = 208;
+/** Removed templates that lists still name: counted before their labels go, and until their bytes are overwritten. */
+export const REMOVED: usize = 212;
 /** Epoch of the next reader; from 1. */
 export const EPOCH: usize = 256;
 /** A line of cache for each reader: the epoch in which it began, 0 while it rests. */
@@ -134,6 +136,10 @@ export const FINE_HEAD: u32 = 16;
 // @ts-ignore: decorator
 @inline export function capacity(): u32 {
   return atomic.load<u32>(CAPACITY);
+}
+// @ts-ignore: decorator
+@inline export function removedCount(): u32 {
+  return atomic.load<u32>(REMOVED);
 }
 /** Level in the high word; below 0 when there is nobody. */
 // @ts-ignore: decorator

@@ -154,6 +154,11 @@ export function clearHeaps(): void {
 @inline export function isOpen(): bool {
   return openCount > 0;
 }
+/** The nearest of what is open. */
+// @ts-ignore: decorator
+@inline export function firstOpen(): i64 {
+  return load<i64>(openAt);
+}
 // @ts-ignore: decorator
 @inline export function countFound(): u32 {
   return foundCount;

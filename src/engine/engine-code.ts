@@ -58,6 +58,7 @@ const layoutNames = [
   'OWNERS',
   'QUANTISER',
   'READERS_MAX',
+  'REMOVED',
   'SEGMENT_BITS',
   'SEGMENTS_MAX',
   'STEP',

@@ -24,9 +24,13 @@ export class EngineMemory {
   readonly code: EngineCode;
   /** As stored. */
   readonly dimensions: number;
+  #words: Uint32Array;
+  #floats: Float32Array;
 
   private constructor(memory: WebAssembly.Memory) {
     this.memory = memory;
+    this.#words = new Uint32Array(memory.buffer);
+    this.#floats = new Float32Array(memory.buffer);
     this.code = instantiate(memory);
     this.code.attach();
     this.dimensions = this.words[this.code.layout.DIMENSIONS / 4] as number;
@@ -61,11 +65,15 @@ export class EngineMemory {
 
   /** All of the memory as it is now; a view is good until the memory grows. */
   get words(): Uint32Array {
-    return new Uint32Array(this.memory.buffer);
+    const { buffer } = this.memory;
+    if (this.#words.buffer !== buffer) this.#words = new Uint32Array(buffer);
+    return this.#words;
   }
 
   get floats(): Float32Array {
-    return new Float32Array(this.memory.buffer);
+    const { buffer } = this.memory;
+    if (this.#floats.buffer !== buffer) this.#floats = new Float32Array(buffer);
+    return this.#floats;
   }
 
   /** Nodes that have a place. */

@@ -92,6 +92,7 @@ export class EngineWriter {
     const node = this.#nodes.get(label);
     if (node === undefined) return false;
     const { code, words } = this.#engine;
+    Atomics.add(words, code.layout.REMOVED / 4, 1);
     Atomics.store(words, this.#engine.wordOf(code.layout.LABELS, node), none);
     this.#nodes.delete(label);
     this.#removed.push(node);
@@ -130,6 +131,7 @@ export class EngineWriter {
       this.#free.push(node);
       this.#keepUpper(node);
     }
+    Atomics.sub(this.#engine.words, code.layout.REMOVED / 4, pass.nodes.length);
     this.#pass = null;
     return true;
   }

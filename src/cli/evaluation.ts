@@ -43,11 +43,11 @@ export function faceOption(
   );
 }
 
-/** --cache and --html. @param html what the page has */
-export function fileOptions(command: Command, html = 'plots'): Command {
+/** --cache and --html. */
+export function fileOptions(command: Command): Command {
   return command
     .option('--cache <file>', 'keep the vectors in this file, so that a second run resumes')
-    .option('--html <file>', `also write a page with ${html} (readable by its owner only)`);
+    .option('--html <file>', 'also write a page with plots (readable by its owner only)');
 }
 
 /** Works with a bar of `unit` that begins when the total is known, and is gone whatever happens. */

@@ -6,7 +6,7 @@
  * the larger the nearer. With `q.centre * step` added, nearnesses of different queries are comparable. The result is exact for the codes; what rounding has cost is mended by the fine vectors
  * (int16, with a scale of its own for each vector), whose error in a squared distance is some 1e-5, and below 1e-4.
  */
-import { centreOf, codeOf, dims, FINE_HEAD, fineOf, scaleOf, stepOf } from './memory';
+import { centreOf, CODE_ERROR, codeOf, dims, FINE_ERROR, FINE_HEAD, fineOf, hasFines, scaleOf, stepOf } from './memory';
 
 /** @param query int16[dims] @param code int8[dims] */
 export function near(query: usize, code: usize): i32 {
@@ -59,26 +59,63 @@ export function prepareCode(code: usize, query: usize): i32 {
 export function encode(vector: usize, node: u32): void {
   const code = codeOf(node);
   let largest: f32 = 0;
+  let missed: f32 = 0;
   for (let i: u32 = 0; i < dims(); i++) {
     const value = load<f32>(vector + (i << 2));
     largest = max<f32>(largest, abs<f32>(value));
     const scale = scaleOf(i);
-    const steps: f32 = scale == 0 ? 0 : nearest<f32>((value - centreOf(i)) / scale);
-    store<i8>(code + i, <i8>max<f32>(-127, min<f32>(127, steps)));
+    const steps: f32 = scale == 0 ? 0 : max<f32>(-127, min<f32>(127, nearest<f32>((value - centreOf(i)) / scale)));
+    store<i8>(code + i, <i8>steps);
+    const error = value - (centreOf(i) + scale * steps);
+    missed += error * error;
   }
+  raise(CODE_ERROR, missed);
+  if (!hasFines()) return;
   const fine = fineOf(node);
   const unit: f32 = largest == 0 ? 1 : largest / 32767;
   store<f32>(fine, unit);
-  for (let i: u32 = 0; i < dims(); i++)
-    store<i16>(fine + FINE_HEAD + (i << 1), int16(load<f32>(vector + (i << 2)) / unit));
+  missed = 0;
+  for (let i: u32 = 0; i < dims(); i++) {
+    const value = load<f32>(vector + (i << 2));
+    const steps = int16(value / unit);
+    store<i16>(fine + FINE_HEAD + (i << 1), steps);
+    const error = value - unit * <f32>steps;
+    missed += error * error;
+  }
+  raise(FINE_ERROR, missed);
 }
 
-/** The fine vector of a node as f32[dims]. */
+/** Only the one writer does. @param squared what the greatest error is at least */
+// @ts-ignore: decorator
+@inline function raise(at: usize, squared: f32): void {
+  const error = sqrt<f32>(squared);
+  if (error > load<f32>(at)) store<f32>(at, error);
+}
+
+/** The vector of a node, as exactly as it is here, as f32[dims]. */
 export function unfold(node: u32, to: usize): void {
+  if (!hasFines()) {
+    const code = codeOf(node);
+    for (let i: u32 = 0; i < dims(); i++)
+      store<f32>(to + (i << 2), centreOf(i) + scaleOf(i) * <f32>load<i8>(code + i));
+    return;
+  }
   const fine = fineOf(node);
   const unit = load<f32>(fine);
   for (let i: u32 = 0; i < dims(); i++)
     store<f32>(to + (i << 2), unit * <f32>load<i16>(fine + FINE_HEAD + (i << 1)));
+}
+
+/** Squared L2 of unit vectors by the code alone. @param nearness with its query's offset */
+// @ts-ignore: decorator
+@inline export function codeDistance(nearness: i32): f32 {
+  return max<f32>(0, 2 - 2 * (<f32>nearness / stepOf()));
+}
+/** The nearness that a code has at a distance, or more. No nearness, with its offset, is below -2^30. */
+// @ts-ignore: decorator
+@inline export function nearnessAt(distance: f32): i32 {
+  const nearness = (1 - <f64>distance / 2) * <f64>stepOf();
+  return nearness < -1073741824 ? -1073741824 : <i32>floor(nearness);
 }
 
 /** Squared L2 from a vector (f32[dims]) to the fine vector of a node. */

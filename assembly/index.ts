@@ -4,24 +4,33 @@ export {
   beginEpoch,
   beginReading,
   CAPACITY,
+  CODE_ERROR,
   CODES,
   copyList,
   DIMENSIONS,
   endReading,
   EPOCH,
+  FINE_ERROR,
   FINE_HEAD,
   FINES,
   FREE,
+  HAS_FINES,
   isQuiet,
   LABELS,
   LEVELS,
   LINK_LISTS,
+  LINKED,
   LINKS,
+  NEXT,
   OWNERS,
   QUANTISER,
   READERS_MAX,
   releaseList,
   REMOVED,
+  RING,
+  RING_HEAD,
+  RING_MAX,
+  RING_TAIL,
   SEGMENT_BITS,
   SEGMENTS_MAX,
   setTop,
@@ -35,5 +44,5 @@ export { encode } from './distance';
 export { answers, scratchBytes, useScratch, vectorOf, WIDTH_MAX } from './scratch';
 export { comparedCount, followedCount, restrict, touchedSum } from './walk';
 export { link } from './build';
-export { search, scan } from './search';
+export { answeredCount, ask, find, refine, scan } from './search';
 export { mend, wipe } from './mend';

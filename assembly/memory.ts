@@ -1,7 +1,7 @@
 /**
  * The map of an engine's memory, which all of its threads share (AssemblyScript, compiled to WebAssembly by `npm run build`).
  *
- * One WebAssembly memory that only grows. At its beginning a header (64 KiB) that one writer changes; behind it blocks, which the host hands out. Nodes lie in segments of
+ * One WebAssembly memory that only grows. At its beginning a header (128 KiB) that one writer changes; behind it blocks, which the host hands out. Nodes lie in segments of
  * 4,096, whose blocks are found through tables in the header: codes, links, fine vectors, labels, owners, upper links, levels. So nothing moves when the engine grows, and a reader
  * never sees half of a move. A node is a number from 0; 0xffffffff is none.
  *
@@ -38,6 +38,18 @@ export const STEP: usize = 200;
 export const FREE: usize = 208;
 /** Removed templates that lists still name: counted before their labels go, and until their bytes are overwritten. */
 export const REMOVED: usize = 212;
+/** Whether there are fine vectors: 0 or 1. */
+export const HAS_FINES: usize = 216;
+/** f32: the greatest distance (L2) between a vector and what its code stands for, and between it and its fine vector. Of all that ever came: an upper bound. */
+export const CODE_ERROR: usize = 220;
+export const FINE_ERROR: usize = 224;
+/** Numbers from there on were never given to anybody. */
+export const NEXT: usize = 228;
+/** Placed nodes that no list names yet: those from LINKED to NEXT, and of numbers that had been free before, a ring of them. Its ends count upwards. */
+export const LINKED: usize = 232;
+export const RING_HEAD: usize = 236;
+export const RING_TAIL: usize = 240;
+export const RING_MAX: u32 = 1024;
 /** Epoch of the next reader; from 1. */
 export const EPOCH: usize = 256;
 /** A line of cache for each reader: the epoch in which it began, 0 while it rests. */
@@ -53,6 +65,7 @@ export const OWNERS: usize = LABELS + SEGMENTS_MAX * 4;
 export const UPPERS: usize = OWNERS + SEGMENTS_MAX * 4;
 /** u8: the highest layer that a node is in. */
 export const LEVELS: usize = UPPERS + SEGMENTS_MAX * 4;
+export const RING: usize = LEVELS + SEGMENTS_MAX * 4;
 /** Address of the quantiser: centre and scale of each dimension, f32. */
 export const QUANTISER: usize = 204;
 
@@ -61,6 +74,7 @@ let dimensions: u32 = 0;
 let step: f32 = 0;
 let centre: usize = 0;
 let scale: usize = 0;
+let withFines = false;
 
 /** To be called by every thread before anything else, and again when the quantiser was changed. */
 export function attach(): void {
@@ -68,11 +82,16 @@ export function attach(): void {
   step = load<f32>(STEP);
   centre = load<u32>(QUANTISER);
   scale = centre + dimensions * 4;
+  withFines = load<u32>(HAS_FINES) != 0;
 }
 
 // @ts-ignore: decorator
 @inline export function dims(): u32 {
   return dimensions;
+}
+// @ts-ignore: decorator
+@inline export function hasFines(): bool {
+  return withFines;
 }
 // @ts-ignore: decorator
 @inline export function stepOf(): f32 {
@@ -134,8 +153,8 @@ export const FINE_HEAD: u32 = 16;
 }
 
 // @ts-ignore: decorator
-@inline export function capacity(): u32 {
-  return atomic.load<u32>(CAPACITY);
+@inline export function nextNode(): u32 {
+  return atomic.load<u32>(NEXT);
 }
 // @ts-ignore: decorator
 @inline export function removedCount(): u32 {

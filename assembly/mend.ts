@@ -10,6 +10,7 @@ import {
   dims,
   FINE_HEAD,
   fineOf,
+  hasFines,
   labelOf,
   levelOf,
   linksMax,
@@ -76,7 +77,7 @@ function offer(node: u32, count: u32): u32 {
 /** The bytes of a node that nobody holds any more: nothing of its template stays. */
 export function wipe(node: u32): void {
   memory.fill(codeOf(node), 0, dims());
-  memory.fill(fineOf(node), 0, (dims() << 1) + FINE_HEAD);
+  if (hasFines()) memory.fill(fineOf(node), 0, (dims() << 1) + FINE_HEAD);
   for (let level: u32 = 0; level <= levelOf(node); level++) {
     const at = listOf(node, level);
     takeList(at);

@@ -176,10 +176,15 @@ function recallOf(
 // ── Peers ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 function openEngine({ templates, probes }: ModelGallery): Peer {
-  const engine = EngineMemory.create(modelDimensions, learnQuantiser(flat(templates), modelDimensions));
+  const engine = EngineMemory.create({
+    dimensions: modelDimensions,
+    quantiser: learnQuantiser(flat(templates), modelDimensions),
+    withFines: true,
+  });
   const startedMs = performance.now();
   const writer = new EngineWriter(engine);
   templates.forEach((vector, label) => writer.add(label, label, vector));
+  writer.link();
   const seconds = (performance.now() - startedMs) / 1000;
   const reader = new EngineReader(engine, 1);
   return {
@@ -198,11 +203,15 @@ function openEngine({ templates, probes }: ModelGallery): Peer {
 
 /** All cores. */
 async function buildTogether({ templates }: ModelGallery): Promise<Pick<Peer, 'seconds' | 'bytes'>> {
-  const engine = EngineMemory.create(modelDimensions, learnQuantiser(flat(templates), modelDimensions));
+  const engine = EngineMemory.create({
+    dimensions: modelDimensions,
+    quantiser: learnQuantiser(flat(templates), modelDimensions),
+    withFines: true,
+  });
   const startedMs = performance.now();
   const writer = new EngineWriter(engine);
-  const nodes = templates.map((vector, label) => writer.place(label, label, vector));
-  await linkInThreads(engine, nodes, { threads, firstReader: 1 });
+  templates.forEach((vector, label) => writer.add(label, label, vector));
+  await linkInThreads(engine, writer, { threads, firstReader: 1 });
   return { seconds: (performance.now() - startedMs) / 1000, bytes: engine.bytes };
 }
 

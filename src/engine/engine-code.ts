@@ -19,13 +19,17 @@ export interface EngineCode {
   link(node: number, width: number, wanted: number): void;
   /** @param words 0 with `allow` 0: all owners */
   restrict(allow: number, words: number, exclude: number): void;
-  search(reader: number, width: number, wanted: number): number;
-  scan(reader: number, width: number, wanted: number): number;
+  /** The vector in the scratch is what `find` and `scan` look for from now on. */
+  ask(): void;
+  find(width: number): number;
+  refine(wanted: number): void;
+  scan(first: number, end: number, limit: number, codeError: number, fineError: number, most: number): number;
+  answeredCount(): number;
   mend(first: number, end: number): number;
   wipe(node: number): void;
   top(): bigint;
   setTop(node: number, level: number): void;
-  /** A reader says that it begins, and that it has ended; a search does both by itself. */
+  /** A reader says that it begins, and that it has ended. */
   beginReading(reader: number): void;
   endReading(reader: number): void;
   /** Copies a list of `most` links, whole, behind the first word of `to`; returns how many there are. */
@@ -45,20 +49,29 @@ export type EngineLayout = Readonly<Record<(typeof layoutNames)[number], number>
 
 const layoutNames = [
   'CAPACITY',
+  'CODE_ERROR',
   'CODES',
   'DIMENSIONS',
   'EPOCH',
+  'FINE_ERROR',
   'FINE_HEAD',
   'FINES',
   'FREE',
+  'HAS_FINES',
   'LABELS',
   'LEVELS',
   'LINK_LISTS',
+  'LINKED',
   'LINKS',
+  'NEXT',
   'OWNERS',
   'QUANTISER',
   'READERS_MAX',
   'REMOVED',
+  'RING',
+  'RING_HEAD',
+  'RING_MAX',
+  'RING_TAIL',
   'SEGMENT_BITS',
   'SEGMENTS_MAX',
   'STEP',

@@ -8,6 +8,8 @@ import { instantiate, none, type EngineCode } from './engine-code.js';
 import type { Quantiser } from './quantiser.js';
 
 const pageBytes = 65_536;
+/** Of the header. */
+const headerPages = 2;
 const pagesMax = 65_536;
 /** Addresses of 32 bits end there; the last page is left alone. */
 const bytesMax = (pagesMax - 1) * pageBytes;
@@ -17,6 +19,14 @@ const alignment = 64;
 /** Vectors are stored with so many dimensions: a multiple of 16. */
 export function storedDimensions(dimensions: number): number {
   return Math.ceil(dimensions / 16) * 16;
+}
+
+export interface EngineShape {
+  /** Of the vectors. */
+  readonly dimensions: number;
+  readonly quantiser: Quantiser;
+  /** Whether int16 vectors are kept beside the codes: twice the memory, and distances that are a thousand times as exact. */
+  readonly withFines: boolean;
 }
 
 export class EngineMemory {
@@ -36,9 +46,9 @@ export class EngineMemory {
     this.dimensions = this.words[this.code.layout.DIMENSIONS / 4] as number;
   }
 
-  /** An empty engine. @param dimensions of the vectors */
-  static create(dimensions: number, { centre, scale, step }: Quantiser): EngineMemory {
-    const memory = new WebAssembly.Memory({ initial: 1, maximum: pagesMax, shared: true });
+  /** An empty engine. */
+  static create({ dimensions, quantiser: { centre, scale, step }, withFines }: EngineShape): EngineMemory {
+    const memory = new WebAssembly.Memory({ initial: headerPages, maximum: pagesMax, shared: true });
     const { layout } = instantiate(memory);
     const stored = storedDimensions(dimensions);
     const words = new Uint32Array(memory.buffer);
@@ -46,7 +56,8 @@ export class EngineMemory {
     words[layout.DIMENSIONS / 4] = stored;
     floats[layout.STEP / 4] = step;
     words[layout.EPOCH / 4] = 1;
-    words[layout.FREE / 4] = pageBytes;
+    words[layout.FREE / 4] = headerPages * pageBytes;
+    words[layout.HAS_FINES / 4] = withFines ? 1 : 0;
     const engine = new EngineMemory(memory);
     const quantiser = engine.allocate(2 * 4 * stored);
     engine.words[layout.QUANTISER / 4] = quantiser;
@@ -74,6 +85,29 @@ export class EngineMemory {
     const { buffer } = this.memory;
     if (this.#floats.buffer !== buffer) this.#floats = new Float32Array(buffer);
     return this.#floats;
+  }
+
+  /** Whether int16 vectors are kept beside the codes. */
+  get withFines(): boolean {
+    return this.words[this.code.layout.HAS_FINES / 4] === 1;
+  }
+
+  /** How far a squared distance of unit vectors that is taken from codes may be off, and one from fine vectors. */
+  get errors(): { readonly code: number; readonly fine: number } {
+    const { layout } = this.code;
+    const { floats, dimensions } = this;
+    const rounding = 4e-6;
+    // |q.x - q.x'| <= |q| |x - x'|; a query's numbers are rounded to whole ones, each of which is multiplied by 127 at most.
+    const query = (dimensions * 127) / (floats[layout.STEP / 4] as number);
+    return {
+      code: 2 * (floats[layout.CODE_ERROR / 4] as number) + query + rounding,
+      fine: 4 * (floats[layout.FINE_ERROR / 4] as number) + rounding,
+    };
+  }
+
+  /** Numbers that were ever given. */
+  get next(): number {
+    return Atomics.load(this.words, this.code.layout.NEXT / 4);
   }
 
   /** Nodes that have a place. */
@@ -114,7 +148,7 @@ export class EngineMemory {
       const sizes = [
         [layout.CODES, dimensions],
         [layout.LINK_LISTS, 4 * (layout.LINKS + 1)],
-        [layout.FINES, 2 * dimensions + layout.FINE_HEAD],
+        ...(this.withFines ? [[layout.FINES, 2 * dimensions + layout.FINE_HEAD] as const] : []),
         [layout.LABELS, 4],
         [layout.OWNERS, 4],
         [layout.UPPERS, 4],

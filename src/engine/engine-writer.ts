@@ -1,13 +1,14 @@
 /**
  * The one who changes a shared engine: templates come, are linked, go, and leave nothing behind.
  *
- * Promises: a template that was added is found by every search that begins afterwards, one that was removed by none. `mend` takes removed ones out of the graph in portions,
+ * Promises: a template that was added is found by every search that begins afterwards, one that was removed by none. `link` takes what came into the graph and `mend` takes removed ones out of the graph in portions,
  * between which others have their turn; when it has come round and no reader holds one any more, its bytes are overwritten and its number is given to another.
  */
 import { assertInvariant } from '../errors.js';
 import { none } from './engine-code.js';
 import type { EngineMemory } from './engine-memory.js';
 import { EngineReader } from './engine-reader.js';
+import { NodeTable } from './node-table.js';
 
 /** Own links of a node on each layer, and the width of the walk that finds them: larger is a better and slower graph. */
 export const linkingDefaults = { links: 16, width: 200 } as const;
@@ -28,10 +29,9 @@ const nodesPerPortion = 256;
 export class EngineWriter {
   readonly #engine: EngineMemory;
   readonly #own: EngineReader;
-  readonly #nodes = new Map<number, number>();
+  readonly #nodes = new NodeTable();
   /** Numbers without a template. */
   readonly #free: number[] = [];
-  #next = 0;
   /** Removed since the pass began, or since ever where there is none. */
   #removed: number[] = [];
   /** The pass that runs. */
@@ -46,7 +46,7 @@ export class EngineWriter {
   }
 
   get count(): number {
-    return this.#nodes.size;
+    return this.#nodes.count;
   }
 
   /** Removed templates whose bytes are still there. */
@@ -54,22 +54,43 @@ export class EngineWriter {
     return this.#removed.length + (this.#pass?.nodes.length ?? 0);
   }
 
-  /** @param vector shape [dimensions], finite, of length 1 @throws LIMIT_EXCEEDED, and nothing is changed */
-  add(label: number, owner: number, vector: Float32Array): void {
-    this.link(this.place(label, owner, vector));
+  /** Templates that were added and are not linked yet, and some of those that went meanwhile. */
+  get waitingCount(): number {
+    const { next } = this.#engine;
+    return next - this.#word('LINKED') + (this.#word('RING_TAIL') - this.#word('RING_HEAD'));
   }
 
-  /** Writes a template without linking it: a scan finds it, a walk does not yet. Its node is to be given to `link`, here or in another thread. @throws LIMIT_EXCEEDED */
-  place(label: number, owner: number, vector: Float32Array): number {
-    assertInvariant(!this.#nodes.has(label), 'a label is added once');
+  has(label: number): boolean {
+    return this.#nodes.get(label) !== undefined;
+  }
+
+  /** Undefined when the label is not there (any more). */
+  ownerOf(label: number): number | undefined {
+    const node = this.#nodes.get(label);
+    if (node === undefined) return undefined;
+    return this.#engine.words[this.#engine.wordOf(this.#engine.code.layout.OWNERS, node)];
+  }
+
+  /** Live: what is removed before its turn does not come. */
+  labels(): Generator<number, void, undefined> {
+    return this.#nodes.labels();
+  }
+
+  /**
+   * It is found from now on: by comparing it, until it is linked.
+   * @param vector shape [dimensions], finite, of length 1
+   * @throws LIMIT_EXCEEDED, and nothing is changed
+   */
+  add(label: number, owner: number, vector: Float32Array): void {
+    assertInvariant(this.#nodes.get(label) === undefined, 'a label is added once');
     const { code } = this.#engine;
-    const node = this.#free.at(-1) ?? this.#next;
+    const { next } = this.#engine;
+    const hasRoom = this.#word('RING_TAIL') - this.#word('RING_HEAD') < code.layout.RING_MAX;
+    const node = (hasRoom ? this.#free.at(-1) : undefined) ?? next;
     this.#engine.reserve(node + 1);
     this.#own.prepare();
     const level = levelOf(label);
     const upper = level === 0 ? 0 : (this.#uppers.get(level)?.pop() ?? this.#engine.allocateUpper(level));
-    if (node === this.#next) this.#next++;
-    else this.#free.pop();
     this.#own.give(vector);
     code.encode(code.vectorOf(), node);
     const { words } = this.#engine;
@@ -77,14 +98,81 @@ export class EngineWriter {
     words[this.#engine.wordOf(code.layout.OWNERS, node)] = owner;
     new Uint8Array(words.buffer)[this.#engine.levelAt(node)] = level;
     Atomics.store(words, this.#engine.wordOf(code.layout.LABELS, node), label);
+    if (node === next) {
+      this.#setWord('NEXT', next + 1);
+    } else {
+      this.#free.pop();
+      const tail = this.#word('RING_TAIL');
+      words[code.layout.RING / 4 + (tail % code.layout.RING_MAX)] = node;
+      this.#setWord('RING_TAIL', tail + 1);
+    }
     this.#nodes.set(label, node);
-    return node;
   }
 
-  /** @param node that was placed */
-  link(node: number): void {
-    this.#own.prepare();
-    this.#engine.code.link(node, linkingDefaults.width, linkingDefaults.links);
+  /** Links what waits for it, for a while. @returns whether nothing is left to do */
+  link(durationMs = Infinity): boolean {
+    const untilMs = performance.now() + durationMs;
+    for (;;) {
+      const node = this.#firstWaiting();
+      if (node === undefined) return true;
+      if (performance.now() >= untilMs) return false;
+      if (this.#labelOf(node) !== none) {
+        this.#own.prepare();
+        this.#engine.code.link(node, linkingDefaults.width, linkingDefaults.links);
+      }
+      this.#passOver();
+    }
+  }
+
+  /** Nodes that wait for being linked, for others to link them; then they are said to be `linked`. */
+  get waiting(): readonly number[] {
+    const { layout } = this.#engine.code;
+    const nodes: number[] = [];
+    for (let i = this.#word('RING_HEAD'); i < this.#word('RING_TAIL'); i++)
+      nodes.push(this.#engine.words[layout.RING / 4 + (i % layout.RING_MAX)] as number);
+    for (let node = this.#word('LINKED'); node < this.#engine.next; node++) nodes.push(node);
+    return nodes.filter((node) => this.#labelOf(node) !== none);
+  }
+
+  /** All that waited are linked. */
+  linked(): void {
+    this.#setWord('RING_HEAD', this.#word('RING_TAIL'));
+    this.#setWord('LINKED', this.#engine.next);
+  }
+
+  #firstWaiting(): number | undefined {
+    const { layout } = this.#engine.code;
+    const head = this.#word('RING_HEAD');
+    if (head !== this.#word('RING_TAIL')) return this.#engine.words[layout.RING / 4 + (head % layout.RING_MAX)];
+    const linked = this.#word('LINKED');
+    return linked < this.#engine.next ? linked : undefined;
+  }
+
+  #passOver(): void {
+    const head = this.#word('RING_HEAD');
+    if (head !== this.#word('RING_TAIL')) this.#setWord('RING_HEAD', head + 1);
+    else this.#setWord('LINKED', this.#word('LINKED') + 1);
+  }
+
+  /** Numbers of the ring may be linked already: then another top is found. */
+  #isWaiting(node: number): boolean {
+    const { layout } = this.#engine.code;
+    if (node >= this.#word('LINKED')) return true;
+    for (let i = this.#word('RING_HEAD'); i < this.#word('RING_TAIL'); i++)
+      if (this.#engine.words[layout.RING / 4 + (i % layout.RING_MAX)] === node) return true;
+    return false;
+  }
+
+  #word(name: 'LINKED' | 'RING_HEAD' | 'RING_TAIL'): number {
+    return this.#engine.words[this.#engine.code.layout[name] / 4] as number;
+  }
+
+  #setWord(name: 'LINKED' | 'NEXT' | 'RING_HEAD' | 'RING_TAIL', value: number): void {
+    Atomics.store(this.#engine.words, this.#engine.code.layout[name] / 4, value);
+  }
+
+  #labelOf(node: number): number {
+    return this.#engine.words[this.#engine.wordOf(this.#engine.code.layout.LABELS, node)] as number;
   }
 
   /** Whether it was there. */
@@ -118,8 +206,8 @@ export class EngineWriter {
   #mendPortion(pass: Pass): boolean {
     const { code } = this.#engine;
     this.#own.prepare();
-    if (pass.at < this.#next) {
-      const end = Math.min(this.#next, pass.at + nodesPerPortion);
+    if (pass.at < this.#engine.next) {
+      const end = Math.min(this.#engine.next, pass.at + nodesPerPortion);
       code.mend(pass.at, end);
       pass.at = end;
       return true;
@@ -149,14 +237,14 @@ export class EngineWriter {
     const { code } = this.#engine;
     const top = code.top();
     if (top >> 32n < 0n) return;
-    const { words } = this.#engine;
-    const labelOf = (node: number): number => words[this.#engine.wordOf(code.layout.LABELS, node)] as number;
-    if (labelOf(Number(top & 0xffffffffn)) !== none) return;
+    const { words, next } = this.#engine;
+    if (this.#labelOf(Number(top & 0xffffffffn)) !== none) return;
     const levels = new Uint8Array(words.buffer);
     let [best, highest] = [none, -1];
-    for (const node of this.#nodes.values()) {
+    for (let node = 0; node < next; node++) {
       const level = levels[this.#engine.levelAt(node)] as number;
-      if (level > highest) [best, highest] = [node, level];
+      if (level <= highest || this.#labelOf(node) === none || this.#isWaiting(node)) continue;
+      [best, highest] = [node, level];
     }
     code.setTop(best, highest);
   }

@@ -1,12 +1,13 @@
 /**
- * Many placed templates linked by several threads at once: how a gallery is loaded.
+ * Everything that waits for being linked, linked by several threads at once: how a gallery is loaded.
  *
- * Searches go on meanwhile, and find what is linked. The writer adds, removes and mends nothing until it is done.
+ * Searches go on meanwhile. The writer adds, removes and mends nothing until it is done.
  */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { abortError, HarmonidError } from '../errors.js';
 import type { EngineMemory } from './engine-memory.js';
+import type { EngineWriter } from './engine-writer.js';
 import type { LinkTask } from './link-messages.js';
 
 export interface LinkingOptions {
@@ -17,12 +18,13 @@ export interface LinkingOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** @param nodes as `EngineWriter.place` gave them @throws CANCELLED with some of them linked; INTERNAL when a thread dies */
+/** @throws CANCELLED with some of them linked, and all still said to wait; INTERNAL when a thread dies */
 export async function linkInThreads(
   engine: EngineMemory,
-  nodes: readonly number[],
+  writer: EngineWriter,
   { threads, firstReader, signal }: LinkingOptions,
 ): Promise<void> {
+  const nodes = writer.waiting;
   const shared = new Uint32Array(new SharedArrayBuffer(4 * nodes.length));
   shared.set(nodes);
   const [taken, stop] = [0, 1].map(() => new Int32Array(new SharedArrayBuffer(4))) as [Int32Array, Int32Array];
@@ -42,4 +44,5 @@ export async function linkInThreads(
     signal?.removeEventListener('abort', abort);
   }
   if (signal?.aborted) throw abortError(signal);
+  writer.linked();
 }

@@ -16,23 +16,16 @@ export interface Quantiser {
 
 const deviations = 4;
 const byteMax = 127;
-/** Queries may reach farther than what was learned from; beyond this they are cut. */
-const headroom = 1.5;
 
 /** @param vectors shape [count x dimensions], unit vectors, at least one */
 export function learnQuantiser(vectors: Float32Array, dimensions: number): Quantiser {
   const count = vectors.length / dimensions;
-  const [sums, squares, reach] = [0, 1, 2].map(() => new Float64Array(dimensions)) as [
-    Float64Array,
-    Float64Array,
-    Float64Array,
-  ];
+  const [sums, squares] = [new Float64Array(dimensions), new Float64Array(dimensions)];
   for (let at = 0; at < vectors.length; at += dimensions) {
     for (let i = 0; i < dimensions; i++) {
       const value = vectors[at + i] as number;
       sums[i] = (sums[i] as number) + value;
       squares[i] = (squares[i] as number) + value * value;
-      reach[i] = Math.max(reach[i] as number, Math.abs(value));
     }
   }
   const centre = Float32Array.from(sums, (sum) => sum / count);
@@ -40,9 +33,9 @@ export function learnQuantiser(vectors: Float32Array, dimensions: number): Quant
     const mean = (sums[i] as number) / count;
     return (deviations * Math.sqrt(Math.max(0, square / count - mean * mean))) / byteMax;
   });
-  const largest = scale.reduce((most, one, i) => Math.max(most, one * Math.min(1, headroom * (reach[i] as number))), 0);
   const length = Math.hypot(...scale);
-  // A single vector has no scale, and any step will do.
+  const largest = Math.max(...scale);
+  // No number of a unit vector is above 1. A single vector has no scale, and any step will do.
   const step = Math.min(32_767 / Math.max(largest, 1e-9), 2 ** 29 / Math.max(byteMax * length, 1));
   return { centre, scale, step };
 }

@@ -9,7 +9,7 @@ import { EngineWriter } from '../../src/engine/engine-writer.js';
 import { linkInThreads } from '../../src/engine/linking.js';
 import { learnQuantiser } from '../../src/engine/quantiser.js';
 import { makeRandom } from '../../src/random.js';
-import { parseVector } from '../../src/vector.js';
+import { parseVector, type UnitVector } from '../../src/vector.js';
 import { stressVector, type StressData, type StressFindings } from './stress-data.js';
 
 const dimensions = 32;
@@ -22,7 +22,7 @@ describe('engine, many threads', function () {
     const some = Array.from({ length: 500 }, (_, label) => stressVector(label, dimensions));
     const all = new Float32Array(some.length * dimensions);
     some.forEach((vector, i) => all.set(vector, i * dimensions));
-    const engine = EngineMemory.create(dimensions, learnQuantiser(all, dimensions));
+    const engine = EngineMemory.create({ dimensions, quantiser: learnQuantiser(all, dimensions), withFines: true });
     const writer = new EngineWriter(engine);
     const state = new Int32Array(new SharedArrayBuffer(16));
     const tell = (word: number, value: number): void => void Atomics.store(state, word, value);
@@ -51,6 +51,7 @@ describe('engine, many threads', function () {
     // The gallery grows to some thousand, so that memory grows, too, and is then replaced many times over.
     while (performance.now() < untilMs) {
       for (let i = 0; i < 20; i++) addOne();
+      writer.link(2);
       while (next - first > 3000) removeOne();
       if (writer.mend(2)) mended++;
     }
@@ -64,7 +65,11 @@ describe('engine, many threads', function () {
   });
 
   it('a list is copied as it was before a change or after it, never in between', async () => {
-    const engine = EngineMemory.create(dimensions, learnQuantiser(stressVector(0, dimensions), dimensions));
+    const engine = EngineMemory.create({
+      dimensions,
+      quantiser: learnQuantiser(stressVector(0, dimensions), dimensions),
+      withFines: true,
+    });
     const { layout } = engine.code;
     const list = engine.allocate(4 * (layout.LINKS + 1));
     const state = new Int32Array(new SharedArrayBuffer(4));
@@ -101,7 +106,7 @@ describe('engine, many threads', function () {
     const all = new Float32Array(near.length * dimensions);
     near.forEach((vector, i) => all.set(vector, i * dimensions));
     const open = (): { engine: EngineMemory; writer: EngineWriter } => {
-      const engine = EngineMemory.create(dimensions, learnQuantiser(all, dimensions));
+      const engine = EngineMemory.create({ dimensions, quantiser: learnQuantiser(all, dimensions), withFines: true });
       return { engine, writer: new EngineWriter(engine) };
     };
     const found = ({ memory }: EngineMemory): number => {
@@ -109,13 +114,16 @@ describe('engine, many threads', function () {
       return near.filter((vector, label) => reader.search({ vector, wanted: 8, width: 32 })[0]?.label === label).length;
     };
     const [one, many] = [open(), open()];
-    near.forEach((vector, label) => one.writer.add(label, label >> 2, vector));
-    const nodes = near.map((vector, label) => many.writer.place(label, label >> 2, vector));
-    await linkInThreads(many.engine, nodes, { threads: 3, firstReader: 1 });
+    for (const { writer } of [one, many]) near.forEach((vector, label) => writer.add(label, label >> 2, vector));
+    one.writer.link();
+    await linkInThreads(many.engine, many.writer, { threads: 3, firstReader: 1 });
     const [alone, together] = [found(one.engine), found(many.engine)];
     assert.ok(alone > 0.97 * near.length, `${alone} of ${near.length} by one thread`);
     assert.ok(together >= alone - 0.01 * near.length, `${together} by three, ${alone} by one`);
-    const aborted = linkInThreads(many.engine, nodes, { threads: 2, firstReader: 1, signal: AbortSignal.abort() });
+    assert.equal(many.writer.waitingCount, 0);
+    many.writer.add(9999, 9999, near[0] as UnitVector);
+    const aborted = linkInThreads(many.engine, many.writer, { threads: 2, firstReader: 1, signal: AbortSignal.abort() });
     await assert.rejects(aborted, { code: 'CANCELLED' });
+    assert.equal(many.writer.waitingCount, 1);
   });
 });

@@ -16,8 +16,9 @@ while (Atomics.load(state, 0) === 0) {
   const wanted = removed + ((findings.searches * 7919 + reader * 31) % Math.max(1, added - removed));
   const vector = stressVector(wanted, dimensions);
   const isScan = findings.searches % 16 === 0;
-  const query = { vector, wanted: 8, width: 48 };
-  const hits = isScan ? engine.scan(query) : engine.search(query);
+  const hits = isScan
+    ? engine.scan({ vector, k: 8 }).toSorted((one, other) => one.distance - other.distance)
+    : engine.search({ vector, wanted: 8, width: 48 });
   const addedAfter = Atomics.load(state, 3);
   findings.searches++;
   findings.hits += hits.length;

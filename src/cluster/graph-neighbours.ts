@@ -6,7 +6,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { throwIfAborted } from '../errors.js';
-import { openHnswGraph } from '../index/hnsw-graph.js';
+import { openHnswlibGraph } from '../index/hnswlib-graph.js';
 import type { UnitVector } from '../vector.js';
 import { emptyLists, exactNeighbours, type NeighbourLists } from './neighbour-lists.js';
 
@@ -31,7 +31,7 @@ export async function findNeighbours(
   const [first] = vectors;
   if (!first || vectors.length <= exactMax) return exactNeighbours(vectors, k);
   const dimensions = first.length;
-  const graph = openHnswGraph({ dimensions, exactMax });
+  const graph = openHnswlibGraph({ dimensions, exactMax });
   try {
     const ids = Uint32Array.from(vectors, (_, face) => face);
     const rows = new Float32Array(vectors.length * dimensions);

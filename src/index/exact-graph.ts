@@ -2,7 +2,9 @@
  * The exact engine: every search compares with every template. Small galleries live with it, and it is the model of the other one.
  */
 import type { Graph, GraphAnswer, GraphCounts, GraphEntries, GraphQuery } from './graph.js';
-import { NearestOwners, TemplateTable } from './template-table.js';
+import { NearestOwners } from '../engine/nearest-owners.js';
+import { exactHits } from './exact-hits.js';
+import { TemplateTable } from './template-table.js';
 
 export function openExactGraph(dimensions: number): Graph {
   const table = new TemplateTable(dimensions);
@@ -32,7 +34,7 @@ export function searchExactly(table: TemplateTable, query: GraphQuery): GraphAns
     const probe = probes.subarray(start, start + table.dimensions);
     const nearest = new NearestOwners(k);
     table.scan(probe, nearest, query);
-    hits.push(nearest.hits(probe, table));
+    hits.push(exactHits(nearest.hits, probe, ({ label }) => table.vectorOf(label)));
   }
   return { hits, exact: true };
 }

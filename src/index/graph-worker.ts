@@ -22,7 +22,7 @@ import {
   type GraphSaving,
   type GraphSource,
 } from './graph-thread.js';
-import { openHnswGraph, type HnswGraph } from './hnsw-graph.js';
+import { openHnswlibGraph, type HnswlibGraph } from './hnswlib-graph.js';
 import { unsealFile, withMemoryFile } from './graph-sealing.js';
 import { openKeyring } from './keyring.js';
 import { guardLoading } from './load-guard.js';
@@ -30,7 +30,7 @@ import { openLmdbStore } from './lmdb-store.js';
 import { sealStore } from './sealed-store.js';
 
 interface Opened {
-  readonly graph: HnswGraph;
+  readonly graph: HnswlibGraph;
   /** Number of the last change that the table holds. */
   sequence: number;
 }
@@ -150,8 +150,8 @@ async function save({ sequence, graph }: Opened, { path, name, sealing }: GraphS
 async function openGraph(
   { dimensions, exactMax, recallMin, load, file }: GraphOpening,
   onWarning: (message: string, facts: object) => void,
-): Promise<{ graph: HnswGraph; answer: GraphOpened }> {
-  const graph = openHnswGraph({ dimensions, exactMax, recall: { recallMin }, onWarning });
+): Promise<{ graph: HnswlibGraph; answer: GraphOpened }> {
+  const graph = openHnswlibGraph({ dimensions, exactMax, recall: { recallMin }, onWarning });
   let filling: Promise<void> | null = null;
   const fillTable = (): Promise<void> => (filling ??= load ? loadTable(graph, load) : Promise.resolve());
   let warning: string | null = null;
@@ -177,7 +177,7 @@ async function openGraph(
 
 /** A sealed file is opened into memory first. */
 async function loadFile(
-  graph: HnswGraph,
+  graph: HnswlibGraph,
   file: string,
   key: Uint8Array | null,
   { encryption }: GraphSource,
@@ -194,7 +194,7 @@ async function loadFile(
 }
 
 /** Reads every template of the lane into the table, through a handle of its own on the same environment. */
-async function loadTable(graph: HnswGraph, where: GraphSource): Promise<void> {
+async function loadTable(graph: HnswlibGraph, where: GraphSource): Promise<void> {
   const { table } = graph;
   const raw = openLmdbStore(where);
   const keyring = where.encryption && openKeyring(where.path, where.encryption.masterKey);

@@ -5,8 +5,9 @@
  * is read into a fresh object. `ef` belongs to the index, so it is set before every walk.
  */
 import hnswlib from 'hnswlib-node';
+import type { NearestOwners } from '../engine/nearest-owners.js';
 import { isAllowed, type GraphQuery } from './graph.js';
-import type { NearestOwners, TemplateTable } from './template-table.js';
+import type { TemplateTable } from './template-table.js';
 
 export type NativeIndex = InstanceType<typeof hnswlib.HierarchicalNSW>;
 

@@ -7,8 +7,31 @@
  * the graph, so that a caller who asks for a narrow walk is no reason to build it anew. A bad graph is built anew once; when that does not help,
  * it is said once, and not tried again before the figure has been good.
  */
+import { NearestOwners } from '../engine/nearest-owners.js';
+import { exactHits } from './exact-hits.js';
 import { isAllowed, type GraphHit, type GraphQuery } from './graph.js';
-import { NearestOwners, type TemplateTable } from './template-table.js';
+import type { TemplateTable } from './template-table.js';
+
+/** What a graph is compared with: all templates, in rows that are compared a few at a time. */
+export interface WatchedTemplates {
+  readonly dimensions: number;
+  readonly rowCount: () => number;
+  readonly has: (label: number) => boolean;
+  /** Offers what is near in the rows from <= row < to. */
+  readonly compare: (query: GraphQuery, nearest: NearestOwners, from: number, to: number) => void;
+  /** The exact vector; undefined when it is gone. */
+  readonly vectorOf: (owner: number, label: number) => Float32Array | undefined;
+}
+
+export function watchedTable(table: TemplateTable): WatchedTemplates {
+  return {
+    dimensions: table.dimensions,
+    rowCount: () => table.rowCount,
+    has: (label) => table.has(label),
+    compare: (query, nearest, from, to) => table.scanRows(query.probes, nearest, query, from, to),
+    vectorOf: (_, label) => table.vectorOf(label),
+  };
+}
 
 export interface RecallWatchOptions {
   /** Share of the samples of a window whose nearest owner the graph must have found first. Larger builds anew more often. */
@@ -45,7 +68,7 @@ interface Sample {
 
 /** A class because the window, the sample under way and what was already tried change together. */
 export class RecallWatch {
-  readonly #table: TemplateTable;
+  readonly #templates: WatchedTemplates;
   readonly #ask: (query: GraphQuery) => GraphHit | undefined;
   readonly #options: RecallWatchOptions;
   /** Oldest first: whether the graph was right. */
@@ -57,11 +80,11 @@ export class RecallWatch {
 
   /** @param ask what the graph answers first */
   constructor(
-    table: TemplateTable,
+    templates: WatchedTemplates,
     ask: (query: GraphQuery) => GraphHit | undefined,
     options: RecallWatchOptions = recallWatchDefaults,
   ) {
-    this.#table = table;
+    this.#templates = templates;
     this.#ask = ask;
     this.#options = options;
   }
@@ -83,7 +106,7 @@ export class RecallWatch {
   /** To be told of every query that the graph has answered. */
   offer(query: GraphQuery, nowMs: number): void {
     if (this.#sample || nowMs < this.#restUntilMs || this.#queryCount++ % this.#options.oneIn !== 0) return;
-    const probes = query.probes.slice(0, this.#table.dimensions);
+    const probes = query.probes.slice(0, this.#templates.dimensions);
     const { allow, exclude, k } = query;
     const ef = Math.max(query.ef, efMin);
     this.#sample = {
@@ -100,21 +123,21 @@ export class RecallWatch {
     if (!sample) return 'fine';
     const startedMs = performance.now();
     const { query, nearest } = sample;
-    while (sample.row < this.#table.rowCount && performance.now() - startedMs < durationMs) {
-      this.#table.scanRows(query.probes, nearest, query, sample.row, sample.row + rowsAtOnce);
+    while (sample.row < this.#templates.rowCount() && performance.now() - startedMs < durationMs) {
+      this.#templates.compare(query, nearest, sample.row, sample.row + rowsAtOnce);
       sample.row += rowsAtOnce;
     }
-    const isDone = sample.row >= this.#table.rowCount;
+    const isDone = sample.row >= this.#templates.rowCount();
     const found = isDone ? this.#ask(query) : undefined;
     const nowMs = performance.now();
     sample.spentMs += nowMs - startedMs;
     if (!isDone) return 'fine';
     this.#sample = null;
     this.#restUntilMs = nowMs + sample.spentMs * (1 / this.#options.timeShareMax - 1);
-    const { first } = nearest;
-    if (!first || !this.#table.has(first.label)) return 'fine';
+    const [first] = nearest.hits;
+    if (!first || !this.#templates.has(first.label)) return 'fine';
     if (query.allow && !isAllowed(query.allow, first.owner)) return 'fine';
-    const [truth] = nearest.hits(query.probes, this.#table);
+    const [truth] = exactHits([first], query.probes, ({ owner, label }) => this.#templates.vectorOf(owner, label));
     return this.#judge(found !== undefined && truth !== undefined && found.distance <= truth.distance);
   }
 

@@ -4,8 +4,8 @@
  * Rows live in chunks that never move; a removed row is overwritten with zeros and used again. No clock, no I/O.
  */
 import { assertInvariant, HarmonidError } from '../errors.js';
-import { squaredDistance } from '../vector.js';
-import { isAllowed, type GraphEntries, type GraphHit, type OwnerSet } from './graph.js';
+import type { NearestOwners } from '../engine/nearest-owners.js';
+import { isAllowed, type GraphEntries, type OwnerSet } from './graph.js';
 
 const rowsPerChunk = 4096;
 
@@ -66,16 +66,7 @@ export class TemplateTable {
   }
 
   add({ labels, owners, vectors }: GraphEntries): void {
-    if (owners.length !== labels.length || vectors.length !== labels.length * this.dimensions) {
-      throw new HarmonidError(
-        'INTERNAL',
-        `${labels.length} labels with ${owners.length} owners and ${vectors.length} values, a table of ${this.dimensions} dimensions`,
-      );
-    }
-    // All or nothing: native code must never see what is not finite, nor a label twice.
-    assertInvariant(allFinite(vectors), 'vectors in a graph are finite');
-    assertInvariant(new Set(labels).size === labels.length, 'a label is added once');
-    for (const label of labels) assertInvariant(!this.#rows.has(label), 'a label is added once');
+    checkEntries({ labels, owners, vectors }, this.dimensions, (label) => this.#rows.has(label));
     const values = this.dimensions;
     for (let i = 0; i < labels.length;) {
       // As many as lie side by side, because a copy of many rows is much cheaper than many copies.
@@ -173,6 +164,23 @@ export class TemplateTable {
   }
 }
 
+/** All or nothing: native code must never see what is not finite, nor a label twice. @throws INTERNAL */
+export function checkEntries(
+  { labels, owners, vectors }: GraphEntries,
+  dimensions: number,
+  has: (label: number) => boolean,
+): void {
+  if (owners.length !== labels.length || vectors.length !== labels.length * dimensions) {
+    throw new HarmonidError(
+      'INTERNAL',
+      `${labels.length} labels with ${owners.length} owners and ${vectors.length} values, a graph of ${dimensions} dimensions`,
+    );
+  }
+  assertInvariant(allFinite(vectors), 'vectors in a graph are finite');
+  assertInvariant(new Set(labels).size === labels.length, 'a label is added once');
+  for (const label of labels) assertInvariant(!has(label), 'a label is added once');
+}
+
 function allFinite(values: Float32Array): boolean {
   // Only a finite number less itself is zero.
   for (let i = 0; i < values.length; i++) if ((values[i] as number) - (values[i] as number) !== 0) return false;
@@ -207,51 +215,4 @@ function boundedDistance(probe: Float32Array, chunk: Float32Array, start: number
     sum += d * d;
   }
   return sum;
-}
-
-/** The k nearest distinct owners offered so far, each by its best template; ties are broken by owner, and within one by label. */
-export class NearestOwners {
-  readonly #k: number;
-  readonly #hits: GraphHit[] = [];
-  /** Distance beyond which an offer changes nothing: infinite until k owners are known. */
-  worst = Infinity;
-
-  constructor(k: number) {
-    this.#k = k;
-  }
-
-  get count(): number {
-    return this.#hits.length;
-  }
-
-  /** The nearest so far, with a distance that is only good for comparing. */
-  get first(): GraphHit | undefined {
-    return this.#hits[0];
-  }
-
-  offer(owner: number, label: number, distance: number): void {
-    const hits = this.#hits;
-    const known = hits.findIndex((hit) => hit.owner === owner);
-    if (known >= 0) {
-      const hit = hits[known] as GraphHit;
-      if (hit.distance < distance || (hit.distance === distance && hit.label <= label)) return;
-      hits.splice(known, 1);
-    }
-    let position = hits.length;
-    while (position > 0 && comesBefore(distance, owner, hits[position - 1] as GraphHit)) position--;
-    hits.splice(position, 0, { owner, label, distance });
-    if (hits.length > this.#k) hits.pop();
-    this.worst = hits.length === this.#k ? (hits[this.#k - 1] as GraphHit).distance : Infinity;
-  }
-
-  /** Nearest first, with distances as `squaredDistance` gives them, so that every way to a hit tells the same number. */
-  hits(probe: Float32Array, table: TemplateTable): readonly GraphHit[] {
-    return this.#hits
-      .map((hit) => ({ ...hit, distance: squaredDistance(probe, table.vectorOf(hit.label)) }))
-      .toSorted((a, b) => a.distance - b.distance || a.owner - b.owner);
-  }
-}
-
-function comesBefore(distance: number, owner: number, hit: GraphHit): boolean {
-  return distance < hit.distance || (distance === hit.distance && owner < hit.owner);
 }

@@ -7,10 +7,12 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, it } from 'mocha';
+import { openEngineGraph } from '../../src/index/engine-graph.js';
 import { openExactGraph } from '../../src/index/exact-graph.js';
 import type { Graph, GraphHit, GraphQuery, OwnerSet } from '../../src/index/graph.js';
-import { openHnswGraph } from '../../src/index/hnsw-graph.js';
-import { squaredDistance } from '../../src/vector.js';
+import { openHnswlibGraph } from '../../src/index/hnswlib-graph.js';
+import { squaredDistance, type UnitVector } from '../../src/vector.js';
+import { emptySource } from '../../src/index/template-source.js';
 import { makeFaces, pick, randomFrom, runSeed, type FaceMaker } from '../index/faces.js';
 import { inTemporaryFolder } from '../index/folders.js';
 
@@ -84,9 +86,36 @@ function checkAnswer(
 }
 
 const dimensions = 24;
+
+/** On the engine, with a store of exact vectors that knows what the graph was told. */
+function openOwn({ withFines }: { readonly withFines: boolean }): Graph {
+  const vectors = new Map<number, Float32Array>();
+  const graph = openEngineGraph({
+    dimensions,
+    exactMax: 40,
+    withFines,
+    source: { ...emptySource, reading: (work) => work((_, label) => vectors.get(label) as UnitVector | undefined) },
+  });
+  return {
+    ...graph,
+    async add(entries) {
+      await graph.add(entries);
+      entries.labels.forEach((label, i) =>
+        vectors.set(label, entries.vectors.slice(i * dimensions, (i + 1) * dimensions)),
+      );
+    },
+    async remove(labels) {
+      for (const label of labels) vectors.delete(label);
+      await graph.remove(labels);
+    },
+  };
+}
+
 const engines: Record<string, () => Graph> = {
   exact: () => openExactGraph(dimensions),
-  hnsw: () => openHnswGraph({ dimensions, exactMax: 40 }),
+  hnswlib: () => openHnswlibGraph({ dimensions, exactMax: 40 }),
+  'own engine': () => openOwn({ withFines: true }),
+  'own engine without fine vectors': () => openOwn({ withFines: false }),
 };
 
 function people(
@@ -245,7 +274,7 @@ for (const [name, open] of Object.entries(engines)) {
 describe('hnsw graph', () => {
   it('builds anew beyond 20 % removed entries and forgets them', async () => {
     const faces = makeFaces(randomFrom(7), { dimensions });
-    const graph = openHnswGraph({ dimensions, exactMax: 40 });
+    const graph = openHnswlibGraph({ dimensions, exactMax: 40 });
     await graph.add(entriesOf(people(faces, 0, 400, () => 1, 1)));
     await graph.settle();
     assert.deepEqual(
@@ -267,7 +296,7 @@ describe('hnsw graph', () => {
   it('goes on answering completely, adding, removing and saving while it is built anew', async () => {
     const random = randomFrom(10);
     const faces = makeFaces(random, { dimensions, spread: 0.25 });
-    const graph = openHnswGraph({ dimensions, exactMax: 40 });
+    const graph = openHnswlibGraph({ dimensions, exactMax: 40 });
     const templates = new Map(people(faces, 0, 1_500, () => 2, 1).map((each) => [each.label, each]));
     await graph.add(entriesOf([...templates.values()]));
     await graph.settle();
@@ -315,7 +344,7 @@ describe('hnsw graph', () => {
 
   it('is not starved by searches that never let the event loop turn', async () => {
     const faces = makeFaces(randomFrom(9), { dimensions });
-    const graph = openHnswGraph({ dimensions, exactMax: 40 });
+    const graph = openHnswlibGraph({ dimensions, exactMax: 40 });
     graph.addNow(entriesOf(people(faces, 0, 600, () => 1, 1)));
     for (let round = 0; round < 300; round++) {
       graph.searchNow({ probes: faces.face(round), k: 2, exact: false, ef: 32 });
@@ -328,7 +357,7 @@ describe('hnsw graph', () => {
 
   it('goes back to scanning when the gallery has become small', async () => {
     const faces = makeFaces(randomFrom(8), { dimensions });
-    const graph = openHnswGraph({ dimensions, exactMax: 40 });
+    const graph = openHnswlibGraph({ dimensions, exactMax: 40 });
     await graph.add(entriesOf(people(faces, 0, 100, () => 1, 1)));
     await graph.settle();
     await graph.remove(Uint32Array.from({ length: 85 }, (_, i) => i + 1));

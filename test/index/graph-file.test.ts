@@ -11,7 +11,7 @@ import { describe, it } from 'mocha';
 import { graphsFolder, placeGraphFile, removeStrayGraphFiles } from '../../src/index/checkpoint.js';
 import { shredFile } from '../../src/files/durable-files.js';
 import { cleanGraphFile } from '../../src/index/graph-file.js';
-import { openHnswGraph, type HnswGraph } from '../../src/index/hnsw-graph.js';
+import { openHnswlibGraph, type HnswlibGraph } from '../../src/index/hnswlib-graph.js';
 import { openIdentityIndex } from '../../src/index/identity-index.js';
 import type { UnitVector } from '../../src/vector.js';
 import { makeFaces, randomFrom } from './faces.js';
@@ -38,8 +38,8 @@ function makeVectors(count: number): readonly UnitVector[] {
 }
 
 /** A graph of the vectors; labels from 1. */
-async function graphOf(vectors: readonly Float32Array[]): Promise<HnswGraph> {
-  const graph = openHnswGraph({ dimensions, exactMax });
+async function graphOf(vectors: readonly Float32Array[]): Promise<HnswlibGraph> {
+  const graph = openHnswlibGraph({ dimensions, exactMax });
   const flat = new Float32Array(vectors.length * dimensions);
   vectors.forEach((vector, i) => flat.set(vector, i * dimensions));
   const labels = Uint32Array.from(vectors, (_, i) => i + 1);
@@ -76,7 +76,7 @@ describe('graph file', function () {
         assert.equal(piecesIn(bytes, vector), gone.has(i + 1) ? 0 : dimensions / 4, `label ${i + 1}`);
       }
 
-      const again = openHnswGraph({ dimensions, exactMax });
+      const again = openHnswlibGraph({ dimensions, exactMax });
       await again.load(join(graphsFolder(path), 'whole.hnsw'), async () => {
         for (const [i, vector] of vectors.entries()) {
           if (gone.has(i + 1)) continue;

@@ -8,7 +8,7 @@ import { setImmediate as turn } from 'node:timers/promises';
 import hnswlib from 'hnswlib-node';
 import { describe, it } from 'mocha';
 import type { GraphEntries } from '../../src/index/graph.js';
-import { openHnswGraph, type HnswGraph } from '../../src/index/hnsw-graph.js';
+import { openHnswlibGraph, type HnswlibGraph } from '../../src/index/hnswlib-graph.js';
 import { openIdentityIndex } from '../../src/index/identity-index.js';
 import type { RecallWatchOptions } from '../../src/index/recall-watch.js';
 import { makeFaces, randomFrom } from './faces.js';
@@ -41,7 +41,7 @@ function writeBadGraph(file: string, edges: number): void {
 }
 
 /** Searches, and lets the background have its turn after each, until `isEnough`; returns how many searches that took. */
-async function searchUntil(graph: HnswGraph, isEnough: () => boolean): Promise<number> {
+async function searchUntil(graph: HnswlibGraph, isEnough: () => boolean): Promise<number> {
   for (let searches = 0; searches < searchesMax; searches++) {
     if (isEnough()) return searches;
     graph.searchNow({ probes: faces.face(searches % count), k: 1, exact: false, ef: 128 });
@@ -51,7 +51,7 @@ async function searchUntil(graph: HnswGraph, isEnough: () => boolean): Promise<n
 }
 
 /** Share of probes whose nearest owner is that of an exact search. */
-function trueRecall(graph: HnswGraph): number {
+function trueRecall(graph: HnswlibGraph): number {
   let right = 0;
   for (let i = 0; i < 200; i++) {
     const probes = faces.face(i);
@@ -71,7 +71,7 @@ describe('recall watchdog', function () {
       const file = join(path, 'bad.hnsw');
       writeBadGraph(file, 4);
       const warnings: string[] = [];
-      const graph = openHnswGraph({
+      const graph = openHnswlibGraph({
         dimensions,
         exactMax: 40,
         recall: eager,
@@ -104,7 +104,7 @@ describe('recall watchdog', function () {
     await inTemporaryFolder(async (path) => {
       const file = join(path, 'worse.hnsw');
       writeBadGraph(file, 2);
-      const graph = openHnswGraph({ dimensions, exactMax: 40 });
+      const graph = openHnswlibGraph({ dimensions, exactMax: 40 });
       await assert.rejects(
         graph.load(file, async () => graph.table.add(entries)),
         /by their own vectors it finds/,
@@ -119,7 +119,7 @@ describe('recall watchdog', function () {
 
   it('gives up, and says so once, when building anew does not help', async () => {
     const warnings: string[] = [];
-    const graph = openHnswGraph({
+    const graph = openHnswlibGraph({
       dimensions,
       exactMax: 40,
       recall: { ...eager, recallMin: 1.01 },
@@ -142,7 +142,7 @@ describe('recall watchdog', function () {
   });
 
   it('takes no notice of answers that were exact, nor of a graph that is being built', async () => {
-    const graph = openHnswGraph({ dimensions, exactMax: 40, recall: eager });
+    const graph = openHnswlibGraph({ dimensions, exactMax: 40, recall: eager });
     await graph.add(entries);
     for (let search = 0; search < 50; search++) {
       graph.searchNow({ probes: faces.face(search), k: 1, exact: true, ef: 128 });

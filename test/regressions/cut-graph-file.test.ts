@@ -7,7 +7,7 @@ import { readdirSync, statSync, truncateSync } from 'node:fs';
 import { describe, it } from 'mocha';
 import { isHarmonidError } from '../../src/errors.js';
 import { graphsFolder, placeGraphFile } from '../../src/index/checkpoint.js';
-import { openHnswGraph } from '../../src/index/hnsw-graph.js';
+import { openHnswlibGraph } from '../../src/index/hnswlib-graph.js';
 import { makeFaces, randomFrom } from '../index/faces.js';
 import { inTemporaryFolder } from '../index/folders.js';
 
@@ -17,7 +17,7 @@ describe('regression: a graph file that the disk cut', () => {
     const labels = Uint32Array.from({ length: 100 }, (_, i) => i + 1);
     const vectors = new Float32Array(labels.length * faces.dimensions);
     labels.forEach((label, i) => vectors.set(faces.face(label), i * faces.dimensions));
-    const graph = openHnswGraph({ dimensions: faces.dimensions, exactMax: 10 });
+    const graph = openHnswlibGraph({ dimensions: faces.dimensions, exactMax: 10 });
     await graph.add({ labels, owners: labels, vectors });
     await graph.settle();
     const cleaning = { isLive: () => true, vectorOf: (label: number) => graph.table.vectorOf(label) };

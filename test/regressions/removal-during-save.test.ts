@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import { placeGraphFile } from '../../src/index/checkpoint.js';
-import { openHnswGraph } from '../../src/index/hnsw-graph.js';
+import { openHnswlibGraph } from '../../src/index/hnswlib-graph.js';
 import { makeFaces, randomFrom } from '../index/faces.js';
 import { inTemporaryFolder } from '../index/folders.js';
 
@@ -16,7 +16,7 @@ describe('a removal while the graph is saved', () => {
     const labels = Uint32Array.from({ length: count }, (_, i) => i + 1);
     const vectors = new Float32Array(count * faces.dimensions);
     labels.forEach((label, i) => vectors.set(faces.face(label), i * faces.dimensions));
-    const graph = openHnswGraph({ dimensions: faces.dimensions, exactMax: 10 });
+    const graph = openHnswlibGraph({ dimensions: faces.dimensions, exactMax: 10 });
     await graph.add({ labels, owners: labels, vectors });
     await graph.settle();
     await inTemporaryFolder(async (path) => {

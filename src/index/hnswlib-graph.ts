@@ -8,8 +8,10 @@
  *
  * Searches are synchronous and cannot disturb each other. While a file is written nothing is inserted or marked: the writer takes no lock.
  */
+import { NearestOwners } from '../engine/nearest-owners.js';
 import { assertInvariant, HarmonidError } from '../errors.js';
 import { exactCounts, searchExactly } from './exact-graph.js';
+import { exactHits } from './exact-hits.js';
 import {
   type Graph,
   type GraphAnswer,
@@ -30,10 +32,10 @@ import {
   walk,
   type Built,
 } from './native-graph.js';
-import { RecallWatch, recallWatchDefaults, type RecallVerdict, type RecallWatchOptions } from './recall-watch.js';
-import { NearestOwners, TemplateTable } from './template-table.js';
+import { RecallWatch, recallWatchDefaults, watchedTable, type RecallVerdict, type RecallWatchOptions } from './recall-watch.js';
+import { TemplateTable } from './template-table.js';
 
-export interface HnswOptions {
+export interface HnswlibOptions {
   readonly dimensions: number;
   /** Up to so many templates are scanned exactly, without a graph. Larger saves memory and costs search time. */
   readonly exactMax: number;
@@ -51,7 +53,7 @@ const filteredShareMin = 0.1;
 /** Share of removed entries beyond which the graph is built anew. */
 const removedShareMax = 0.2;
 
-export interface HnswGraph extends Graph {
+export interface HnswlibGraph extends Graph {
   readonly table: TemplateTable;
   /** As `search`, at once. */
   searchNow(query: GraphQuery): GraphAnswer;
@@ -78,9 +80,9 @@ export interface HnswGraph extends Graph {
   start(): void;
 }
 
-export function openHnswGraph({ dimensions, exactMax, recall, onWarning }: HnswOptions): HnswGraph {
+export function openHnswlibGraph({ dimensions, exactMax, recall, onWarning }: HnswlibOptions): HnswlibGraph {
   const table = new TemplateTable(dimensions);
-  const watch = new RecallWatch(table, (query) => searchTable(query).hits[0]?.[0], {
+  const watch = new RecallWatch(watchedTable(table), (query) => searchTable(query).hits[0]?.[0], {
     ...recallWatchDefaults,
     ...recall,
   });
@@ -251,7 +253,7 @@ export function openHnswGraph({ dimensions, exactMax, recall, onWarning }: HnswO
       if (walk(built, table, probe, nearest, query, Math.max(ef, k))) exact = false;
       else return searchExactly(table, query);
       if (pending.size > 0) table.scan(probe, nearest, query, pending);
-      hits.push(nearest.hits(probe, table));
+      hits.push(exactHits(nearest.hits, probe, ({ label }) => table.vectorOf(label)));
     }
     return { hits, exact };
   }

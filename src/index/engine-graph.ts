@@ -1,0 +1,412 @@
+/**
+ * The graph on our own engine (src/engine): codes and links in shared memory, exact vectors in the store.
+ *
+ * Up to `exactMax` templates are kept in a table and scanned. Beyond, every template is in the engine as soon as it is added, where it is compared until the
+ * background has linked it, in slices of a few milliseconds between which searches run. Removed templates are found by nobody at once, and taken out of the lists of others in the background.
+ * The engine's distances are approximate with a known error; of the candidates for an answer the exact vectors are read from the store.
+ *
+ * A quantiser is learned from the templates that are there when the engine is made, and once more when there are many more, or when the recall watchdog says so: then
+ * another engine is filled beside this one and takes over.
+ */
+import { EngineMemory } from '../engine/engine-memory.js';
+import { EngineReader } from '../engine/engine-reader.js';
+import { EngineWriter } from '../engine/engine-writer.js';
+import { learnQuantiser } from '../engine/quantiser.js';
+import { assertInvariant, HarmonidError } from '../errors.js';
+import { exactCounts, searchExactly } from './exact-graph.js';
+import { nearestHits, type VectorOf } from './exact-hits.js';
+import { ownerCount, type GraphAnswer, type GraphCounts, type GraphEntries, type GraphHit, type GraphQuery } from './graph.js';
+import type { HostedGraph } from './hosted-graph.js';
+import { RecallWatch, recallWatchDefaults, type RecallVerdict, type RecallWatchOptions } from './recall-watch.js';
+import { checkEntries, TemplateTable } from './template-table.js';
+import type { TemplateSource } from './template-source.js';
+
+export interface EngineGraphOptions {
+  readonly dimensions: number;
+  /** Up to so many templates are scanned exactly, without a graph. Larger saves memory and costs search time. */
+  readonly exactMax: number;
+  /** Whether int16 vectors are kept in memory: twice the memory, and fewer reads of the store a search. */
+  readonly withFines: boolean;
+  readonly recall?: Partial<RecallWatchOptions> | undefined;
+  /** Told when a graph turns out to be bad. */
+  readonly onWarning?: ((message: string, facts: object) => void) | undefined;
+  readonly source: TemplateSource;
+}
+
+/** How long the background may work before searches get their turn. */
+const sliceMs = 2;
+/** Most of the time owed to the background that is paid back at once. */
+const catchUpMsMax = 25;
+/** A filter that leaves fewer than this share of the owners is scanned: the walk would mostly meet others. */
+const filteredShareMin = 0.1;
+/** Share of removed templates beyond which they are taken out of the lists at once; fewer wait for `mendEveryMs`. */
+const removedShareMax = 0.02;
+const mendEveryMs = 10_000;
+/** A quantiser that was learned from fewer is learned anew when there are so many times as many. */
+const learnedWell = 20_000;
+const outgrown = 10;
+
+interface Built {
+  readonly engine: EngineMemory;
+  readonly writer: EngineWriter;
+  readonly reader: EngineReader;
+  /** Templates that its quantiser was learned from. */
+  readonly learnedFrom: number;
+}
+
+export function openEngineGraph({
+  dimensions,
+  exactMax,
+  withFines,
+  recall,
+  onWarning,
+  source,
+}: EngineGraphOptions): HostedGraph {
+  /** Of a small gallery; null beside an engine. */
+  let table: TemplateTable | null = new TemplateTable(dimensions);
+  let built: Built | null = null;
+  /** The successor of `built`, and what it is still to be given. */
+  let next: { readonly built: Built; queue: Iterator<number> } | null = null;
+  let rebuiltCount = 0;
+  let isNextsTurn = false;
+  /** Whether the engine was made from the beginning and was never linked whole yet. */
+  let isNew = false;
+  let saving: Promise<unknown> | null = null;
+  let mendedAtMs = -Infinity;
+  let mendTimer: NodeJS.Timeout | null = null;
+  let isMending = false;
+  let scheduled = false;
+  let closed = false;
+  let failure: unknown = null;
+  let owedMs = 0;
+  let settled: (() => void)[] = [];
+
+  const watch = new RecallWatch(
+    {
+      dimensions,
+      rowCount: () => built?.engine.next ?? 0,
+      has: (label) => built?.writer.has(label) ?? false,
+      compare: ({ probes: vector, allow, exclude }, nearest, from, to) =>
+        void built?.reader.scanPart({ vector, allow, exclude }, nearest, from, to),
+      vectorOf: (owner, label) => source.reading((vectorOf) => vectorOf(owner, label)),
+    },
+    (query) => answerOf(query).hits[0]?.[0],
+    { ...recallWatchDefaults, ...recall },
+  );
+
+  const waitingCount = (): number => built?.writer.waitingCount ?? 0;
+  const isSettled = (): boolean => closed || failure !== null || (waitingCount() === 0 && next === null);
+
+  // ── The background ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+  function schedule(): void {
+    if (scheduled || closed || !(watch.isBusy || (!saving && (!isSettled() || isMending)))) return;
+    scheduled = true;
+    setImmediate(() => {
+      scheduled = false;
+      if (closed) return;
+      heed(watch.work(sliceMs));
+      workFor(sliceMs);
+      schedule();
+    });
+  }
+
+  function workFor(durationMs: number): void {
+    if (closed || saving) return;
+    try {
+      const untilMs = performance.now() + durationMs;
+      while (!isSettled() && performance.now() < untilMs) advance(untilMs - performance.now());
+      if (isMending && isSettled()) mend(untilMs - performance.now());
+    } catch (error) {
+      // What is in the engine goes on being found; whoever waits for the graph is told.
+      failure = error;
+    }
+    if (isSettled()) {
+      for (const resolve of settled.splice(0)) resolve();
+    }
+    if (!isSettled() || isMending) schedule();
+  }
+
+  /** Many enrolments during a rebuild would make every search compare them: then the old engine gets every other turn. */
+  function advance(durationMs: number): void {
+    if (!built) return;
+    isNextsTurn = next !== null && (!isNextsTurn || waitingCount() === 0);
+    if (next && isNextsTurn) fillNext(next, durationMs / 2);
+    else if (built.writer.link(durationMs)) isNew = false;
+  }
+
+  function fillNext(successor: NonNullable<typeof next>, durationMs: number): void {
+    const untilMs = performance.now() + durationMs;
+    const { writer } = successor.built;
+    source.reading((vectorOf) => {
+      while (performance.now() < untilMs) {
+        if (!writer.link(untilMs - performance.now())) return;
+        const { done, value: label } = successor.queue.next();
+        if (done) {
+          swap(successor.built);
+          return;
+        }
+        const owner = built?.writer.ownerOf(label);
+        if (owner === undefined || writer.has(label)) continue;
+        const vector = vectorOf(owner, label);
+        // Without a vector it is being removed: the change is on its way.
+        if (vector) writer.add(label, owner, vector);
+      }
+    });
+  }
+
+  function swap(successor: Built): void {
+    const missing = Array.from(built?.writer.labels() ?? []).filter((label) => !successor.writer.has(label));
+    if (missing.length > 0 && next && missing.some((label) => isInStore(label))) {
+      next.queue = missing[Symbol.iterator]();
+      return;
+    }
+    built = successor;
+    next = null;
+    rebuiltCount++;
+    isNew = false;
+    isMending = false;
+    watch.restart();
+  }
+
+  function isInStore(label: number): boolean {
+    const owner = built?.writer.ownerOf(label);
+    return owner !== undefined && source.reading((vectorOf) => vectorOf(owner, label) !== undefined);
+  }
+
+  function mend(durationMs: number): void {
+    if (!built) return;
+    if (built.writer.mend(durationMs)) {
+      isMending = false;
+      mendedAtMs = performance.now();
+    }
+  }
+
+  /** Removed templates are taken out soon, and not with every one of them. */
+  function mendWhenDue(): void {
+    if (!built || isMending || built.writer.removedCount === 0 || closed) return;
+    const waitMs = mendedAtMs + mendEveryMs - performance.now();
+    if (waitMs <= 0 || built.writer.removedCount > removedShareMax * (built.writer.count + built.writer.removedCount)) {
+      isMending = true;
+      schedule();
+      return;
+    }
+    mendTimer ??= setTimeout(() => {
+      mendTimer = null;
+      mendWhenDue();
+    }, waitMs).unref();
+  }
+
+  function heed(verdict: RecallVerdict): void {
+    if (verdict === 'fine' || next || !built) return;
+    const facts = { recall: watch.recall, samples: watch.sampleCount };
+    if (verdict === 'rebuild') {
+      onWarning?.('the graph misses too many of the nearest; it is built anew', facts);
+      buildNext();
+    } else {
+      onWarning?.(
+        'the graph misses too many of the nearest, also after it was built anew; search wider or exactly',
+        facts,
+      );
+    }
+  }
+
+  // ── Table or engine ────────────────────────────────────────────────────────────────────────────────────────────────
+
+  /** Decides whether there is an engine, and whether it is built anew. Called after every change. */
+  function follow(): void {
+    if (table && table.count > exactMax) toEngine(table);
+    else if (built && !saving && built.writer.count <= exactMax / 2) toTable(built.writer);
+    else if (built && !next && built.learnedFrom < learnedWell && built.writer.count >= outgrown * built.learnedFrom)
+      buildNext();
+    mendWhenDue();
+    schedule();
+  }
+
+  function emptyBuilt(sample: Float32Array): Built {
+    const quantiser = learnQuantiser(sample, dimensions);
+    const engine = EngineMemory.create({ dimensions, quantiser, withFines });
+    return {
+      engine,
+      writer: new EngineWriter(engine),
+      reader: new EngineReader(engine, 1),
+      learnedFrom: sample.length / dimensions,
+    };
+  }
+
+  function toEngine(from: TemplateTable): void {
+    const sample = new Float32Array(from.count * dimensions);
+    let at = 0;
+    for (const label of from.labels()) sample.set(from.vectorOf(label), at++ * dimensions);
+    built = emptyBuilt(sample);
+    for (const label of from.labels()) built.writer.add(label, from.ownerOf(label) as number, from.vectorOf(label));
+    table = null;
+    isNew = true;
+  }
+
+  /** A gallery that has become small: half of the limit, so that one at the limit does not build and drop all day. */
+  function toTable(writer: EngineWriter): void {
+    const small = new TemplateTable(dimensions);
+    source.reading((vectorOf) => {
+      for (const label of writer.labels()) {
+        const owner = writer.ownerOf(label);
+        const vector = owner === undefined ? undefined : vectorOf(owner, label);
+        if (owner === undefined || !vector) continue;
+        small.add({ labels: Uint32Array.of(label), owners: Uint32Array.of(owner), vectors: Float32Array.from(vector) });
+      }
+    });
+    table = small;
+    [built, next, isMending] = [null, null, false];
+    watch.restart();
+    for (const resolve of settled.splice(0)) resolve();
+  }
+
+  function buildNext(): void {
+    if (!built) return;
+    const { writer } = built;
+    const step = Math.max(1, Math.floor(writer.count / learnedWell));
+    const rows: Float32Array[] = [];
+    let place = 0;
+    source.reading((vectorOf) => {
+      for (const label of writer.labels()) {
+        if (place++ % step !== 0) continue;
+        const owner = writer.ownerOf(label);
+        const vector = owner === undefined ? undefined : vectorOf(owner, label);
+        if (vector) rows.push(vector);
+      }
+    });
+    if (rows.length === 0) return;
+    const sample = new Float32Array(rows.length * dimensions);
+    rows.forEach((row, i) => sample.set(row, i * dimensions));
+    next = { built: emptyBuilt(sample), queue: writer.labels() };
+  }
+
+  // ── Changes and searches ───────────────────────────────────────────────────────────────────────────────────────────
+
+  function addNow(entries: GraphEntries): void {
+    if (table) {
+      table.add(entries);
+    } else if (built) {
+      const { writer, engine } = built;
+      checkEntries(entries, dimensions, (label) => writer.has(label));
+      const { labels, owners, vectors } = entries;
+      // So that there is room for all of them or none is added.
+      engine.reserve(engine.next + labels.length);
+      labels.forEach((label, i) =>
+        writer.add(label, owners[i] as number, vectors.subarray(i * dimensions, (i + 1) * dimensions)),
+      );
+    }
+    follow();
+  }
+
+  function removeNow(labels: Uint32Array): void {
+    for (const label of labels) {
+      table?.remove(label);
+      built?.writer.remove(label);
+      next?.built.writer.remove(label);
+    }
+    follow();
+  }
+
+  function searchNow(query: GraphQuery): GraphAnswer {
+    const isLong = !query.exact && waitingCount() > exactMax;
+    const startedMs = performance.now();
+    const answer = answerOf(query);
+    if (isLong) owedMs += performance.now() - startedMs;
+    // An engine that is being replaced is not worth watching.
+    else if (!answer.exact && !next) {
+      watch.offer(query, performance.now());
+      schedule();
+    }
+    return answer;
+  }
+
+  function answerOf(query: GraphQuery): GraphAnswer {
+    if (table) return searchExactly(table, query);
+    assertInvariant(built, 'templates are in a table or in an engine');
+    const { reader, writer } = built;
+    const { probes, k, ef, allow, exclude } = query;
+    const isScanned = query.exact || (allow !== undefined && allowedShare(allow, writer) < filteredShareMin);
+    return source.reading((read) => {
+      const vectorOf: VectorOf = ({ owner, label }) => read(owner, label);
+      const hits: (readonly GraphHit[])[] = [];
+      let exact = true;
+      for (let start = 0; start < probes.length; start += dimensions) {
+        const vector = probes.subarray(start, start + dimensions);
+        const wanted = { vector, k, allow, exclude };
+        const walked = isScanned ? null : reader.nearest({ ...wanted, width: ef });
+        if (walked) exact = false;
+        hits.push(nearestHits(walked ?? reader.scan(wanted), k, vector, vectorOf));
+      }
+      return { hits, exact };
+    });
+  }
+
+  /** Share of owners that a set allows, as an estimate of its share of the templates; of few it is none. */
+  function allowedShare(allow: Uint32Array, writer: EngineWriter): number {
+    const count = ownerCount(allow);
+    return count <= exactMax / 2 ? 0 : count / Math.max(1, Math.min(allow.length * 32, writer.count));
+  }
+
+  function countsNow(): GraphCounts {
+    if (table) return exactCounts(table);
+    assertInvariant(built, 'templates are in a table or in an engine');
+    const { engine, writer } = built;
+    const growing = next?.built ?? (isNew ? built : null);
+    return {
+      engine: 'hnsw',
+      indexedCount: Math.max(0, writer.count - writer.waitingCount),
+      pendingCount: Math.min(writer.count, writer.waitingCount),
+      removedCount: writer.removedCount,
+      bytes: engine.bytes + 4 * writer.count + (next?.built.engine.bytes ?? 0),
+      rebuild: growing && {
+        builtCount: Math.max(0, growing.writer.count - growing.writer.waitingCount),
+        wantedCount: writer.count,
+      },
+      rebuiltCount,
+      recall: watch.recall,
+      recallSamples: watch.sampleCount,
+    };
+  }
+
+  return {
+    get count() {
+      return table?.count ?? built?.writer.count ?? 0;
+    },
+    addNow,
+    removeNow,
+    searchNow,
+    countsNow,
+    add: async (entries) => addNow(entries),
+    remove: async (labels) => removeNow(labels),
+    search: async (query) => searchNow(query),
+    counts: async () => countsNow(),
+
+    catchUp() {
+      if (owedMs === 0) return;
+      workFor(Math.min(owedMs, catchUpMsMax));
+      owedMs = 0;
+    },
+
+    async settle() {
+      if (!isSettled()) await new Promise<void>((resolve) => settled.push(resolve));
+      if (failure !== null) throw new HarmonidError('INTERNAL', 'the graph could not be built', { cause: failure });
+    },
+
+    async save() {
+      return null;
+    },
+
+    async open() {
+      return { openedFrom: 'new', warning: null };
+    },
+
+    async close() {
+      closed = true;
+      while (saving) await saving;
+      if (mendTimer) clearTimeout(mendTimer);
+      for (const resolve of settled.splice(0)) resolve();
+      [table, built, next] = [null, null, null];
+    },
+  };
+}

@@ -31,6 +31,7 @@ export {
   RING_HEAD,
   RING_MAX,
   RING_TAIL,
+  SCRATCHES,
   SEGMENT_BITS,
   SEGMENTS_MAX,
   setTop,

@@ -72,6 +72,7 @@ const layoutNames = [
   'RING_HEAD',
   'RING_MAX',
   'RING_TAIL',
+  'SCRATCHES',
   'SEGMENT_BITS',
   'SEGMENTS_MAX',
   'STEP',

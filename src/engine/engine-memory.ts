@@ -13,6 +13,7 @@ const headerPages = 2;
 const pagesMax = 65_536;
 /** Addresses of 32 bits end there; the last page is left alone. */
 const bytesMax = (pagesMax - 1) * pageBytes;
+const scratchGrowth = 1.5;
 /** Blocks begin at lines of cache. */
 const alignment = 64;
 
@@ -34,6 +35,7 @@ export class EngineMemory {
   readonly code: EngineCode;
   /** As stored. */
   readonly dimensions: number;
+  #scratchNodes = 0;
   #words: Uint32Array;
   #floats: Float32Array;
 
@@ -164,6 +166,22 @@ export class EngineMemory {
       }
       Atomics.store(words, layout.CAPACITY / 4, (segment + 1) * perSegment);
     }
+  }
+
+  /** Sees to it that the code of this thread has a mark for every node; to be called before it is given work. @param reader the thread's number */
+  prepare(reader: number): void {
+    const { capacity, code } = this;
+    if (this.#scratchNodes > capacity) return;
+    const slot = code.layout.SCRATCHES / 4 + 2 * reader;
+    if ((this.words[slot + 1] as number) <= capacity) {
+      // For more nodes than there are, so that it is not made anew with every segment.
+      const nodes = Math.ceil(capacity * scratchGrowth) + 1;
+      const at = this.allocate(code.scratchBytes(nodes));
+      this.words[slot] = at;
+      this.words[slot + 1] = nodes;
+    }
+    this.#scratchNodes = this.words[slot + 1] as number;
+    code.useScratch(this.words[slot] as number, this.#scratchNodes);
   }
 
   /** Where a word of a node is, in words. @param table of the layout, with 4 bytes a node */

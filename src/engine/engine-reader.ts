@@ -34,8 +34,6 @@ export interface OwnerQuery extends EngineFilter {
   readonly k: number;
 }
 
-/** The scratch is measured for more nodes than there are, so that it is not made anew with every segment. */
-const growth = 1.5;
 /** Finds that are compared by their fine vectors, at least: rounding to bytes seldom moves the nearest farther down. */
 const refinedMin = 16;
 /** Candidates of a walk, beyond the owners wanted: those are only worth as much as the walk. */
@@ -46,7 +44,6 @@ const answersAtOnce = 256;
 export class EngineReader {
   readonly #engine: EngineMemory;
   readonly #reader: number;
-  #scratchNodes = 0;
   #allowAt = 0;
   #allowWords = 0;
 
@@ -104,13 +101,9 @@ export class EngineReader {
     return this.#reading(vector, filter, () => this.#scan(nearest, first, Math.min(end, this.#engine.next)));
   }
 
-  /** Makes sure that every node has its mark; to be called before the code is given work. */
+  /** To be called before the code is given work. */
   prepare(): void {
-    const { capacity, code } = this.#engine;
-    if (this.#scratchNodes >= capacity && this.#scratchNodes > 0) return;
-    const nodes = Math.ceil(capacity * growth);
-    code.useScratch(this.#engine.allocate(code.scratchBytes(nodes)), nodes);
-    this.#scratchNodes = Math.max(1, nodes);
+    this.#engine.prepare(this.#reader);
   }
 
   /** Puts a vector where the code finds it. */

@@ -39,10 +39,25 @@ export class EngineWriter {
   /** Lists of upper layers that nobody has, by their number. */
   readonly #uppers = new Map<number, number[]>();
 
-  /** @param reader the writer's own number as a reader */
+  /** Whether numbers that have become free are given to others: not while the engine is being written down. */
+  isReusing = true;
+  /** Rounds of mending that were finished. */
+  passCount = 0;
+
+  /** @param engine an empty one, or one that was put together again @param reader the writer's own number as a reader */
   constructor(engine: EngineMemory, reader = 0) {
     this.#engine = engine;
     this.#own = new EngineReader(engine, reader);
+    for (let node = 0; node < engine.next; node++) {
+      const label = this.#labelOf(node);
+      if (label === none) {
+        this.#removed.push(node);
+        continue;
+      }
+      if (this.#nodes.get(label) !== undefined) throw new Error(`label ${label} has two nodes`);
+      this.#nodes.set(label, node);
+    }
+    engine.words[engine.code.layout.REMOVED / 4] = this.#removed.length;
   }
 
   get count(): number {
@@ -85,7 +100,7 @@ export class EngineWriter {
     assertInvariant(this.#nodes.get(label) === undefined, 'a label is added once');
     const { code } = this.#engine;
     const { next } = this.#engine;
-    const hasRoom = this.#word('RING_TAIL') - this.#word('RING_HEAD') < code.layout.RING_MAX;
+    const hasRoom = this.isReusing && this.#word('RING_TAIL') - this.#word('RING_HEAD') < code.layout.RING_MAX;
     const node = (hasRoom ? this.#free.at(-1) : undefined) ?? next;
     this.#engine.reserve(node + 1);
     this.#own.prepare();
@@ -124,20 +139,21 @@ export class EngineWriter {
     }
   }
 
-  /** Nodes that wait for being linked, for others to link them; then they are said to be `linked`. */
-  get waiting(): readonly number[] {
+  /** What waits for being linked, for others to link it, and how to say that they have; what is added meanwhile goes on waiting. */
+  handOver(): { readonly nodes: readonly number[]; readonly linked: () => void } {
     const { layout } = this.#engine.code;
+    const [tail, end] = [this.#word('RING_TAIL'), this.#engine.next];
     const nodes: number[] = [];
-    for (let i = this.#word('RING_HEAD'); i < this.#word('RING_TAIL'); i++)
+    for (let i = this.#word('RING_HEAD'); i < tail; i++)
       nodes.push(this.#engine.words[layout.RING / 4 + (i % layout.RING_MAX)] as number);
-    for (let node = this.#word('LINKED'); node < this.#engine.next; node++) nodes.push(node);
-    return nodes.filter((node) => this.#labelOf(node) !== none);
-  }
-
-  /** All that waited are linked. */
-  linked(): void {
-    this.#setWord('RING_HEAD', this.#word('RING_TAIL'));
-    this.#setWord('LINKED', this.#engine.next);
+    for (let node = this.#word('LINKED'); node < end; node++) nodes.push(node);
+    return {
+      nodes: nodes.filter((node) => this.#labelOf(node) !== none),
+      linked: () => {
+        this.#setWord('RING_HEAD', tail);
+        this.#setWord('LINKED', end);
+      },
+    };
   }
 
   #firstWaiting(): number | undefined {
@@ -221,13 +237,16 @@ export class EngineWriter {
     }
     Atomics.sub(this.#engine.words, code.layout.REMOVED / 4, pass.nodes.length);
     this.#pass = null;
+    this.passCount++;
     return true;
   }
 
   #keepUpper(node: number): void {
     const { code, words, memory } = this.#engine;
-    const level = new Uint8Array(memory.buffer)[this.#engine.levelAt(node)] as number;
+    const levels = new Uint8Array(memory.buffer);
+    const level = levels[this.#engine.levelAt(node)] as number;
     if (level === 0) return;
+    levels[this.#engine.levelAt(node)] = 0;
     const upper = words[this.#engine.wordOf(code.layout.UPPERS, node)] as number;
     this.#uppers.set(level, [...(this.#uppers.get(level) ?? []), upper]);
   }

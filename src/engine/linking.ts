@@ -1,7 +1,7 @@
 /**
  * Everything that waits for being linked, linked by several threads at once: how a gallery is loaded.
  *
- * Searches go on meanwhile. The writer adds, removes and mends nothing until it is done.
+ * Searches go on meanwhile, and the writer adds and removes; it links and mends nothing until this is done.
  */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
@@ -24,7 +24,7 @@ export async function linkInThreads(
   writer: EngineWriter,
   { threads, firstReader, signal }: LinkingOptions,
 ): Promise<void> {
-  const nodes = writer.waiting;
+  const { nodes, linked } = writer.handOver();
   const shared = new Uint32Array(new SharedArrayBuffer(4 * nodes.length));
   shared.set(nodes);
   const [taken, stop] = [0, 1].map(() => new Int32Array(new SharedArrayBuffer(4))) as [Int32Array, Int32Array];
@@ -44,5 +44,5 @@ export async function linkInThreads(
     signal?.removeEventListener('abort', abort);
   }
   if (signal?.aborted) throw abortError(signal);
-  writer.linked();
+  linked();
 }

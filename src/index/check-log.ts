@@ -3,6 +3,7 @@
  */
 import { asHarmonidError } from '../errors.js';
 import { verifyGraphFile } from './checkpoint.js';
+import { verifyEngineFile } from './engine-file.js';
 import { naming, type CheckedGallery, type Findings, type Tally } from './check-tally.js';
 import { readRecord, type CheckView } from './check-view.js';
 import {
@@ -69,7 +70,7 @@ async function graphFileProblem(
   file: NonNullable<CheckpointRecord['file']>,
 ): Promise<string | undefined> {
   try {
-    await verifyGraphFile(path, file);
+    await (file.root ? verifyEngineFile(path, file) : verifyGraphFile(path, file));
     if (keyring && keyring !== 'missing') {
       if (file.key === undefined) return `graph file ${file.name} has no key, the directory is encrypted`;
       keyring.unwrap(graphKeyContext(file.name), file.key);

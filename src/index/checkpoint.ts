@@ -18,6 +18,8 @@ import { forgetLoading, loadingMark } from './load-guard.js';
 /** What is known of a graph file that was read from end to end. */
 export interface GraphFile extends GraphFileFacts {
   readonly name: string;
+  /** Of a file of our own engine: where its root is, of which `sha256` is then. */
+  readonly root?: { readonly at: number; readonly bytes: number };
 }
 
 /** How a graph file of an encrypted directory is sealed. */
@@ -28,7 +30,7 @@ export interface GraphSealing {
   readonly bytesExpected: number;
 }
 
-const temporaryMark = '.part-';
+export const temporaryMark = '.part-';
 /** Begins the name of a graph file that a repair has set aside (quarantine.ts); only an erasure removes it. */
 export const quarantineMark = 'quarantine-';
 
@@ -154,7 +156,7 @@ export async function removeStrayGraphFiles(path: string, named: ReadonlySet<str
   for (const name of names) {
     const isMark = name.endsWith(loadingMark);
     if (named.has(isMark ? name.slice(0, -loadingMark.length) : name)) continue;
-    const isOurs = isMark || name.startsWith(temporaryMark) || name.endsWith('.hnsw');
+    const isOurs = isMark || name.startsWith(temporaryMark) || /\.(hnsw|graph)$/.test(name);
     if (isOurs && !name.startsWith(quarantineMark)) await shredFile(join(folder, name));
   }
 }

@@ -188,6 +188,8 @@ export interface CheckpointRecord {
     readonly count: number;
     readonly m: number;
     readonly efConstruction: number;
+    /** Of a file of our own engine: where its root is, of which `sha256` is then. */
+    readonly root?: { readonly at: number; readonly bytes: number };
     /** Of a sealed file: its key, sealed with the directory's; base64. */
     readonly key?: string;
   } | null;

@@ -8,15 +8,20 @@
  * A quantiser is learned from the templates that are there when the engine is made, and once more when there are many more, or when the recall watchdog says so: then
  * another engine is filled beside this one and takes over.
  */
+import { availableParallelism } from 'node:os';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { EngineMemory } from '../engine/engine-memory.js';
+import { factsOf } from '../engine/engine-pages.js';
 import { EngineReader } from '../engine/engine-reader.js';
 import { EngineWriter } from '../engine/engine-writer.js';
+import { linkInThreads } from '../engine/linking.js';
 import { learnQuantiser } from '../engine/quantiser.js';
-import { assertInvariant, HarmonidError } from '../errors.js';
+import { assertInvariant, asHarmonidError, HarmonidError } from '../errors.js';
+import { EngineFile } from './engine-file.js';
 import { exactCounts, searchExactly } from './exact-graph.js';
 import { nearestHits, type VectorOf } from './exact-hits.js';
 import { ownerCount, type GraphAnswer, type GraphCounts, type GraphEntries, type GraphHit, type GraphQuery } from './graph.js';
-import type { HostedGraph } from './hosted-graph.js';
+import type { HostedGraph, HostedOpening, RecordedFile } from './hosted-graph.js';
 import { RecallWatch, recallWatchDefaults, type RecallVerdict, type RecallWatchOptions } from './recall-watch.js';
 import { checkEntries, TemplateTable } from './template-table.js';
 import type { TemplateSource } from './template-source.js';
@@ -45,6 +50,16 @@ const mendEveryMs = 10_000;
 /** A quantiser that was learned from fewer is learned anew when there are so many times as many. */
 const learnedWell = 20_000;
 const outgrown = 10;
+/** So many that wait are linked by several threads. */
+const linkedTogetherMin = 10_000;
+/** Readers' numbers of the graph's thread, and from which on those of linking threads are. */
+const [writerNumber, readerNumber, linkerNumber] = [0, 1, 2];
+/** Templates that are looked for in an engine that was read from a file, and the share of them that must be found. */
+const trialCount = 16;
+const trialShareMin = 0.5;
+/** Squared distance of a vector to itself, with what float32 sums in another order make of it. */
+const sameDistanceMax = 1e-6;
+const loadBatch = 1024;
 
 interface Built {
   readonly engine: EngineMemory;
@@ -71,7 +86,9 @@ export function openEngineGraph({
   let isNextsTurn = false;
   /** Whether the engine was made from the beginning and was never linked whole yet. */
   let isNew = false;
+  const file = new EngineFile();
   let saving: Promise<unknown> | null = null;
+  let linking: { readonly done: Promise<unknown>; readonly stop: AbortController } | null = null;
   let mendedAtMs = -Infinity;
   let mendTimer: NodeJS.Timeout | null = null;
   let isMending = false;
@@ -100,7 +117,7 @@ export function openEngineGraph({
   // ── The background ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   function schedule(): void {
-    if (scheduled || closed || !(watch.isBusy || (!saving && (!isSettled() || isMending)))) return;
+    if (scheduled || closed || !(watch.isBusy || (!saving && !linking && (!isSettled() || isMending)))) return;
     scheduled = true;
     setImmediate(() => {
       scheduled = false;
@@ -112,7 +129,11 @@ export function openEngineGraph({
   }
 
   function workFor(durationMs: number): void {
-    if (closed || saving) return;
+    if (closed || saving || linking) return;
+    if (!next && waitingCount() >= linkedTogetherMin) {
+      linkTogether();
+      return;
+    }
     try {
       const untilMs = performance.now() + durationMs;
       while (!isSettled() && performance.now() < untilMs) advance(untilMs - performance.now());
@@ -125,6 +146,23 @@ export function openEngineGraph({
       for (const resolve of settled.splice(0)) resolve();
     }
     if (!isSettled() || isMending) schedule();
+  }
+
+  function linkTogether(): void {
+    if (!built) return;
+    const { engine, writer } = built;
+    const stop = new AbortController();
+    const threads = Math.max(1, Math.min(8, availableParallelism()));
+    const done = linkInThreads(engine, writer, { threads, firstReader: linkerNumber, signal: stop.signal })
+      .catch((error: unknown) => {
+        if (!stop.signal.aborted) failure = error;
+      })
+      .then(() => {
+        linking = null;
+        workFor(0);
+        schedule();
+      });
+    linking = { done, stop };
   }
 
   /** Many enrolments during a rebuild would make every search compare them: then the old engine gets every other turn. */
@@ -216,7 +254,7 @@ export function openEngineGraph({
   /** Decides whether there is an engine, and whether it is built anew. Called after every change. */
   function follow(): void {
     if (table && table.count > exactMax) toEngine(table);
-    else if (built && !saving && built.writer.count <= exactMax / 2) toTable(built.writer);
+    else if (built && !saving && !linking && built.writer.count <= exactMax / 2) toTable(built.writer);
     else if (built && !next && built.learnedFrom < learnedWell && built.writer.count >= outgrown * built.learnedFrom)
       buildNext();
     mendWhenDue();
@@ -227,11 +265,13 @@ export function openEngineGraph({
     const quantiser = learnQuantiser(sample, dimensions);
     const engine = EngineMemory.create({ dimensions, quantiser, withFines });
     return {
-      engine,
-      writer: new EngineWriter(engine),
-      reader: new EngineReader(engine, 1),
+      ...attach(engine),
       learnedFrom: sample.length / dimensions,
     };
+  }
+
+  function attach(engine: EngineMemory): Omit<Built, 'learnedFrom'> {
+    return { engine, writer: new EngineWriter(engine, writerNumber), reader: new EngineReader(engine, readerNumber) };
   }
 
   function toEngine(from: TemplateTable): void {
@@ -348,6 +388,152 @@ export function openEngineGraph({
     return count <= exactMax / 2 ? 0 : count / Math.max(1, Math.min(allow.length * 32, writer.count));
   }
 
+  // ── Files ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  function fill(): void {
+    let [labels, owners, rows]: [number[], number[], Float32Array[]] = [[], [], []];
+    const flush = (): void => {
+      const vectors = new Float32Array(rows.length * dimensions);
+      rows.forEach((row, i) => vectors.set(row, i * dimensions));
+      const entries = { labels: Uint32Array.from(labels), owners: Uint32Array.from(owners), vectors };
+      [labels, owners, rows] = [[], [], []];
+      if (!table) {
+        addNow(entries);
+        return;
+      }
+      table.add(entries);
+      // As many as there are at hand for learning a quantiser, so that it need not be learned twice.
+      if (table.count > Math.max(exactMax, learnedWell)) toEngine(table);
+    };
+    for (const { label, owner, vector } of source.templates()) {
+      labels.push(label);
+      owners.push(owner);
+      rows.push(vector);
+      if (labels.length === loadBatch) flush();
+    }
+    flush();
+    follow();
+  }
+
+  /** @throws when the file is damaged, or is of other templates than the source; there is then no engine */
+  async function load(recorded: RecordedFile): Promise<void> {
+    const { path, name, sealing } = recorded;
+    const { engine, content } = await file.read({ path, name, key: sealing?.key ?? null }, recorded);
+    const { facts, learnedFrom } = content;
+    if (facts.dimensions !== dimensions) throw new Error(`it has ${facts.dimensions} dimensions, the lane ${dimensions}`);
+    const loaded = { ...attach(engine), learnedFrom };
+    reconcile(loaded.writer);
+    tryOut(loaded);
+    table = null;
+    built = loaded;
+    follow();
+  }
+
+  /** What the source has and the file does not is added, and the other way round removed. */
+  function reconcile(writer: EngineWriter): void {
+    const missing: { readonly label: number; readonly owner: number }[] = [];
+    let [known, total] = [0, 0];
+    for (const each of source.labels()) {
+      total++;
+      const owner = writer.ownerOf(each.label);
+      if (owner === undefined) missing.push(each);
+      else if (owner !== each.owner) throw new Error(`template ${each.label} is of owner ${each.owner}, and ${owner} in the file`);
+      else known++;
+    }
+    if (known < writer.count) {
+      const there = new Set<number>();
+      for (const { label } of source.labels()) there.add(label);
+      for (const label of Array.from(writer.labels())) if (!there.has(label)) writer.remove(label);
+    }
+    source.reading((vectorOf) => {
+      for (const { label, owner } of missing) {
+        const vector = vectorOf(owner, label);
+        if (vector) writer.add(label, owner, vector);
+      }
+    });
+    assertInvariant(writer.count <= total, 'a graph holds what its source does');
+  }
+
+  /** Looks for some of the templates by their own vectors: a file that finds nothing is refused. */
+  function tryOut({ writer, reader }: Built): void {
+    const step = Math.max(1, Math.floor(writer.count / trialCount));
+    let [place, tried, found] = [0, 0, 0];
+    source.reading((read) => {
+      for (const label of writer.labels()) {
+        if (place++ % step !== 0) continue;
+        const vector = read(writer.ownerOf(label) as number, label);
+        if (!vector) continue;
+        tried++;
+        const candidates = reader.search({ vector, wanted: trialCount, width: 2 * trialCount });
+        // The same photo may be enrolled several times: what counts is that something lies there.
+        const [nearest] = nearestHits(candidates, 1, vector, (hit) => read(hit.owner, hit.label));
+        if ((nearest?.distance ?? Infinity) <= sameDistanceMax) found++;
+      }
+    });
+    if (found < trialShareMin * tried) {
+      throw new Error(`of ${tried} templates looked for by their own vectors it finds ${found}`);
+    }
+  }
+
+  async function open(recorded: RecordedFile | null): Promise<HostedOpening> {
+    let warning: string | null = null;
+    if (recorded?.root) {
+      try {
+        await load(recorded);
+        return { openedFrom: 'checkpoint', warning };
+      } catch (error) {
+        const { message, cause } = asHarmonidError(error);
+        warning = cause instanceof Error ? `${message}: ${cause.message}` : message;
+        table ??= new TemplateTable(dimensions);
+        built = null;
+      }
+    }
+    // Its own failure is one of the store and no reason to go on without.
+    fill();
+    return { openedFrom: countsNow().indexedCount + countsNow().pendingCount > 0 ? 'rebuild' : 'new', warning };
+  }
+
+  /** What was removed before is in no list and has no bytes any more. */
+  async function mendWhole(): Promise<void> {
+    const first = built;
+    const passes = (first?.writer.passCount ?? 0) + 2;
+    // A pass under way may have begun before the last removal, so that it takes two.
+    while (built === first && built && built.writer.passCount < passes && built.writer.removedCount > 0 && !closed) {
+      if (!linking) built.writer.mend(sliceMs);
+      await nextTurn();
+    }
+  }
+
+  async function save(target: Parameters<HostedGraph['save']>[0]): ReturnType<HostedGraph['save']> {
+    while (saving) await saving;
+    if (!built || closed) return null;
+    const work = (async () => {
+      await mendWhole();
+      while (linking) await linking.done;
+      if (!built || closed) return null;
+      const { engine, writer, learnedFrom } = built;
+      const { indexedCount, removedCount } = countsNow();
+      writer.isReusing = false;
+      try {
+        return await file.write(
+          engine,
+          { facts: factsOf(engine, dimensions), learnedFrom },
+          indexedCount + removedCount,
+          { path: target.path, name: target.name, key: target.sealing?.key ?? null },
+        );
+      } finally {
+        writer.isReusing = true;
+      }
+    })();
+    saving = work.catch(() => undefined);
+    try {
+      return await work;
+    } finally {
+      saving = null;
+      follow();
+    }
+  }
+
   function countsNow(): GraphCounts {
     if (table) return exactCounts(table);
     assertInvariant(built, 'templates are in a table or in an engine');
@@ -370,9 +556,6 @@ export function openEngineGraph({
   }
 
   return {
-    get count() {
-      return table?.count ?? built?.writer.count ?? 0;
-    },
     addNow,
     removeNow,
     searchNow,
@@ -393,17 +576,15 @@ export function openEngineGraph({
       if (failure !== null) throw new HarmonidError('INTERNAL', 'the graph could not be built', { cause: failure });
     },
 
-    async save() {
-      return null;
-    },
-
-    async open() {
-      return { openedFrom: 'new', warning: null };
-    },
+    open,
+    save,
+    kept: () => file.kept(),
 
     async close() {
       closed = true;
+      linking?.stop.abort();
       while (saving) await saving;
+      while (linking) await linking.done;
       if (mendTimer) clearTimeout(mendTimer);
       for (const resolve of settled.splice(0)) resolve();
       [table, built, next] = [null, null, null];

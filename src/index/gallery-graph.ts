@@ -8,7 +8,14 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { removeGraphFile } from './checkpoint.js';
 import { checkpointCodec, keys, type CheckpointRecord, type LaneRecord } from './codec.js';
 import type { GraphAnswer, GraphCounts, GraphQuery } from './graph.js';
-import type { GraphChange, GraphOpened, GraphSource, GraphThread } from './graph-thread.js';
+import type {
+  GraphChange,
+  GraphEngine,
+  GraphOpened,
+  GraphRerank,
+  GraphSource,
+  GraphThread,
+} from './graph-thread.js';
 import { graphKeyContext, type Keyring } from './keyring.js';
 import { shredGraphFilesAside } from './quarantine.js';
 import { keyBytes } from './sealing.js';
@@ -17,6 +24,8 @@ import type { Store, StoreReader } from './store.js';
 export interface GalleryGraphOptions {
   readonly path: string;
   readonly checkpointEvery: number;
+  readonly engine: GraphEngine;
+  readonly rerank: GraphRerank;
   readonly exactMax: number;
   readonly recallMin: number;
   readonly readOnly: boolean;
@@ -52,19 +61,27 @@ export async function openGalleryGraph(
   { isNew }: { readonly isNew: boolean },
 ): Promise<GalleryGraph> {
   const { owner, store, thread, options } = parts;
-  const { path, readOnly, exactMax, recallMin, encryption, keyring } = options;
+  const { path, readOnly, engine, rerank, exactMax, recallMin, encryption, keyring } = options;
   const { number, lane } = owner;
   const sequence = parts.sequence();
   const checkpoint = readCheckpoint(store, owner, sequence);
   const file = checkpoint?.file ?? null;
   const opened = await thread.call('open', {
     graph: graphName(owner),
+    engine,
     dimensions: lane.dimensions,
     exactMax,
+    rerank,
     recallMin,
     sequence,
-    load: isNew ? null : { path, readOnly, encryption, gallery: number, lane: lane.lane },
-    file: file && { name: file.name, sha256: file.sha256, key: graphKeyOf(file, keyring) },
+    source: { path, readOnly, encryption, gallery: number, lane: lane.lane },
+    isNew,
+    file: file && {
+      name: file.name,
+      sha256: file.sha256,
+      ...(file.root && { root: file.root }),
+      key: graphKeyOf(file, keyring),
+    },
   });
   if (opened.warning !== null) {
     options.onWarning('a graph file cannot be used; the graph is built anew', {
@@ -262,11 +279,13 @@ export class GalleryGraph {
     const held = engine === 'hnsw' ? indexedCount + removedCount : 0;
     const holdsAll = before?.sequence === sequence && (before.file?.count ?? 0) >= held;
     if (holdsAll && this.#checkpointIsSound && this.#checkpointRebuiltCount === rebuiltCount) return;
-    const name = `${number}-${sequence}-${randomUUID().slice(0, 8)}.hnsw`;
+    const name = `${number}-${sequence}-${randomUUID().slice(0, 8)}.${options.engine === 'hnswlib' ? 'hnsw' : 'graph'}`;
     const fileKey = keyring && randomBytes(keyBytes);
     const sealing = keyring && fileKey && { directory: keyring.directory, key: fileKey };
     const saved = await thread.call('save', { graph: this.#graph, path, name, sealing });
-    const wrapped = keyring && fileKey && keyring.wrap(graphKeyContext(name), fileKey);
+    const isFresh = saved.file?.name === name;
+    const fresh = keyring && fileKey && keyring.wrap(graphKeyContext(name), fileKey);
+    const wrapped = isFresh ? fresh : before?.file?.key;
     const record: CheckpointRecord = {
       sequence: saved.sequence,
       at: clock(),
@@ -280,13 +299,14 @@ export class GalleryGraph {
       await durable;
     } catch (error) {
       // A file that nothing names is litter, with faces in it.
-      if (saved.file) await removeGraphFile(path, saved.file.name);
+      if (saved.file && isFresh) await removeGraphFile(path, saved.file.name);
       throw error;
     }
     this.#checkpoint = record;
     this.#checkpointIsSound = true;
     this.#checkpointRebuiltCount = rebuiltCount;
-    if (before?.file) await removeGraphFile(path, before.file.name);
+    if (before?.file && before.file.name !== record.file?.name) await removeGraphFile(path, before.file.name);
+    await thread.call('kept', { graph: this.#graph });
     await this.#parts.onSaved();
   }
 }

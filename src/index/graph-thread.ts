@@ -11,6 +11,10 @@ import { ThreadCalls, type ThreadReply } from '../threads/thread-calls.js';
 import type { GraphFile } from './checkpoint.js';
 import type { GraphAnswer, GraphCounts, GraphEntries, GraphQuery } from './graph.js';
 
+export type GraphEngine = 'harmonid' | 'hnswlib';
+/** Whether candidates are compared by vectors in memory first, or by those of the store alone. */
+export type GraphRerank = 'memory' | 'store';
+
 /** Where a graph's templates are read from. */
 export interface GraphSource {
   readonly gallery: number;
@@ -24,16 +28,20 @@ export interface GraphSource {
 export interface GraphOpening {
   /** By which it is called from then on. */
   readonly graph: string;
+  readonly engine: GraphEngine;
   readonly dimensions: number;
-  readonly exactMax: number;
   /** See `IdentityIndexOptions`. */
+  readonly exactMax: number;
+  readonly rerank: GraphRerank;
   readonly recallMin: number;
   /** Number of the gallery's last change, which the templates read include. */
   readonly sequence: number;
-  /** Where the templates are read from; null for a gallery that is known to be empty. */
-  readonly load: GraphSource | null;
+  /** Where the templates are read from; null for hnswlib on a gallery that is known to be empty. */
+  readonly source: GraphSource | null;
+  /** Of a gallery that is known to be empty. */
+  readonly isNew: boolean;
   /** The graph file that the newest checkpoint names. */
-  readonly file: { readonly name: string; readonly sha256: string; readonly key: Uint8Array | null } | null;
+  readonly file: (Pick<GraphFile, 'name' | 'sha256' | 'root'> & { readonly key: Uint8Array | null }) | null;
 }
 
 export interface GraphOpened {
@@ -77,6 +85,8 @@ export interface GraphCalls {
   counts: { request: { readonly graph: string }; answer: GraphCounts };
   settle: { request: { readonly graph: string }; answer: null };
   save: { request: GraphSaving; answer: GraphSaved };
+  /** A record names what was saved last. */
+  kept: { request: { readonly graph: string }; answer: null };
   drop: { request: { readonly graph: string }; answer: null };
   end: { request: object; answer: null };
 }

@@ -4,14 +4,13 @@
  * An entry point: it takes messages in the order in which they come. Changes and searches are done at once; loading and saving give
  * way. A change that fails means that the table no longer mirrors the store, so it ends the thread rather than answer wrongly.
  */
-import { stat } from 'node:fs/promises';
 import { parentPort } from 'node:worker_threads';
 import { assertInvariant, asHarmonidError } from '../errors.js';
-import { placeGraphFile, verifyGraphFile } from './checkpoint.js';
 import { diskError } from '../files/disk-errors.js';
 import { freezeError } from '../threads/frozen-error.js';
 import { Outbox } from '../threads/outbox.js';
-import { keyParts, ranges, templateCodec } from './codec.js';
+import { openEngineGraph } from './engine-graph.js';
+import { freezeStore } from './frozen-store.js';
 import {
   type GraphChange,
   type GraphMessage,
@@ -19,28 +18,29 @@ import {
   type GraphOpening,
   type GraphReply,
   type GraphSaved,
-  type GraphSaving,
   type GraphSource,
 } from './graph-thread.js';
-import { openHnswlibGraph, type HnswlibGraph } from './hnswlib-graph.js';
-import { unsealFile, withMemoryFile } from './graph-sealing.js';
-import { openKeyring } from './keyring.js';
-import { guardLoading } from './load-guard.js';
+import type { HostedGraph } from './hosted-graph.js';
+import { hostHnswlib } from './hosted-hnswlib.js';
+import { openKeyring, type Keyring } from './keyring.js';
 import { openLmdbStore } from './lmdb-store.js';
 import { sealStore } from './sealed-store.js';
+import type { Store } from './store.js';
+import { emptySource, laneSource } from './template-source.js';
 
 interface Opened {
-  readonly graph: HnswlibGraph;
-  /** Number of the last change that the table holds. */
+  readonly graph: HostedGraph;
+  readonly source: GraphSource | null;
+  /** Number of the last change that the graph holds. */
   sequence: number;
 }
 
-const loadBatch = 1024;
 /** How long messages are taken before the rest of the event loop has its turn. */
 const turnMs = 2;
 
 function serve(port: NonNullable<typeof parentPort>): void {
   const graphs = new Map<string, Opened>();
+  let own: OpenedStore | null = null;
   const opened = (name: string): Opened => {
     const found = graphs.get(name);
     assertInvariant(found, 'a graph is open before it is used');
@@ -67,15 +67,20 @@ function serve(port: NonNullable<typeof parentPort>): void {
         await opened(message.request.graph).graph.settle();
         return null;
       case 'open': {
-        const { graph: name, sequence } = message.request;
+        const { graph: name, sequence, source } = message.request;
         const { graph, answer } = await openGraph(message.request, (text, facts) =>
           reply({ id: 0, warning: { graph: name, message: text, facts } }),
         );
-        graphs.set(name, { graph, sequence });
+        graphs.set(name, { graph, source, sequence });
         return answer;
       }
-      case 'save':
-        return save(opened(message.request.graph), message.request);
+      case 'save': {
+        const { graph, sequence } = opened(message.request.graph);
+        return { sequence, file: await graph.save(message.request) } satisfies GraphSaved;
+      }
+      case 'kept':
+        await opened(message.request.graph).graph.kept();
+        return null;
       case 'drop': {
         const { graph } = opened(message.request.graph);
         graphs.delete(message.request.graph);
@@ -85,7 +90,29 @@ function serve(port: NonNullable<typeof parentPort>): void {
       case 'end':
         for (const { graph } of graphs.values()) await graph.close();
         graphs.clear();
+        own?.keyring?.close();
+        await own?.store.close();
+        own = null;
         return null;
+    }
+  }
+
+  async function openGraph(
+    { engine, dimensions, exactMax, rerank, recallMin, source: where, isNew, file }: GraphOpening,
+    onWarning: (message: string, facts: object) => void,
+  ): Promise<{ graph: HostedGraph; answer: GraphOpened }> {
+    try {
+      if (where) own ??= openStore(where);
+      const source = where && own ? laneSource(own.store, { ...where, dimensions }) : emptySource;
+      const options = { dimensions, exactMax, recall: { recallMin }, onWarning, source };
+      const graph =
+        engine === 'hnswlib' ? hostHnswlib(options) : openEngineGraph({ ...options, withFines: rerank === 'memory' });
+      const { path, readOnly, encryption } = where ?? { path: '', readOnly: true, encryption: null };
+      const sealing = file?.key && encryption ? { directory: encryption.directory, key: file.key } : null;
+      const recorded = file && !isNew ? { ...file, path, readOnly, sealing } : null;
+      return { graph, answer: await graph.open(recorded) };
+    } catch (error) {
+      throw where ? diskError(error, where.path) : error;
     }
   }
 
@@ -136,90 +163,18 @@ function apply(opened: Opened, { sequence, added, removed }: GraphChange): void 
   opened.sequence = sequence;
 }
 
-async function save({ sequence, graph }: Opened, { path, name, sealing }: GraphSaving): Promise<GraphSaved> {
-  // Asked while the file is cleaned, so that what was removed during the native write is cleaned away, too.
-  const { table } = graph;
-  const cleaning = {
-    isLive: (label: number) => table.has(label),
-    vectorOf: (label: number) => table.vectorOf(label),
-  };
-  const sealed = sealing && { ...sealing, bytesExpected: graph.countsNow().bytes };
-  return { sequence, file: await placeGraphFile(path, name, (file) => graph.save(file), cleaning, sealed) };
+/** The store as this thread reads it: opened with the first graph that has one. */
+interface OpenedStore {
+  readonly store: Store;
+  readonly keyring: Keyring | null;
 }
 
-async function openGraph(
-  { dimensions, exactMax, recallMin, load, file }: GraphOpening,
-  onWarning: (message: string, facts: object) => void,
-): Promise<{ graph: HnswlibGraph; answer: GraphOpened }> {
-  const graph = openHnswlibGraph({ dimensions, exactMax, recall: { recallMin }, onWarning });
-  let filling: Promise<void> | null = null;
-  const fillTable = (): Promise<void> => (filling ??= load ? loadTable(graph, load) : Promise.resolve());
-  let warning: string | null = null;
-  if (file && load) {
-    try {
-      const verified = await verifyGraphFile(load.path, file);
-      await guardLoading(verified, load, () => loadFile(graph, verified, file.key, load, fillTable));
-    } catch (error) {
-      const { message, cause } = asHarmonidError(error);
-      warning = cause instanceof Error ? `${message}: ${cause.message}` : message;
-    }
-  }
-  // Its own failure is one of the store and no reason to go on without.
-  try {
-    await fillTable();
-  } catch (error) {
-    throw load ? diskError(error, load.path) : error;
-  }
-  if (graph.countsNow().engine === 'hnsw') return { graph, answer: { openedFrom: 'checkpoint', warning } };
-  graph.start();
-  return { graph, answer: { openedFrom: graph.table.count > 0 ? 'rebuild' : 'new', warning } };
-}
-
-/** A sealed file is opened into memory first. */
-async function loadFile(
-  graph: HnswlibGraph,
-  file: string,
-  key: Uint8Array | null,
-  { encryption }: GraphSource,
-  fillTable: () => Promise<void>,
-): Promise<void> {
-  if (!key || !encryption) return graph.load(file, fillTable);
-  const { size } = await stat(file);
-  const loaded = await withMemoryFile(encryption.directory, size, async (clear) => {
-    await unsealFile(file, clear, key);
-    await graph.load(clear, fillTable);
-    return true;
-  });
-  if (!loaded) throw new Error('there is no room in memory to open a sealed graph file');
-}
-
-/** Reads every template of the lane into the table, through a handle of its own on the same environment. */
-async function loadTable(graph: HnswlibGraph, where: GraphSource): Promise<void> {
-  const { table } = graph;
-  const raw = openLmdbStore(where);
-  const keyring = where.encryption && openKeyring(where.path, where.encryption.masterKey);
-  const store = keyring ? sealStore(raw, keyring) : raw;
-  try {
-    let [labels, owners, rows]: [number[], number[], Float32Array[]] = [[], [], []];
-    const flush = (): void => {
-      const vectors = new Float32Array(rows.length * table.dimensions);
-      rows.forEach((row, i) => vectors.set(row, i * table.dimensions));
-      table.add({ labels: Uint32Array.from(labels), owners: Uint32Array.from(owners), vectors });
-      [labels, owners, rows] = [[], [], []];
-    };
-    for (const { key, value } of store.range('templates', ...ranges.gallery(where.gallery))) {
-      const { owner, template, lane } = keyParts.template(key);
-      if (lane !== where.lane) continue;
-      labels.push(template);
-      owners.push(owner);
-      rows.push(templateCodec.decodeVector(key, value, table.dimensions));
-      if (labels.length === loadBatch) flush();
-    }
-    flush();
-  } finally {
-    keyring?.close();
-    await store.close();
-  }
+function openStore({ path, readOnly, encryption }: GraphSource): OpenedStore {
+  const opened = openLmdbStore({ path, readOnly });
+  // As it was at the opening, which is what its owner sees.
+  const raw = readOnly ? freezeStore(opened) : opened;
+  const keyring = encryption && openKeyring(path, encryption.masterKey);
+  return { store: keyring ? sealStore(raw, keyring) : raw, keyring };
 }
 
 assertInvariant(parentPort, 'the graph worker runs in a thread');

@@ -1,8 +1,8 @@
 /**
  * A graph as its thread uses it: everything that a search or a change does is done when the call returns, and the rest a little at a time in between.
  */
-import type { Graph, GraphAnswer, GraphCounts, GraphEntries, GraphQuery } from './graph.js';
 import type { GraphFile } from './checkpoint.js';
+import type { Graph, GraphAnswer, GraphCounts, GraphEntries, GraphQuery } from './graph.js';
 
 /** How a graph file of an encrypted directory is sealed. */
 export interface FileSealing {
@@ -14,20 +14,25 @@ export interface FileSealing {
 export interface SaveTarget {
   /** The data directory. */
   readonly path: string;
+  /** Of a fresh file. */
   readonly name: string;
   readonly sealing: FileSealing | null;
 }
 
-export interface LoadedFile {
+/** The file that the newest checkpoint names. */
+export interface RecordedFile extends Pick<GraphFile, 'name' | 'sha256' | 'root'> {
   readonly path: string;
   readonly readOnly: boolean;
-  readonly name: string;
-  readonly sha256: string;
   readonly sealing: FileSealing | null;
+}
+
+export interface HostedOpening {
+  readonly openedFrom: 'checkpoint' | 'rebuild' | 'new';
+  /** Why the file was not used. */
+  readonly warning: string | null;
 }
 
 export interface HostedGraph extends Graph {
-  readonly count: number;
   /** As `search`, at once. */
   searchNow(query: GraphQuery): GraphAnswer;
   /**
@@ -38,17 +43,14 @@ export interface HostedGraph extends Graph {
   addNow(entries: GraphEntries): void;
   removeNow(labels: Uint32Array): void;
   countsNow(): GraphCounts;
+  /** Once, before anything else: takes everything from its source, and the graph from the file when that can be used. */
+  open(file: RecordedFile | null): Promise<HostedOpening>;
   /**
-   * Writes the graph to a file, verified and in place; null when there is no graph, or no room to seal one. Searches go on meanwhile.
-   * @throws DISK_FULL or whatever the file system says; the folder is then as it was before
+   * Writes the graph to a fresh file, or what has changed to the one it has. What it returns is on the disk, and holds when a record names it. Null when there is no graph, or no room to
+   * seal one. Searches go on meanwhile.
+   * @throws DISK_FULL or whatever the file system says; the file that the record names is as it was
    */
   save(target: SaveTarget): Promise<GraphFile | null>;
-  /** Before anything is added: takes everything from the source, and the graph from the file when one is given that can be used. */
-  open(file: LoadedFile | null): Promise<HostedOpening>;
-}
-
-export interface HostedOpening {
-  readonly openedFrom: 'checkpoint' | 'rebuild' | 'new';
-  /** Why the file was not used. */
-  readonly warning: string | null;
+  /** A record names what was saved last: nothing else of the file's content is needed any more. */
+  kept(): Promise<void>;
 }

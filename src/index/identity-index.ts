@@ -107,6 +107,8 @@ export async function openIdentityIndex(options: IdentityIndexOptions): Promise<
       path,
       durability: options.durability ?? 'flushed',
       checkpointEvery: options.checkpointEvery ?? checkpointEveryDefault,
+      engine: options.engine ?? 'harmonid',
+      rerank: options.rerank ?? 'memory',
       exactMax: options.exactMax ?? exactMaxDefault,
       recallMin: options.recallMin ?? recallMinDefault,
       readOnly,

@@ -36,6 +36,13 @@ export interface IdentityIndexOptions {
   readonly encryption?: EncryptionOptions | undefined;
   /** When a write is acknowledged: `flushed` (default) survives a power loss, `committed` only the death of the process, and is quicker. */
   readonly durability?: 'flushed' | 'committed' | undefined;
+  /** What searches large galleries: our own engine (`harmonid`, the default) or hnswlib. A graph that the other one has saved is built anew. */
+  readonly engine?: 'harmonid' | 'hnswlib' | undefined;
+  /**
+   * Of our own engine: compares candidates by 16-bit vectors in memory first (`memory`, the default, some 550 bytes a template), or by those in the store alone (`store`, some 280 bytes, and more
+   * reads a search).
+   */
+  readonly rerank?: 'memory' | 'store' | undefined;
   /** Galleries of up to so many templates have no graph. Larger saves memory and costs search time. Default 2,000. */
   readonly exactMax?: number | undefined;
   /** Changes of a gallery after which its graph is saved. Smaller opens faster after a crash and writes more. Default 20,000. */

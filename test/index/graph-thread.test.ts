@@ -26,12 +26,15 @@ function change(label: number): GraphChange {
 const opening = {
   graph: 'one',
   dimensions: faces.dimensions,
+  engine: 'hnswlib',
+  rerank: 'memory',
   exactMax: 10,
   recallMin: 0.9,
   sequence: 0,
-  load: null,
+  source: null,
+  isNew: true,
   file: null,
-};
+} as const;
 
 /** An exact search among so many takes long enough for a few to fill a turn of the worker. */
 const floodedCount = 2_000;

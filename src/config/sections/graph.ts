@@ -4,6 +4,14 @@ import { key, section } from '../key.js';
 
 export const graphSection = section(
   z.strictObject({
+    engine: key(
+      z.enum(['harmonid', 'hnswlib']).default('harmonid'),
+      'What searches large galleries: our own engine or hnswlib. A graph that the other one has saved is built anew.',
+    ),
+    rerank: key(
+      z.enum(['memory', 'store']).default('memory'),
+      'Whether our own engine keeps 16-bit vectors in memory (some 550 bytes a template) or reads those of candidates from the store (some 280 bytes, slower).',
+    ),
     exactMax: key(
       z.int().min(0).max(10_000_000).default(2_000),
       'Galleries of up to so many templates have no graph and are compared one by one. Larger saves memory and costs search time.',

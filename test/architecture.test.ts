@@ -23,7 +23,7 @@ const allowed: Readonly<Record<string, readonly string[]>> = {
   audit: ['api', 'files', 'errors'],
   wire: ['api', 'migrate', 'errors'],
   threads: ['errors'],
-  index: ['threads', 'files', 'errors', 'vector', 'byte-reader'],
+  index: ['engine', 'threads', 'files', 'errors', 'vector', 'byte-reader'],
   embedder: ['threads', 'errors', 'vector'],
   calibration: ['index', 'threads', 'random', 'errors', 'vector'],
   cluster: ['index', 'random', 'errors', 'vector'],

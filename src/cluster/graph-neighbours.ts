@@ -1,12 +1,13 @@
 /**
- * Neighbour lists without comparing all with all: through the HNSW graph that galleries are searched with.
+ * Neighbour lists without comparing all with all: through the graph that galleries are searched with.
  *
- * Up to `exactMax` faces the lists are exact, beyond they may lack some. Native calls are synchronous; between
+ * Up to `exactMax` faces the lists are exact, beyond they may lack some. Searches are synchronous; between
  * slices the event loop has its turn.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { throwIfAborted } from '../errors.js';
-import { openHnswlibGraph } from '../index/hnswlib-graph.js';
+import { openEngineGraph } from '../index/engine-graph.js';
+import { emptySource } from '../index/template-source.js';
 import type { UnitVector } from '../vector.js';
 import { emptyLists, exactNeighbours, type NeighbourLists } from './neighbour-lists.js';
 
@@ -31,7 +32,12 @@ export async function findNeighbours(
   const [first] = vectors;
   if (!first || vectors.length <= exactMax) return exactNeighbours(vectors, k);
   const dimensions = first.length;
-  const graph = openHnswlibGraph({ dimensions, exactMax });
+  const graph = openEngineGraph({
+    dimensions,
+    exactMax,
+    withFines: true,
+    source: { ...emptySource, reading: (work) => work((_, face) => vectors[face]) },
+  });
   try {
     const ids = Uint32Array.from(vectors, (_, face) => face);
     const rows = new Float32Array(vectors.length * dimensions);

@@ -52,9 +52,7 @@ function regionsOf({ code: { layout }, dimensions, withFines }: EngineMemory): r
   return [
     { kind: 'codes', table: layout.CODES, bytes: dimensions },
     { kind: 'links', table: layout.LINK_LISTS, bytes: 4 * (layout.LINKS + 1) },
-    ...(withFines
-      ? [{ kind: 'fines', table: layout.FINES, bytes: 2 * dimensions + layout.FINE_HEAD } as const]
-      : []),
+    ...(withFines ? [{ kind: 'fines', table: layout.FINES, bytes: 2 * dimensions + layout.FINE_HEAD } as const] : []),
     { kind: 'labels', table: layout.LABELS, bytes: 4 },
     { kind: 'owners', table: layout.OWNERS, bytes: 4 },
     { kind: 'levels', table: layout.LEVELS, bytes: 1 },
@@ -238,7 +236,8 @@ export class EngineAssembly {
       this.engine.words[this.engine.wordOf(layout.UPPERS, node)] = at;
       for (let i = 0; i < level; i++, from += layout.UPPER_LINKS) {
         const list = lists.subarray(from, from + layout.UPPER_LINKS);
-        if (list.length < layout.UPPER_LINKS) throw new Error(`the upper lists of segment ${segment} end before its nodes`);
+        if (list.length < layout.UPPER_LINKS)
+          throw new Error(`the upper lists of segment ${segment} end before its nodes`);
         for (const value of list)
           if (value !== none && (value >= this.#facts.next || (levels[this.engine.levelAt(value)] as number) <= i))
             throw new Error(`a link on layer ${i + 1} leads to ${value}, which is not there`);

@@ -12,7 +12,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, open, rename, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { EngineAssembly, factsOf, pagesOf, type EngineFacts, type EnginePage } from '../engine/engine-pages.js';
+import { EngineAssembly, pagesOf, type EngineFacts, type EnginePage } from '../engine/engine-pages.js';
 import type { EngineMemory } from '../engine/engine-memory.js';
 import { linkingDefaults } from '../engine/engine-writer.js';
 import { HarmonidError } from '../errors.js';

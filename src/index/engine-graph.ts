@@ -20,7 +20,14 @@ import { assertInvariant, asHarmonidError, HarmonidError } from '../errors.js';
 import { EngineFile } from './engine-file.js';
 import { exactCounts, searchExactly } from './exact-graph.js';
 import { nearestHits, type VectorOf } from './exact-hits.js';
-import { ownerCount, type GraphAnswer, type GraphCounts, type GraphEntries, type GraphHit, type GraphQuery } from './graph.js';
+import {
+  ownerCount,
+  type GraphAnswer,
+  type GraphCounts,
+  type GraphEntries,
+  type GraphHit,
+  type GraphQuery,
+} from './graph.js';
 import type { HostedGraph, HostedOpening, RecordedFile } from './hosted-graph.js';
 import { RecallWatch, recallWatchDefaults, type RecallVerdict, type RecallWatchOptions } from './recall-watch.js';
 import { checkEntries, TemplateTable } from './template-table.js';
@@ -368,15 +375,24 @@ export function openEngineGraph({
     const { probes, k, ef, allow, exclude } = query;
     const isScanned = query.exact || (allow !== undefined && allowedShare(allow, writer) < filteredShareMin);
     return source.reading((read) => {
-      const vectorOf: VectorOf = ({ owner, label }) => read(owner, label);
       const hits: (readonly GraphHit[])[] = [];
       let exact = true;
       for (let start = 0; start < probes.length; start += dimensions) {
         const vector = probes.subarray(start, start + dimensions);
-        const wanted = { vector, k, allow, exclude };
-        const walked = isScanned ? null : reader.nearest({ ...wanted, width: ef });
-        if (walked) exact = false;
-        hits.push(nearestHits(walked ?? reader.scan(wanted), k, vector, vectorOf));
+        // Whoever has left the store, while the change is still on its way here, takes nobody's place.
+        const gone = new Set<number>();
+        const vectorOf: VectorOf = ({ owner, label }) => {
+          const found = read(owner, label);
+          if (!found) gone.add(owner);
+          return found;
+        };
+        for (let [wanted, known] = [k, -1]; known < gone.size; wanted = k + gone.size) {
+          known = gone.size;
+          const asked = { vector, k: wanted, allow, exclude };
+          const walked = isScanned ? null : reader.nearest({ ...asked, width: ef });
+          if (walked) exact = false;
+          hits[start / dimensions] = nearestHits(walked ?? reader.scan(asked), k, vector, vectorOf);
+        }
       }
       return { hits, exact };
     });
@@ -420,7 +436,8 @@ export function openEngineGraph({
     const { path, name, sealing } = recorded;
     const { engine, content } = await file.read({ path, name, key: sealing?.key ?? null }, recorded);
     const { facts, learnedFrom } = content;
-    if (facts.dimensions !== dimensions) throw new Error(`it has ${facts.dimensions} dimensions, the lane ${dimensions}`);
+    if (facts.dimensions !== dimensions)
+      throw new Error(`it has ${facts.dimensions} dimensions, the lane ${dimensions}`);
     const loaded = { ...attach(engine), learnedFrom };
     reconcile(loaded.writer);
     tryOut(loaded);
@@ -437,7 +454,8 @@ export function openEngineGraph({
       total++;
       const owner = writer.ownerOf(each.label);
       if (owner === undefined) missing.push(each);
-      else if (owner !== each.owner) throw new Error(`template ${each.label} is of owner ${each.owner}, and ${owner} in the file`);
+      else if (owner !== each.owner)
+        throw new Error(`template ${each.label} is of owner ${each.owner}, and ${owner} in the file`);
       else known++;
     }
     if (known < writer.count) {

@@ -8,14 +8,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { removeGraphFile } from './checkpoint.js';
 import { checkpointCodec, keys, type CheckpointRecord, type LaneRecord } from './codec.js';
 import type { GraphAnswer, GraphCounts, GraphQuery } from './graph.js';
-import type {
-  GraphChange,
-  GraphEngine,
-  GraphOpened,
-  GraphRerank,
-  GraphSource,
-  GraphThread,
-} from './graph-thread.js';
+import type { GraphChange, GraphEngine, GraphOpened, GraphRerank, GraphSource, GraphThread } from './graph-thread.js';
 import { graphKeyContext, type Keyring } from './keyring.js';
 import { shredGraphFilesAside } from './quarantine.js';
 import { keyBytes } from './sealing.js';

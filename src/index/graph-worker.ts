@@ -22,11 +22,10 @@ import {
 } from './graph-thread.js';
 import type { HostedGraph } from './hosted-graph.js';
 import { hostHnswlib } from './hosted-hnswlib.js';
-import { openKeyring, type Keyring } from './keyring.js';
-import { openLmdbStore } from './lmdb-store.js';
+import { openKeyReader, openKeyring, type KeyReader } from './keyring.js';
+import { openLmdbStore, type LmdbStore } from './lmdb-store.js';
 import { sealStore } from './sealed-store.js';
-import type { Store } from './store.js';
-import { emptySource, laneSource } from './template-source.js';
+import { emptySource, laneSource, type TemplateSource } from './template-source.js';
 
 interface Opened {
   readonly graph: HostedGraph;
@@ -82,16 +81,17 @@ function serve(port: NonNullable<typeof parentPort>): void {
         await opened(message.request.graph).graph.kept();
         return null;
       case 'drop': {
-        const { graph } = opened(message.request.graph);
+        const { graph, source } = opened(message.request.graph);
         graphs.delete(message.request.graph);
+        if (source) own?.keys?.forget(source.gallery);
         await graph.close();
         return null;
       }
       case 'end':
         for (const { graph } of graphs.values()) await graph.close();
         graphs.clear();
-        own?.keyring?.close();
-        await own?.store.close();
+        own?.keys?.close();
+        await own?.raw.close();
         own = null;
         return null;
     }
@@ -103,7 +103,7 @@ function serve(port: NonNullable<typeof parentPort>): void {
   ): Promise<{ graph: HostedGraph; answer: GraphOpened }> {
     try {
       if (where) own ??= openStore(where);
-      const source = where && own ? laneSource(own.store, { ...where, dimensions }) : emptySource;
+      const source = where && own ? sourceOf(own, where, dimensions) : emptySource;
       const options = { dimensions, exactMax, recall: { recallMin }, onWarning, source };
       const graph =
         engine === 'hnswlib' ? hostHnswlib(options) : openEngineGraph({ ...options, withFines: rerank === 'memory' });
@@ -165,16 +165,36 @@ function apply(opened: Opened, { sequence, added, removed }: GraphChange): void 
 
 /** The store as this thread reads it: opened with the first graph that has one. */
 interface OpenedStore {
-  readonly store: Store;
-  readonly keyring: Keyring | null;
+  readonly raw: LmdbStore;
+  /** In an encrypted directory. */
+  readonly keys: KeyReader | null;
 }
 
 function openStore({ path, readOnly, encryption }: GraphSource): OpenedStore {
   const opened = openLmdbStore({ path, readOnly });
-  // As it was at the opening, which is what its owner sees.
-  const raw = readOnly ? freezeStore(opened) : opened;
-  const keyring = encryption && openKeyring(path, encryption.masterKey);
-  return { store: keyring ? sealStore(raw, keyring) : raw, keyring };
+  return {
+    // As it was at the opening, which is what its owner sees.
+    raw: readOnly ? freezeStore(opened) : opened,
+    keys: encryption && openKeyReader(path, encryption.masterKey),
+  };
+}
+
+function sourceOf({ raw, keys }: OpenedStore, where: GraphSource, dimensions: number): TemplateSource {
+  const lane = { ...where, dimensions };
+  const { encryption, path } = where;
+  if (!encryption || !keys) return laneSource(raw, lane);
+  return {
+    ...laneSource(sealStore(raw, keys), lane),
+    // All of a person's templates open with one key, which is kept for as long as they are read.
+    *templates() {
+      const keyring = openKeyring(path, encryption.masterKey);
+      try {
+        yield* laneSource(sealStore(raw, keyring), lane).templates();
+      } finally {
+        keyring.close();
+      }
+    },
+  };
 }
 
 assertInvariant(parentPort, 'the graph worker runs in a thread');

@@ -32,7 +32,13 @@ import {
   walk,
   type Built,
 } from './native-graph.js';
-import { RecallWatch, recallWatchDefaults, watchedTable, type RecallVerdict, type RecallWatchOptions } from './recall-watch.js';
+import {
+  RecallWatch,
+  recallWatchDefaults,
+  watchedTable,
+  type RecallVerdict,
+  type RecallWatchOptions,
+} from './recall-watch.js';
 import { TemplateTable } from './template-table.js';
 
 export interface HnswlibOptions {

@@ -9,7 +9,17 @@
  * Files: `keys/master.json` and `keys/<gallery>.keys`; the bytes are in docs/FORMAT.md. One writer, like the directory's.
  */
 import { randomBytes } from 'node:crypto';
-import { closeSync, existsSync, fdatasync, fsyncSync, mkdirSync, openSync, readFileSync, write } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  fdatasync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  readSync,
+  write,
+} from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { HarmonidError } from '../errors.js';
@@ -87,11 +97,49 @@ export async function createKeyring(path: string, master: Uint8Array): Promise<K
   return makeKeyring(path, directory, directoryKey, keyIdOf(master));
 }
 
+export interface KeyReader extends Pick<Keyring, 'keyOf' | 'close'> {
+  /** Of a gallery that is gone. */
+  forget(gallery: number): void;
+}
+
+/** For a thread that reads beside the writer: each key is read from its file and kept by nobody, so that what was destroyed is gone here, too. @throws KEY_WRONG, DATA_CORRUPT */
+export function openKeyReader(path: string, master: Uint8Array): KeyReader {
+  const files = new Map<number, number>();
+  const { directory, directoryKey } = openMaster(path, master);
+  return {
+    keyOf(gallery, owner) {
+      const file = slotsFile(path, gallery);
+      let handle = files.get(gallery);
+      if (handle === undefined) files.set(gallery, (handle = openSync(file, 'r')));
+      const slot = Buffer.alloc(slotBytes);
+      const length = readSync(handle, slot, 0, slotBytes, owner * slotBytes);
+      return keyIn(slot.subarray(0, length), { file, directory, directoryKey, gallery, owner });
+    },
+    forget(gallery) {
+      const handle = files.get(gallery);
+      if (handle !== undefined) closeSync(handle);
+      files.delete(gallery);
+    },
+    close() {
+      for (const handle of files.values()) closeSync(handle);
+      files.clear();
+    },
+  };
+}
+
 /** @throws KEY_WRONG, DATA_CORRUPT */
 export function openKeyring(path: string, master: Uint8Array): Keyring {
+  const { directory, directoryKey, keyId } = openMaster(path, master);
+  return makeKeyring(path, directory, directoryKey, keyId);
+}
+
+function openMaster(
+  path: string,
+  master: Uint8Array,
+): { readonly directory: string; readonly directoryKey: Buffer; readonly keyId: string } {
   const { directory, keyId, sealed } = readMaster(path);
   const directoryKey = unseal(master, directoryContext(directory), Buffer.from(sealed, 'base64'));
-  if (directoryKey?.length === keyBytes) return makeKeyring(path, directory, directoryKey, keyId);
+  if (directoryKey?.length === keyBytes) return { directory, directoryKey, keyId };
   const given = keyIdOf(master);
   if (given === keyId) throw damaged(masterFile(path), 'the sealed directory key does not open');
   throw new HarmonidError(
@@ -155,7 +203,7 @@ function makeKeyring(path: string, directory: string, directoryKey: Buffer, firs
   function slotsOf(gallery: number): Slots {
     const known = galleries.get(gallery);
     if (known) return known;
-    const file = join(keysFolder(path), `${gallery}.keys`);
+    const file = slotsFile(path, gallery);
     const content = existsSync(file) ? readFileSync(file) : Buffer.alloc(0);
     // A block whose writing was cut short was never used.
     const bytes = content.subarray(0, content.length - (content.length % slotBytes));
@@ -173,12 +221,8 @@ function makeKeyring(path: string, directory: string, directoryKey: Buffer, firs
     return handle;
   }
 
-  function slotContext(gallery: number, owner: number): Buffer {
-    return Buffer.from(`harmonid data key ${directory} ${gallery} ${owner}`);
-  }
-
   function makeSlot(gallery: number, owner: number): Buffer {
-    return Buffer.concat([slotMark, seal(directoryKey, slotContext(gallery, owner), randomBytes(keyBytes))]);
+    return Buffer.concat([slotMark, seal(directoryKey, slotContext(directory, gallery, owner), randomBytes(keyBytes))]);
   }
 
   function slotAt({ bytes }: Slots, owner: number): Buffer {
@@ -209,12 +253,8 @@ function makeKeyring(path: string, directory: string, directoryKey: Buffer, firs
       const known = openKeys.get(name);
       if (known) return known;
       const slots = slotsOf(gallery);
-      const slot = slotAt(slots, owner);
-      if (slot.length === slotBytes && isZero(slot)) return null;
-      const key = slot.subarray(0, slotMark.length).equals(slotMark)
-        ? unseal(directoryKey, slotContext(gallery, owner), slot.subarray(slotMark.length))
-        : undefined;
-      if (!key) throw damaged(slots.file, `the key of owner ${owner} is missing or damaged`);
+      const key = keyIn(slotAt(slots, owner), { file: slots.file, directory, directoryKey, gallery, owner });
+      if (!key) return null;
       const oldest = openKeys.keys().next();
       if (openKeys.size === openKeysMax && !oldest.done) openKeys.delete(oldest.value);
       openKeys.set(name, key);
@@ -273,6 +313,33 @@ function makeKeyring(path: string, directory: string, directoryKey: Buffer, firs
       openKeys.clear();
     },
   };
+}
+
+function slotsFile(path: string, gallery: number): string {
+  return join(keysFolder(path), `${gallery}.keys`);
+}
+
+function slotContext(directory: string, gallery: number, owner: number): Buffer {
+  return Buffer.from(`harmonid data key ${directory} ${gallery} ${owner}`);
+}
+
+/** The key that a slot holds; null when it is destroyed. @throws DATA_CORRUPT */
+function keyIn(
+  slot: Buffer,
+  of: {
+    readonly file: string;
+    readonly directory: string;
+    readonly directoryKey: Buffer;
+    readonly gallery: number;
+    readonly owner: number;
+  },
+): Buffer | null {
+  if (slot.length === slotBytes && isZero(slot)) return null;
+  const key = slot.subarray(0, slotMark.length).equals(slotMark)
+    ? unseal(of.directoryKey, slotContext(of.directory, of.gallery, of.owner), slot.subarray(slotMark.length))
+    : undefined;
+  if (!key) throw damaged(of.file, `the key of owner ${of.owner} is missing or damaged`);
+  return key;
 }
 
 function isZero(bytes: Buffer): boolean {

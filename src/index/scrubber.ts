@@ -12,6 +12,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { fineVectorBytes } from '../engine/fine-vector.js';
 import { keyParts, keys, markCodec, ranges } from './codec.js';
 import { newestFirst, readMetas } from './lmdb-meta.js';
 import { dataFile, type LmdbStore } from './lmdb-store.js';
@@ -35,8 +36,8 @@ export interface Scrubber {
    * the next call. Never rejects: what called for it is done. Concurrent calls share the work.
    */
   overwrite(): Promise<boolean>;
-  /** Searches every file of the directory that may hold people for any 32 bytes of the needles. */
-  search(needles: readonly Uint8Array[]): Promise<Omit<ErasureProof, 'keyDestroyed'>>;
+  /** Searches every file of the directory that may hold people for any 32 bytes of the vectors, as they are stored and as graphs keep them beside their codes. */
+  search(vectors: readonly Uint8Array[]): Promise<Omit<ErasureProof, 'keyDestroyed'>>;
   close(): Promise<void>;
 }
 
@@ -171,7 +172,11 @@ export function openScrubber(store: LmdbStore, { path, encrypted, onWarning }: S
 
   return {
     overwrite,
-    async search(needles) {
+    async search(vectors) {
+      const needles = vectors.flatMap((vector) => [
+        vector,
+        fineVectorBytes(new Float32Array(Uint8Array.from(vector).buffer)),
+      ]);
       const files = await filesOf(path);
       const remains = await thread.scan({ kind: 'anywhere', files: files.map(({ name }) => name), needles });
       return {

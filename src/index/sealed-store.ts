@@ -12,11 +12,14 @@ import type { LmdbStore } from './lmdb-store.js';
 import { seal, unseal } from './sealing.js';
 import type { StoreEntry, StoreReader, StoreWriter, TableName } from './store.js';
 
+/** What opens and seals records. */
+export type Keys = Pick<Keyring, 'keyOf'>;
+
 /** Tables whose keys begin with a gallery's number and an owner's. */
 export const sealedTables: ReadonlySet<TableName> = new Set(['owners', 'templates', 'pairs']);
 
 /** @param store is used through what is returned only */
-export function sealStore(store: LmdbStore, keyring: Keyring): LmdbStore {
+export function sealStore(store: LmdbStore, keyring: Keys): LmdbStore {
   const readerOf = (reader: StoreReader): StoreReader => sealReader(reader, keyring);
   const writerOf = (writer: StoreWriter): StoreWriter => ({
     ...readerOf(writer),
@@ -41,7 +44,7 @@ export function sealStore(store: LmdbStore, keyring: Keyring): LmdbStore {
 }
 
 /** What `reader` reads, opened. */
-export function sealReader(reader: StoreReader, keyring: Keyring): StoreReader {
+export function sealReader(reader: StoreReader, keyring: Keys): StoreReader {
   return {
     get(table, key) {
       const value = reader.get(table, key);
@@ -55,7 +58,7 @@ export function sealReader(reader: StoreReader, keyring: Keyring): StoreReader {
   };
 }
 
-function* openedRange(keyring: Keyring, table: TableName, entries: Iterable<StoreEntry>): Iterable<StoreEntry> {
+function* openedRange(keyring: Keys, table: TableName, entries: Iterable<StoreEntry>): Iterable<StoreEntry> {
   for (const { key, value } of entries) {
     const plain = opened(keyring, table, key, value);
     if (plain) yield { key, value: plain };
@@ -63,7 +66,7 @@ function* openedRange(keyring: Keyring, table: TableName, entries: Iterable<Stor
 }
 
 /** The record within; undefined when its key is destroyed. @throws DATA_CORRUPT */
-export function opened(keyring: Keyring, table: TableName, key: Uint8Array, value: Buffer): Buffer | undefined {
+export function opened(keyring: Keys, table: TableName, key: Uint8Array, value: Buffer): Buffer | undefined {
   const payload = sealedCodec.decode(key, value);
   const dataKey = dataKeyOf(keyring, key);
   if (!dataKey) return undefined;
@@ -75,7 +78,7 @@ export function opened(keyring: Keyring, table: TableName, key: Uint8Array, valu
   });
 }
 
-function sealed(keyring: Keyring, table: TableName, key: Uint8Array, value: Uint8Array): Buffer {
+function sealed(keyring: Keys, table: TableName, key: Uint8Array, value: Uint8Array): Buffer {
   const dataKey = dataKeyOf(keyring, key);
   if (!dataKey) {
     throw new HarmonidError(
@@ -86,7 +89,7 @@ function sealed(keyring: Keyring, table: TableName, key: Uint8Array, value: Uint
   return sealedCodec.encode(key, seal(dataKey, contextOf(table, key), value));
 }
 
-function dataKeyOf(keyring: Keyring, key: Uint8Array): Buffer | null {
+function dataKeyOf(keyring: Keys, key: Uint8Array): Buffer | null {
   const { gallery, owner } = keyParts.owned(Buffer.from(key.buffer, key.byteOffset, key.byteLength));
   return keyring.keyOf(gallery, owner);
 }

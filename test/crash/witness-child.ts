@@ -74,7 +74,7 @@ async function examine({ path, erased }: Examination): Promise<Found> {
 
 async function findStrayFiles(path: string): Promise<string[]> {
   const files = await readdir(path, { recursive: true });
-  const graphs = files.filter((file) => file.endsWith('.hnsw'));
+  const graphs = files.filter((file) => /\.(hnsw|graph)$/.test(file));
   return [...files.filter((file) => /(^|\/)\.|part|tmp/.test(file)), ...(graphs.length > 1 ? graphs : [])];
 }
 

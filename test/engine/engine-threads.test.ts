@@ -122,7 +122,11 @@ describe('engine, many threads', function () {
     assert.ok(together >= alone - 0.01 * near.length, `${together} by three, ${alone} by one`);
     assert.equal(many.writer.waitingCount, 0);
     many.writer.add(9999, 9999, near[0] as UnitVector);
-    const aborted = linkInThreads(many.engine, many.writer, { threads: 2, firstReader: 1, signal: AbortSignal.abort() });
+    const aborted = linkInThreads(many.engine, many.writer, {
+      threads: 2,
+      firstReader: 1,
+      signal: AbortSignal.abort(),
+    });
     await assert.rejects(aborted, { code: 'CANCELLED' });
     assert.equal(many.writer.waitingCount, 1);
   });

@@ -57,7 +57,8 @@ function nearestOwners(labels: readonly number[], k: number): number[] {
   return labels.filter((label, i) => labels.findIndex((other) => other >> 2 === label >> 2) === i).slice(0, k);
 }
 
-const sorted = (hits: readonly EngineHit[]): EngineHit[] => hits.toSorted((one, other) => one.distance - other.distance);
+const sorted = (hits: readonly EngineHit[]): EngineHit[] =>
+  hits.toSorted((one, other) => one.distance - other.distance);
 const labelsOf = (hits: readonly EngineHit[]): number[] => hits.map(({ label }) => label);
 /** Of a squared distance by int16 vectors: see assembly/distance.ts. */
 const distanceError = 1e-4;

@@ -349,7 +349,7 @@ function namesIn(folder: string): readonly string[] {
 }
 
 function graphFile(path: string): string {
-  const name = namesIn(join(path, 'graphs')).find((each) => each.startsWith(`${number}-`) && each.endsWith('.hnsw'));
+  const name = namesIn(join(path, 'graphs')).find((each) => each.startsWith(`${number}-`) && each.endsWith('.graph'));
   return join(path, 'graphs', name ?? assert.fail('there is a graph file'));
 }
 

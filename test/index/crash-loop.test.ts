@@ -40,7 +40,7 @@ const fatal: Record<string, (bytes: Buffer) => void> = {
 };
 
 async function prepare(path: string): Promise<void> {
-  const index = await openIdentityIndex({ path, exactMax, durability: 'committed' });
+  const index = await openIdentityIndex({ path, engine: 'hnswlib', exactMax, durability: 'committed' });
   await index.createGallery(galleryDraft('lobby', faces.dimensions, { duplicates: 'ignore' }));
   for (let person = 0; person < peopleCount; person++) {
     await index.enroll(enrollDraft('lobby', `p${person}`, [faces.face(person)]));
@@ -94,6 +94,7 @@ describe('crash loop', function () {
         const warnings: string[] = [];
         const index = await openIdentityIndex({
           path,
+          engine: 'hnswlib',
           exactMax,
           onWarning: (message, facts) => warnings.push(`${message} ${JSON.stringify(facts)}`),
         });

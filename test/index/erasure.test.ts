@@ -8,6 +8,7 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'mocha';
+import { fineVectorBytes } from '../../src/engine/fine-vector.js';
 import { openIdentityIndex, type IdentityIndex, type TemplateDraft } from '../../src/index/identity-index.js';
 import type { Receipt } from '../../src/index/records.js';
 import type { UnitVector } from '../../src/vector.js';
@@ -29,9 +30,10 @@ function filesWith(folder: string, vectors: readonly UnitVector[], texts: readon
       const bytes = readFileSync(join(entry.parentPath, entry.name));
       if (texts.some((text) => bytes.includes(text))) return true;
       return vectors.some((vector) => {
-        const needle = Buffer.from(vector.buffer);
-        for (let at = 0; at + 16 <= needle.length; at += 4) {
-          if (bytes.includes(needle.subarray(at, at + 16))) return true;
+        for (const needle of [Buffer.from(vector.buffer), fineVectorBytes(vector)]) {
+          for (let at = 0; at + 16 <= needle.length; at += 4) {
+            if (bytes.includes(needle.subarray(at, at + 16))) return true;
+          }
         }
         return false;
       });
@@ -61,7 +63,7 @@ describe('erasure', () => {
       await index.checkpoint();
       const before = filesWith(path, vectors, [label]);
       assert.ok(
-        before.includes('data.lmdb') && before.some((name) => name.endsWith('.hnsw')),
+        before.includes('data.lmdb') && before.some((name) => name.endsWith('.graph')),
         'the search can find them',
       );
 

@@ -137,7 +137,7 @@ describe('graph file', function () {
   it('is overwritten when a newer one takes its place, when its gallery is deleted, and when it is litter', async () => {
     await inTemporaryFolder(async (path) => {
       const vectors = makeVectors(120);
-      const index = await openIdentityIndex({ path, exactMax, durability: 'committed' });
+      const index = await openIdentityIndex({ path, engine: 'hnswlib', exactMax, durability: 'committed' });
       await index.createGallery(galleryDraft('lobby', dimensions, { duplicates: 'ignore' }));
       for (const [i, vector] of vectors.entries()) await index.enroll(enrollDraft('lobby', `p${i}`, [vector]));
       await index.settle();

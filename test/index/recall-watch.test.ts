@@ -174,7 +174,7 @@ describe('recall watchdog', function () {
       const graphStats = async () => (await index.stats())[0]?.graph;
       for (let search = 0; search < searchesMax; search++) {
         const probe = faces.face(search % 200);
-        await index.search({ gallery: 'lobby', space: testSpace, probe, k: 1, exact: false, ef: 128 });
+        await index.search({ gallery: 'lobby', space: testSpace, probe, k: 1, exact: false, ef: 32 });
         if (search % 50 === 49 && ((await graphStats())?.recallSamples ?? 0) > 0) break;
       }
       const stats = await graphStats();

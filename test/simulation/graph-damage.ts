@@ -22,7 +22,7 @@ export function damageGraphs(
   const folder = join(path, 'graphs');
   const names = existsSync(folder)
     ? readdirSync(folder)
-        .filter((name) => name.endsWith('.hnsw'))
+        .filter((name) => isGraph(name))
         .toSorted()
     : [];
   const name = names[Math.floor(damage.rank * names.length)];
@@ -67,6 +67,10 @@ export function damageGraphs(
   }
 }
 
+function isGraph(name: string): boolean {
+  return /\.(hnsw|graph)$/.test(name);
+}
+
 /** Keeps copies of the present graph files, from which a later damage takes a stale one. */
 export function keepGraphs(path: string, keep: string): void {
   const folder = join(path, 'graphs');
@@ -74,7 +78,7 @@ export function keepGraphs(path: string, keep: string): void {
   rmSync(keep, { recursive: true, force: true });
   mkdirSync(keep, { recursive: true });
   for (const name of readdirSync(folder)) {
-    if (name.endsWith('.hnsw')) copyFileSync(join(folder, name), join(keep, name));
+    if (isGraph(name)) copyFileSync(join(folder, name), join(keep, name));
   }
 }
 

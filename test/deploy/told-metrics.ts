@@ -51,7 +51,7 @@ async function doEverything(database: Database, remote: Database): Promise<void>
   const recallOf = async (): Promise<number | null> =>
     (await database.stats()).galleries.find(({ gallery }) => gallery === 'lobby')?.graph.recall ?? null;
   for (let i = 0; i < 10_000 && (await recallOf()) === null; i++)
-    await remote.identify({ gallery: 'lobby', embedding });
+    await remote.identify({ gallery: 'lobby', embedding, ef: 16 });
   await database.updateGallery({ gallery: 'lobby', fpirTarget: 0.01 });
   const { calibration, probeCount } = await database.calibrate({ gallery: 'lobby' });
   assert.ok(calibration, `${probeCount} people are too few`);

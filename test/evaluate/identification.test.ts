@@ -100,7 +100,7 @@ describe('open-set identification', function () {
   });
 
   it('galleries grow by people and by strangers, are asked the same, and a second run resumes from the cache', async () => {
-    const options = { photos, sizes: [3, 6], distractors: [20, 50], cachePath: join(folder, 'cache.jsonl') };
+    const options = { photos, sizes: [3, 6], distractors: [20, 200], ef: 16, cachePath: join(folder, 'cache.jsonl') };
     const seen = new Map<string, number>();
     const first = await evaluateIdentification({
       embedder: openWrittenFaces(),
@@ -118,17 +118,17 @@ describe('open-set identification', function () {
         [3, 0, 'exact'],
         [6, 0, 'exact'],
         [6, 20, 'exact'],
-        [6, 50, 'exact'],
+        [6, 200, 'exact'],
       ],
     );
-    // 6 people, 50 strangers, and 15 searches of 4 galleries in two ways.
+    // 6 people, 200 strangers, and 15 searches of 4 galleries in two ways.
     assert.deepEqual(Object.fromEntries(seen), {
       photos: 24,
       'photos, all': 24,
-      'enrolments and searches': 176,
-      'enrolments and searches, all': 176,
+      'enrolments and searches': 326,
+      'enrolments and searches, all': 326,
     });
-    // 50 more on a circle of 12: somebody's nearest is a stranger who does not exist.
+    // 200 more on a circle of 12: somebody's nearest is a stranger who does not exist.
     const [, , , , , , last] = first.galleries;
     assert.deepEqual(
       first.galleries.slice(-2).map(({ engine, comparedAll, recall }) => [engine, comparedAll, recall]),
@@ -139,7 +139,7 @@ describe('open-set identification', function () {
     );
     assert.ok((last?.atThreshold.fpir.value ?? 0) >= (first.galleries[0]?.atThreshold.fpir.value ?? 1));
     assert.deepEqual(tableOf(readPage(await renderIdentificationPage(first)), 'What the graph finds').at(-1), [
-      '6 people + 50 synthetic',
+      '6 people + 200 synthetic',
       '100.00 %',
       '100.00 %',
     ]);

@@ -671,6 +671,8 @@ export const keyParts = {
     template: key.readUInt32BE(8),
     lane: key.length > 12 ? key.readUInt32BE(12) : 0,
   }),
+  /** The number of a change. */
+  change: (key: Buffer): number => key.readUIntBE(4, 6),
   pair: (key: Buffer): number => key.readUInt32BE(8),
   document: (key: Buffer): string => key.toString('utf8', 4),
   member: (key: Buffer): number => key.readUInt32BE(key.length - 4),

@@ -439,11 +439,29 @@ export function openEngineGraph({
     if (facts.dimensions !== dimensions)
       throw new Error(`it has ${facts.dimensions} dimensions, the lane ${dimensions}`);
     const loaded = { ...attach(engine), learnedFrom };
-    reconcile(loaded.writer);
+    if (!replay(loaded.writer, recorded.sequence)) reconcile(loaded.writer);
     tryOut(loaded);
     table = null;
     built = loaded;
     follow();
+  }
+
+  /** What the change log tells of the time since the file. Whether that makes it whole. */
+  function replay(writer: EngineWriter, sequence: number): boolean {
+    const changes = source.changedSince(sequence);
+    if (!changes) return false;
+    const added = new Map<number, number>();
+    for (const change of changes) {
+      for (const label of change.removed) if (!added.delete(label)) writer.remove(label);
+      for (const label of change.added) if (change.owner !== null) added.set(label, change.owner);
+    }
+    source.reading((vectorOf) => {
+      for (const [label, owner] of added) {
+        const vector = writer.has(label) ? undefined : vectorOf(owner, label);
+        if (vector) writer.add(label, owner, vector);
+      }
+    });
+    return writer.count === source.count;
   }
 
   /** What the source has and the file does not is added, and the other way round removed. */

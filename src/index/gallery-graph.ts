@@ -67,14 +67,17 @@ export async function openGalleryGraph(
     rerank,
     recallMin,
     sequence,
+    templateCount: lane.templateCount,
     source: { path, readOnly, encryption, gallery: number, lane: lane.lane },
     isNew,
-    file: file && {
-      name: file.name,
-      sha256: file.sha256,
-      ...(file.root && { root: file.root }),
-      key: graphKeyOf(file, keyring),
-    },
+    file: checkpoint &&
+      file && {
+        sequence: checkpoint.sequence,
+        name: file.name,
+        sha256: file.sha256,
+        ...(file.root && { root: file.root }),
+        key: graphKeyOf(file, keyring),
+      },
   });
   if (opened.warning !== null) {
     options.onWarning('a graph file cannot be used; the graph is built anew', {

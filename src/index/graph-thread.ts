@@ -34,14 +34,21 @@ export interface GraphOpening {
   readonly exactMax: number;
   readonly rerank: GraphRerank;
   readonly recallMin: number;
-  /** Number of the gallery's last change, which the templates read include. */
+  /** Number of the gallery's last change, which the templates read include, and how many there are. */
   readonly sequence: number;
+  readonly templateCount: number;
   /** Where the templates are read from; null for hnswlib on a gallery that is known to be empty. */
   readonly source: GraphSource | null;
   /** Of a gallery that is known to be empty. */
   readonly isNew: boolean;
   /** The graph file that the newest checkpoint names. */
-  readonly file: (Pick<GraphFile, 'name' | 'sha256' | 'root'> & { readonly key: Uint8Array | null }) | null;
+  readonly file:
+    | (Pick<GraphFile, 'name' | 'sha256' | 'root'> & {
+        /** Number of the gallery's last change that is in it. */
+        readonly sequence: number;
+        readonly key: Uint8Array | null;
+      })
+    | null;
 }
 
 export interface GraphOpened {

@@ -25,7 +25,7 @@ import { hostHnswlib } from './hosted-hnswlib.js';
 import { openKeyReader, openKeyring, type KeyReader } from './keyring.js';
 import { openLmdbStore, type LmdbStore } from './lmdb-store.js';
 import { sealStore } from './sealed-store.js';
-import { emptySource, laneSource, type TemplateSource } from './template-source.js';
+import { emptySource, laneSource, type LaneTemplates, type TemplateSource } from './template-source.js';
 
 interface Opened {
   readonly graph: HostedGraph;
@@ -98,12 +98,24 @@ function serve(port: NonNullable<typeof parentPort>): void {
   }
 
   async function openGraph(
-    { engine, dimensions, exactMax, rerank, recallMin, source: where, isNew, file }: GraphOpening,
+    {
+      engine,
+      dimensions,
+      exactMax,
+      rerank,
+      recallMin,
+      source: where,
+      isNew,
+      file,
+      sequence,
+      templateCount,
+    }: GraphOpening,
     onWarning: (message: string, facts: object) => void,
   ): Promise<{ graph: HostedGraph; answer: GraphOpened }> {
     try {
       if (where) own ??= openStore(where);
-      const source = where && own ? sourceOf(own, where, dimensions) : emptySource;
+      const source =
+        where && own ? sourceOf(own, where, { ...where, dimensions, sequence, templateCount }) : emptySource;
       const options = { dimensions, exactMax, recall: { recallMin }, onWarning, source };
       const graph =
         engine === 'hnswlib' ? hostHnswlib(options) : openEngineGraph({ ...options, withFines: rerank === 'memory' });
@@ -179,9 +191,7 @@ function openStore({ path, readOnly, encryption }: GraphSource): OpenedStore {
   };
 }
 
-function sourceOf({ raw, keys }: OpenedStore, where: GraphSource, dimensions: number): TemplateSource {
-  const lane = { ...where, dimensions };
-  const { encryption, path } = where;
+function sourceOf({ raw, keys }: OpenedStore, { encryption, path }: GraphSource, lane: LaneTemplates): TemplateSource {
   if (!encryption || !keys) return laneSource(raw, lane);
   return {
     ...laneSource(sealStore(raw, keys), lane),

@@ -21,6 +21,8 @@ export interface SaveTarget {
 
 /** The file that the newest checkpoint names. */
 export interface RecordedFile extends Pick<GraphFile, 'name' | 'sha256' | 'root'> {
+  /** Number of the gallery's last change that is in it. */
+  readonly sequence: number;
   readonly path: string;
   readonly readOnly: boolean;
   readonly sealing: FileSealing | null;

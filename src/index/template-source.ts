@@ -1,7 +1,7 @@
 /**
  * The templates of one lane as the store has them: where a graph that keeps no exact vectors reads them, and what it is filled from.
  */
-import { keyParts, keys, ranges, templateCodec } from './codec.js';
+import { changeCodec, keyParts, keys, ranges, templateCodec } from './codec.js';
 import type { Store, StoreReader } from './store.js';
 import type { UnitVector } from '../vector.js';
 
@@ -10,7 +10,17 @@ export interface SourceTemplate {
   readonly owner: number;
 }
 
+export interface SourceChange {
+  readonly owner: number | null;
+  readonly added: readonly number[];
+  readonly removed: readonly number[];
+}
+
 export interface TemplateSource {
+  /** How many there should be. */
+  readonly count: number;
+  /** What has come and gone since a change of the gallery; undefined when that is not known any more. Templates that were given vectors beside are not in it. */
+  changedSince(sequence: number): readonly SourceChange[] | undefined;
   /** All of them, by owner. */
   templates(): Iterable<SourceTemplate & { readonly vector: UnitVector }>;
   /** The same without vectors. */
@@ -21,6 +31,8 @@ export interface TemplateSource {
 
 /** A source without templates. */
 export const emptySource: TemplateSource = {
+  count: 0,
+  changedSince: () => undefined,
   templates: () => [],
   labels: () => [],
   reading: (work) => work(() => undefined),
@@ -30,15 +42,33 @@ export interface LaneTemplates {
   readonly gallery: number;
   readonly lane: number;
   readonly dimensions: number;
+  readonly templateCount: number;
+  /** Number of the gallery's last change. */
+  readonly sequence: number;
 }
 
-export function laneSource(store: Store, { gallery, lane, dimensions }: LaneTemplates): TemplateSource {
+export function laneSource(
+  store: Store,
+  { gallery, lane, dimensions, templateCount, sequence }: LaneTemplates,
+): TemplateSource {
   const vectorIn = (reader: StoreReader, owner: number, label: number): UnitVector | undefined => {
     const key = keys.template(gallery, owner, label, lane);
     const value = reader.get('templates', key);
     return value && templateCodec.decodeVector(key, value, dimensions);
   };
   return {
+    count: templateCount,
+    changedSince(since) {
+      const [, end] = ranges.gallery(gallery);
+      const changes: SourceChange[] = [];
+      for (const { key, value } of store.range('changes', keys.change(gallery, since + 1), end)) {
+        const change = keyParts.change(key);
+        if (change > sequence) break;
+        if (change !== since + changes.length + 1) return undefined;
+        changes.push(changeCodec.decode(key, value));
+      }
+      return since + changes.length === sequence ? changes : undefined;
+    },
     *templates() {
       for (const { key, value } of store.range('templates', ...ranges.gallery(gallery))) {
         const { owner, template, lane: own } = keyParts.template(key);

@@ -53,7 +53,7 @@ async function reopen(
   file: GraphFile,
 ): Promise<HostedOpening & { readonly found: number; readonly graph: HostedGraph }> {
   const graph = openOn(stored, { dimensions, exactMax });
-  const opening = await graph.open({ ...file, path, readOnly: false, sealing });
+  const opening = await graph.open({ ...file, sequence: 0, path, readOnly: false, sealing });
   await graph.settle();
   assert.equal(graph.countsNow().indexedCount, stored.size);
   return { ...opening, found: findAll(graph, stored), graph };
@@ -155,7 +155,13 @@ for (const isSealed of [false, true]) {
           await writeFile(join(path, 'graphs', file.name), bytes);
           await assert.rejects(verifyEngineFile(path, file), { code: 'DATA_CORRUPT' });
           const graph = openOn(stored, { dimensions, exactMax });
-          const { openedFrom, warning } = await graph.open({ ...file, path, readOnly: false, sealing: opened.sealing });
+          const { openedFrom, warning } = await graph.open({
+            ...file,
+            sequence: 0,
+            path,
+            readOnly: false,
+            sealing: opened.sealing,
+          });
           assert.equal(openedFrom, 'rebuild');
           assert.match(warning ?? '', /SHA-256|is not what its root says/);
           await graph.close();

@@ -16,6 +16,8 @@ export type Stored = Map<number, StoredTemplate>;
 
 export function sourceOf(stored: Stored): TemplateSource {
   return {
+    count: stored.size,
+    changedSince: () => undefined,
     *templates() {
       yield* stored.values();
     },

@@ -31,6 +31,7 @@ const opening = {
   exactMax: 10,
   recallMin: 0.9,
   sequence: 0,
+  templateCount: 0,
   source: null,
   isNew: true,
   file: null,

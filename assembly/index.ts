@@ -42,7 +42,7 @@ export {
   UPPERS,
 } from './memory';
 export { encode } from './distance';
-export { answers, scratchBytes, useScratch, vectorOf, WIDTH_MAX } from './scratch';
+export { answers, scratchBytes, useMarks, useScratch, vectorOf, WIDTH_MAX } from './scratch';
 export { comparedCount, followedCount, restrict, touchedSum } from './walk';
 export { link } from './build';
 export { answeredCount, ask, find, refine, scan } from './search';

@@ -66,7 +66,7 @@ export const UPPERS: usize = OWNERS + SEGMENTS_MAX * 4;
 /** u8: the highest layer that a node is in. */
 export const LEVELS: usize = UPPERS + SEGMENTS_MAX * 4;
 export const RING: usize = LEVELS + SEGMENTS_MAX * 4;
-/** For each reader's number, address and nodes (u32) of the scratch that its thread works with: the next one with that number takes it over. */
+/** For each reader's number, addresses of scratch and marks that its thread works with, and how many nodes these are for (u32): the next one with that number takes them over. */
 export const SCRATCHES: usize = RING + <usize>RING_MAX * 4;
 /** Address of the quantiser: centre and scale of each dimension, f32. */
 export const QUANTISER: usize = 204;

@@ -1,5 +1,5 @@
 /**
- * What a thread works with, and no other sees: marks of visited nodes, two heaps, lists. Its place is given by the host and holds for a number of nodes.
+ * What a thread works with, and no other sees: two heaps, lists, and marks of visited nodes. Their places are given by the host; the marks hold for a number of nodes, and move when there are more.
  *
  * Keys are nearness in the high and node in the low word, so that the order of keys is the order of nearness, and of numbers where two are equally near.
  */
@@ -9,8 +9,8 @@ import { dims, LINKS } from './memory';
 export const WIDTH_MAX: u32 = 8192;
 /** Chosen neighbours whose queries are kept while others are judged. */
 const CHOSEN_MAX: u32 = 32;
-/** A walk of the greatest width never has more open at once: it would have to leave as many behind. */
-const OPEN_MAX: u32 = 1 << 17;
+/** Open at once, at most; a walk that meets more leaves out the later ones. Seldom are there more than twice the width. */
+const OPEN_MAX: u32 = 1 << 15;
 
 let marks: usize = 0;
 let markCount: u32 = 0;
@@ -27,11 +27,9 @@ let nextAt: usize = 0;
 let keysAt: usize = 0;
 let answersAt: usize = 0;
 
-/** Bytes for so many nodes. */
-export function scratchBytes(nodes: u32): usize {
+export function scratchBytes(): usize {
   return (
-    ((<usize>nodes + 63) & ~63) +
-    dims() * (4 + 2 + 2 + 2 * CHOSEN_MAX) +
+    <usize>dims() * (4 + 2 + 2 + 2 * CHOSEN_MAX) +
     CHOSEN_MAX * 4 +
     OPEN_MAX * 8 +
     WIDTH_MAX * 8 +
@@ -42,13 +40,16 @@ export function scratchBytes(nodes: u32): usize {
   );
 }
 
-/** @param at a multiple of 64, with `scratchBytes(nodes)` behind it */
-export function useScratch(at: usize, nodes: u32): void {
+/** @param at with a byte a node behind it */
+export function useMarks(at: usize, nodes: u32): void {
   marks = at;
   markCount = nodes;
   mark = 0;
   memory.fill(marks, 0, nodes);
-  at += (<usize>nodes + 63) & ~63;
+}
+
+/** @param at a multiple of 64, with `scratchBytes()` behind it */
+export function useScratch(at: usize): void {
   vectorAt = at;
   at += dims() * 4;
   queryAt = at;

@@ -9,8 +9,9 @@ import { readFileSync } from 'node:fs';
 export interface EngineCode {
   /** Reads dimensions and quantiser out of the header; once for each thread, before anything else. */
   attach(): void;
-  scratchBytes(nodes: number): number;
-  useScratch(at: number, nodes: number): void;
+  scratchBytes(): number;
+  useScratch(at: number): void;
+  useMarks(at: number, nodes: number): void;
   /** f32[dimensions]: what is encoded, linked or searched for. */
   vectorOf(): number;
   /** Of an answer: node, label, owner (u32) and squared distance (f32), nearest first. */

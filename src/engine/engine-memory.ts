@@ -13,7 +13,7 @@ const headerPages = 2;
 const pagesMax = 65_536;
 /** Addresses of 32 bits end there; the last page is left alone. */
 const bytesMax = (pagesMax - 1) * pageBytes;
-const scratchGrowth = 1.5;
+const marksGrowth = 1.5;
 /** Blocks begin at lines of cache. */
 const alignment = 64;
 
@@ -35,7 +35,7 @@ export class EngineMemory {
   readonly code: EngineCode;
   /** As stored. */
   readonly dimensions: number;
-  #scratchNodes = 0;
+  #markCount = 0;
   #words: Uint32Array;
   #floats: Float32Array;
 
@@ -92,6 +92,17 @@ export class EngineMemory {
   /** Whether int16 vectors are kept beside the codes. */
   get withFines(): boolean {
     return this.words[this.code.layout.HAS_FINES / 4] === 1;
+  }
+
+  /** @param dimensions of the vectors */
+  quantiserOf(dimensions: number): Quantiser {
+    const { layout } = this.code;
+    const at = (this.words[layout.QUANTISER / 4] as number) / 4;
+    return {
+      centre: this.floats.slice(at, at + dimensions),
+      scale: this.floats.slice(at + this.dimensions, at + this.dimensions + dimensions),
+      step: this.floats[layout.STEP / 4] as number,
+    };
   }
 
   /** How far a squared distance of unit vectors that is taken from codes may be off, and one from fine vectors. */
@@ -168,20 +179,21 @@ export class EngineMemory {
     }
   }
 
-  /** Sees to it that the code of this thread has a mark for every node; to be called before it is given work. @param reader the thread's number */
+  /** Sees to it that the code of this thread has what it works with, and a mark for every node; to be called before it is given work. @param reader the thread's number */
   prepare(reader: number): void {
     const { capacity, code } = this;
-    if (this.#scratchNodes > capacity) return;
-    const slot = code.layout.SCRATCHES / 4 + 2 * reader;
-    if ((this.words[slot + 1] as number) <= capacity) {
-      // For more nodes than there are, so that it is not made anew with every segment.
-      const nodes = Math.ceil(capacity * scratchGrowth) + 1;
-      const at = this.allocate(code.scratchBytes(nodes));
-      this.words[slot] = at;
-      this.words[slot + 1] = nodes;
+    if (this.#markCount > capacity) return;
+    const slot = code.layout.SCRATCHES / 4 + 3 * reader;
+    if (this.words[slot] === 0) this.words[slot] = this.allocate(code.scratchBytes());
+    if ((this.words[slot + 2] as number) <= capacity) {
+      // For more nodes than there are, so that they are not made anew with every segment.
+      const nodes = Math.ceil(capacity * marksGrowth) + 1;
+      this.words[slot + 1] = this.allocate(nodes);
+      this.words[slot + 2] = nodes;
     }
-    this.#scratchNodes = this.words[slot + 1] as number;
-    code.useScratch(this.words[slot] as number, this.#scratchNodes);
+    if (this.#markCount === 0) code.useScratch(this.words[slot] as number);
+    this.#markCount = this.words[slot + 2] as number;
+    code.useMarks(this.words[slot + 1] as number, this.#markCount);
   }
 
   /** Where a word of a node is, in words. @param table of the layout, with 4 bytes a node */

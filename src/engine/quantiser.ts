@@ -17,6 +17,20 @@ export interface Quantiser {
 const deviations = 4;
 const byteMax = 127;
 
+/** Mean of the squared distances (L2) between vectors and what their codes stand for. @param vectors shape [count x dimensions], at least one */
+export function codeError(vectors: Float32Array, { centre, scale }: Quantiser): number {
+  let sum = 0;
+  for (let at = 0; at < vectors.length; at += centre.length) {
+    for (let i = 0; i < centre.length; i++) {
+      const [middle, step] = [centre[i] as number, scale[i] as number];
+      const value = (vectors[at + i] as number) - middle;
+      const code = step === 0 ? 0 : Math.max(-byteMax, Math.min(byteMax, Math.round(value / step)));
+      sum += (value - step * code) ** 2;
+    }
+  }
+  return sum / (vectors.length / centre.length);
+}
+
 /** @param vectors shape [count x dimensions], unit vectors, at least one */
 export function learnQuantiser(vectors: Float32Array, dimensions: number): Quantiser {
   const count = vectors.length / dimensions;

@@ -5,7 +5,7 @@
  * background has linked it, in slices of a few milliseconds between which searches run. Removed templates are found by nobody at once, and taken out of the lists of others in the background.
  * The engine's distances are approximate with a known error; of the candidates for an answer the exact vectors are read from the store.
  *
- * A quantiser is learned from the templates that are there when the engine is made, and once more when there are many more, or when the recall watchdog says so: then
+ * A quantiser is learned from the templates that are there when the engine is made. When there are many more, and a new one would do much better by them, or when the recall watchdog says so,
  * another engine is filled beside this one and takes over.
  */
 import { availableParallelism } from 'node:os';
@@ -15,7 +15,7 @@ import { factsOf } from '../engine/engine-pages.js';
 import { EngineReader } from '../engine/engine-reader.js';
 import { EngineWriter } from '../engine/engine-writer.js';
 import { linkInThreads } from '../engine/linking.js';
-import { learnQuantiser } from '../engine/quantiser.js';
+import { codeError, learnQuantiser, type Quantiser } from '../engine/quantiser.js';
 import { assertInvariant, asHarmonidError, HarmonidError } from '../errors.js';
 import { EngineFile } from './engine-file.js';
 import { exactCounts, searchExactly } from './exact-graph.js';
@@ -54,9 +54,12 @@ const filteredShareMin = 0.1;
 /** Share of removed templates beyond which they are taken out of the lists at once; fewer wait for `mendEveryMs`. */
 const removedShareMax = 0.02;
 const mendEveryMs = 10_000;
-/** A quantiser that was learned from fewer is learned anew when there are so many times as many. */
-const learnedWell = 20_000;
+/** Templates that a quantiser is learned from, at most. */
+const learnedMax = 20_000;
+/** When there are so many times as many as it was learned from, it is held against one that is learned anew from some of them; how much smaller that one's squared error must be to take its place. */
 const outgrown = 10;
+const betterErrorMax = 0.8;
+const comparedCount = 2_000;
 /** So many that wait are linked by several threads. */
 const linkedTogetherMin = 10_000;
 /** Readers' numbers of the graph's thread, and from which on those of linking threads are. */
@@ -72,8 +75,9 @@ interface Built {
   readonly engine: EngineMemory;
   readonly writer: EngineWriter;
   readonly reader: EngineReader;
-  /** Templates that its quantiser was learned from. */
-  readonly learnedFrom: number;
+  readonly quantiser: Quantiser;
+  /** Templates that there were when its quantiser was learned, or was last found to be good. */
+  learnedFrom: number;
 }
 
 export function openEngineGraph({
@@ -88,7 +92,7 @@ export function openEngineGraph({
   let table: TemplateTable | null = new TemplateTable(dimensions);
   let built: Built | null = null;
   /** The successor of `built`, and what it is still to be given. */
-  let next: { readonly built: Built; queue: Iterator<number> } | null = null;
+  let next: { readonly built: Built; queue: Iterator<number>; isFilled: boolean } | null = null;
   let rebuiltCount = 0;
   let isNextsTurn = false;
   /** Whether the engine was made from the beginning and was never linked whole yet. */
@@ -137,8 +141,8 @@ export function openEngineGraph({
 
   function workFor(durationMs: number): void {
     if (closed || saving || linking) return;
-    if (!next && waitingCount() >= linkedTogetherMin) {
-      linkTogether();
+    if (built && !next && waitingCount() >= linkedTogetherMin) {
+      linkTogether(built);
       return;
     }
     try {
@@ -155,9 +159,7 @@ export function openEngineGraph({
     if (!isSettled() || isMending) schedule();
   }
 
-  function linkTogether(): void {
-    if (!built) return;
-    const { engine, writer } = built;
+  function linkTogether({ engine, writer }: Built): void {
     const stop = new AbortController();
     const threads = Math.max(1, Math.min(8, availableParallelism()));
     const done = linkInThreads(engine, writer, { threads, firstReader: linkerNumber, signal: stop.signal })
@@ -180,15 +182,20 @@ export function openEngineGraph({
     else if (built.writer.link(durationMs)) isNew = false;
   }
 
+  /** All templates first, for a while; then what waits is linked as everywhere. */
   function fillNext(successor: NonNullable<typeof next>, durationMs: number): void {
     const untilMs = performance.now() + durationMs;
     const { writer } = successor.built;
+    if (successor.isFilled) {
+      if (writer.waitingCount >= linkedTogetherMin) linkTogether(successor.built);
+      else if (writer.link(durationMs)) swap(successor.built);
+      return;
+    }
     source.reading((vectorOf) => {
       while (performance.now() < untilMs) {
-        if (!writer.link(untilMs - performance.now())) return;
         const { done, value: label } = successor.queue.next();
         if (done) {
-          swap(successor.built);
+          successor.isFilled = true;
           return;
         }
         const owner = built?.writer.ownerOf(label);
@@ -204,6 +211,7 @@ export function openEngineGraph({
     const missing = Array.from(built?.writer.labels() ?? []).filter((label) => !successor.writer.has(label));
     if (missing.length > 0 && next && missing.some((label) => isInStore(label))) {
       next.queue = missing[Symbol.iterator]();
+      next.isFilled = false;
       return;
     }
     built = successor;
@@ -262,10 +270,42 @@ export function openEngineGraph({
   function follow(): void {
     if (table && table.count > exactMax) toEngine(table);
     else if (built && !saving && !linking && built.writer.count <= exactMax / 2) toTable(built.writer);
-    else if (built && !next && built.learnedFrom < learnedWell && built.writer.count >= outgrown * built.learnedFrom)
-      buildNext();
+    else if (built && !next && built.writer.count >= outgrown * built.learnedFrom) reconsider(built);
     mendWhenDue();
     schedule();
+  }
+
+  /** Whether the quantiser still is as good as another one would be. */
+  function reconsider(of: Built): void {
+    const sample = drawSample(of.writer, comparedCount);
+    of.learnedFrom = of.writer.count;
+    if (sample.length === 0) return;
+    const anew = codeError(sample, learnQuantiser(sample, dimensions));
+    const now = codeError(sample, of.quantiser);
+    if (anew >= betterErrorMax * now) return;
+    onWarning?.('the templates have moved away from the quantiser of their graph; it is built anew', {
+      squaredError: now,
+      squaredErrorAnew: anew,
+    });
+    buildNext();
+  }
+
+  /** Exact vectors of templates, spread over all of them. */
+  function drawSample(writer: EngineWriter, count: number): Float32Array {
+    const step = Math.max(1, Math.floor(writer.count / count));
+    const rows: Float32Array[] = [];
+    let place = 0;
+    source.reading((vectorOf) => {
+      for (const label of writer.labels()) {
+        if (place++ % step !== 0) continue;
+        const owner = writer.ownerOf(label);
+        const vector = owner === undefined ? undefined : vectorOf(owner, label);
+        if (vector) rows.push(vector);
+      }
+    });
+    const sample = new Float32Array(rows.length * dimensions);
+    rows.forEach((row, i) => sample.set(row, i * dimensions));
+    return sample;
   }
 
   function emptyBuilt(sample: Float32Array): Built {
@@ -273,11 +313,12 @@ export function openEngineGraph({
     const engine = EngineMemory.create({ dimensions, quantiser, withFines });
     return {
       ...attach(engine),
+      quantiser,
       learnedFrom: sample.length / dimensions,
     };
   }
 
-  function attach(engine: EngineMemory): Omit<Built, 'learnedFrom'> {
+  function attach(engine: EngineMemory): Omit<Built, 'quantiser' | 'learnedFrom'> {
     return { engine, writer: new EngineWriter(engine, writerNumber), reader: new EngineReader(engine, readerNumber) };
   }
 
@@ -311,21 +352,9 @@ export function openEngineGraph({
   function buildNext(): void {
     if (!built) return;
     const { writer } = built;
-    const step = Math.max(1, Math.floor(writer.count / learnedWell));
-    const rows: Float32Array[] = [];
-    let place = 0;
-    source.reading((vectorOf) => {
-      for (const label of writer.labels()) {
-        if (place++ % step !== 0) continue;
-        const owner = writer.ownerOf(label);
-        const vector = owner === undefined ? undefined : vectorOf(owner, label);
-        if (vector) rows.push(vector);
-      }
-    });
-    if (rows.length === 0) return;
-    const sample = new Float32Array(rows.length * dimensions);
-    rows.forEach((row, i) => sample.set(row, i * dimensions));
-    next = { built: emptyBuilt(sample), queue: writer.labels() };
+    const sample = drawSample(writer, learnedMax);
+    if (sample.length === 0) return;
+    next = { built: emptyBuilt(sample), queue: writer.labels(), isFilled: false };
   }
 
   // ── Changes and searches ───────────────────────────────────────────────────────────────────────────────────────────
@@ -419,7 +448,7 @@ export function openEngineGraph({
       }
       table.add(entries);
       // As many as there are at hand for learning a quantiser, so that it need not be learned twice.
-      if (table.count > Math.max(exactMax, learnedWell)) toEngine(table);
+      if (table.count > Math.max(exactMax, learnedMax)) toEngine(table);
     };
     for (const { label, owner, vector } of source.templates()) {
       labels.push(label);
@@ -438,7 +467,7 @@ export function openEngineGraph({
     const { facts, learnedFrom } = content;
     if (facts.dimensions !== dimensions)
       throw new Error(`it has ${facts.dimensions} dimensions, the lane ${dimensions}`);
-    const loaded = { ...attach(engine), learnedFrom };
+    const loaded = { ...attach(engine), quantiser: engine.quantiserOf(dimensions), learnedFrom };
     if (!replay(loaded.writer, recorded.sequence)) reconcile(loaded.writer);
     tryOut(loaded);
     table = null;

@@ -30,6 +30,15 @@ export interface EngineShape {
   readonly withFines: boolean;
 }
 
+/** Bytes of a node beside its code, links and fine vector: label, owner, upper lists and where they are, level, marks of threads. */
+const otherBytes = 64;
+
+/** Templates that an engine surely has room for: WebAssembly ends at 4 GiB. @param dimensions of the vectors */
+export function templatesMax(dimensions: number, withFines: boolean): number {
+  const stored = storedDimensions(dimensions);
+  return Math.floor((bytesMax - (64 << 20)) / (stored + 128 + (withFines ? 2 * stored + 16 : 0) + otherBytes));
+}
+
 export class EngineMemory {
   readonly memory: WebAssembly.Memory;
   readonly code: EngineCode;

@@ -70,6 +70,8 @@ export interface GalleryEdit {
   /** Owners whose groups changed, with the groups that they have now. */
   readonly regrouped: { readonly owner: number; readonly groups: readonly string[] }[];
   erasedCount: number;
+  /** How many templates of so many dimensions a lane may have: what its graph has room for. */
+  readonly templatesMax: (dimensions: number) => number;
 }
 
 export interface NamedGallery {
@@ -77,8 +79,27 @@ export interface NamedGallery {
   readonly record: GalleryRecord;
 }
 
-export function beginEdit(writer: StoreWriter, gallery: string, record: GalleryRecord, nowMs: number): GalleryEdit {
-  return { writer, gallery, nowMs, record, added: [], removed: [], regrouped: [], erasedCount: 0 };
+export function beginEdit(
+  writer: StoreWriter,
+  { name: gallery, record }: NamedGallery,
+  { nowMs, templatesMax }: Pick<GalleryEdit, 'nowMs' | 'templatesMax'>,
+): GalleryEdit {
+  return { writer, gallery, nowMs, record, added: [], removed: [], regrouped: [], erasedCount: 0, templatesMax };
+}
+
+/** @throws LIMIT_EXCEEDED where the graph of a lane has no room for more */
+export function requireRoom(
+  { gallery, templatesMax }: Pick<GalleryEdit, 'gallery' | 'templatesMax'>,
+  { space, dimensions, templateCount }: LaneRecord,
+  more: number,
+): void {
+  const limit = templatesMax(dimensions);
+  if (templateCount + more <= limit) return;
+  throw new HarmonidError(
+    'LIMIT_EXCEEDED',
+    `gallery "${gallery}" has ${templateCount} templates in space "${space}", and there would be ${more} more; its graph has room for ${limit} of ${dimensions} dimensions: spread people over several galleries, or set graph.rerank to store`,
+    { details: { gallery, space, templates: templateCount + more, limit, dimensions } },
+  );
 }
 
 /** Puts the gallery's own record: once a transaction, after its changes. */
@@ -286,11 +307,12 @@ export function grown(record: GalleryRecord, serving: number, beside: number): P
 }
 
 function checkEnrolment(
-  { gallery, record, writer }: GalleryEdit,
+  edit: GalleryEdit,
   draft: EnrollDraft,
   before: Owned | undefined,
   duplicates: readonly OwnedCandidate[],
 ): void {
+  const { gallery, record, writer } = edit;
   const { identity, templates } = draft;
   const other = templates.find((template) => !inLanes(record, template));
   if (other) throw spaceMismatch(gallery, record.space, other.space);
@@ -303,6 +325,7 @@ function checkEnrolment(
       { details: { gallery, identity, templates: present + templates.length, limit: record.templatesPerIdentityMax } },
     );
   }
+  for (const lane of lanesOf(record)) requireRoom(edit, lane, templates.length);
   if (record.nextTemplate + templates.length > u32Max || record.nextOwner >= u32Max) {
     throw new HarmonidError('LIMIT_EXCEEDED', `gallery "${gallery}" has used up its ${u32Max} numbers`, {
       details: { gallery, limit: u32Max },

@@ -79,6 +79,8 @@ import { batchOperationsMax, openWriteQueue, type Operation, type WriteQueue } f
 export interface GalleryOptions extends GalleryGraphOptions {
   readonly durability: 'flushed' | 'committed';
   readonly scrubber: Scrubber;
+  /** See `GalleryEdit`. */
+  readonly templatesMax: (dimensions: number) => number;
 }
 
 /** Candidates that a duplicate check asks for, per face, and how widely it walks: wider than a search, as it decides for good. */
@@ -289,7 +291,11 @@ export class Gallery {
     const { keyring } = this.#options;
     await keyring?.reserve(this.number, this.#record.nextOwner + batchOperationsMax);
     const { value: edit, durable } = await this.#store.write((writer) => {
-      const begun = beginEdit(writer, this.name, this.#record, this.#options.clock());
+      const begun = beginEdit(
+        writer,
+        { name: this.name, record: this.#record },
+        { nowMs: this.#options.clock(), templatesMax: this.#options.templatesMax },
+      );
       apply(begun);
       if (begun.record !== this.#record) endEdit(begun);
       return begun;

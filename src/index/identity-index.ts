@@ -6,6 +6,7 @@
  */
 import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
 import { emitWarning } from 'node:process';
+import { templatesMax } from '../engine/engine-memory.js';
 import { HarmonidError } from '../errors.js';
 import { writeBackup } from './backup.js';
 import { checkIndex } from './check-index.js';
@@ -103,12 +104,14 @@ export async function openIdentityIndex(options: IdentityIndexOptions): Promise<
         onWarning(message, { gallery, ...facts });
       },
     });
+    const { engine = 'harmonid', rerank = 'memory' } = options;
     const galleryOptions: GalleryOptions = {
       path,
       durability: options.durability ?? 'flushed',
       checkpointEvery: options.checkpointEvery ?? checkpointEveryDefault,
-      engine: options.engine ?? 'harmonid',
-      rerank: options.rerank ?? 'memory',
+      engine,
+      rerank,
+      templatesMax: (dimensions) => (engine === 'harmonid' ? templatesMax(dimensions, rerank === 'memory') : Infinity),
       exactMax: options.exactMax ?? exactMaxDefault,
       recallMin: options.recallMin ?? recallMinDefault,
       readOnly,

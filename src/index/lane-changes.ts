@@ -6,7 +6,7 @@
  */
 import { HarmonidError } from '../errors.js';
 import { keys, markCodec, type LaneRecord } from './codec.js';
-import { grown, log, putTemplate, putVector, takeTemplate, type GalleryEdit } from './gallery-changes.js';
+import { grown, log, putTemplate, requireRoom, putVector, takeTemplate, type GalleryEdit } from './gallery-changes.js';
 import { findOwner, templatesOf } from './identity-reads.js';
 import type { LaneChange, LaneDraft, LaneSettings, LaneTemplate, TemplateDraft } from './index-api.js';
 import { keyOfLane, lanesOf, servingLane, switchedLanes } from './lanes.js';
@@ -54,6 +54,7 @@ export function changeLanes(edit: GalleryEdit, change: LaneChange): readonly num
 export function fillLane(edit: GalleryEdit, space: string, templates: readonly LaneTemplate[]): number {
   const { writer, record } = edit;
   const lane = besideIn(edit, space);
+  requireRoom(edit, lane, templates.length);
   let filled = 0;
   for (const { owner, template, vector, origin } of templates) {
     if (writer.get('templates', keys.template(record.number, owner, template, lane.lane))) continue;

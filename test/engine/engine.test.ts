@@ -1,9 +1,11 @@
 /** The engine beside plain arithmetic: its numbers, its searches against a scan of all vectors, filters, and what is left of what was removed. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
-import { EngineMemory, storedDimensions } from '../../src/engine/engine-memory.js';
+import { EngineMemory, storedDimensions, templatesMax } from '../../src/engine/engine-memory.js';
 import { EngineReader, type EngineHit } from '../../src/engine/engine-reader.js';
 import { EngineWriter } from '../../src/engine/engine-writer.js';
+import { fineVectorBytes } from '../../src/engine/fine-vector.js';
+import { NodeTable } from '../../src/engine/node-table.js';
 import { learnQuantiser } from '../../src/engine/quantiser.js';
 import { makeRandom } from '../../src/random.js';
 import { parseVector, squaredDistance, type UnitVector } from '../../src/vector.js';
@@ -269,5 +271,61 @@ describe('engine', function () {
     const [churned, asNew] = [recall(reader), recall(fresh.reader)];
     // Half a point of 400 probes is two; the rest is chance between two graphs.
     assert.ok(churned >= asNew - 0.02, `${churned} after the rounds, ${asNew} fresh`);
+  });
+
+  it('says how many it has room for, and has', () => {
+    for (const [dimensions, withFines] of [
+      [128, true],
+      [128, false],
+      [20, true],
+    ] as const) {
+      const vectors = makeTemplates(4_096, dimensions, 4);
+      const { engine } = filled(vectors, { withFines });
+      const bytesEach = (engine.bytes - (1 << 20)) / 4_096;
+      const most = templatesMax(dimensions, withFines);
+      assert.ok(most * bytesEach < 2 ** 32, `${most} of ${bytesEach} bytes`);
+      assert.ok(most * bytesEach > 0.7 * 2 ** 32, `${most} of ${bytesEach} bytes`);
+    }
+  });
+
+  it('fine vectors are the same bytes in the host and in the code', () => {
+    const vectors = [...makeTemplates(50, 64, 11), parseVector([1, ...new Array<number>(63).fill(0)], 64, 'the test')];
+    const { engine, writer } = openEngine(vectors);
+    vectors.forEach((vector, label) => writer.add(label, label, vector));
+    const { layout } = engine.code;
+    const at = engine.words[layout.FINES / 4] as number;
+    const each = layout.FINE_HEAD + 2 * 64;
+    vectors.forEach((vector, node) => {
+      const start = at + node * each + layout.FINE_HEAD;
+      const bytes = Buffer.from(new Uint8Array(engine.memory.buffer).slice(start, start + 128));
+      assert.ok(bytes.equals(fineVectorBytes(vector)), `template ${node}`);
+    });
+  });
+});
+
+describe('node table', () => {
+  it('agrees with a map, and gives back pages without labels', () => {
+    const random = makeRandom(5);
+    const table = new NodeTable();
+    const map = new Map<number, number>();
+    for (let step = 0; step < 20_000; step++) {
+      const label = random.below(5_000) * (1 + random.below(3)) + (random.below(10) === 0 ? 4_000_000_000 : 0);
+      if (map.has(label)) {
+        assert.equal(table.get(label), map.get(label));
+        table.delete(label);
+        map.delete(label);
+      } else {
+        assert.equal(table.get(label), undefined);
+        table.set(label, step);
+        map.set(label, step);
+      }
+    }
+    assert.equal(table.count, map.size);
+    assert.deepEqual(
+      [...table.labels()].toSorted((one, other) => one - other),
+      [...map.keys()].toSorted((one, other) => one - other),
+    );
+    for (const label of map.keys()) table.delete(label);
+    assert.deepEqual([table.count, [...table.labels()]], [0, []]);
   });
 });

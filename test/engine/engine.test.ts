@@ -279,9 +279,13 @@ describe('engine', function () {
       [128, false],
       [20, true],
     ] as const) {
-      const vectors = makeTemplates(4_096, dimensions, 4);
-      const { engine } = filled(vectors, { withFines });
-      const bytesEach = (engine.bytes - (1 << 20)) / 4_096;
+      const vectors = makeTemplates(8_192, dimensions, 4);
+      const [half, whole] = [vectors.slice(0, 4_096), vectors].map((some) => {
+        const { engine, writer } = openEngine(vectors, { withFines });
+        some.forEach((vector, label) => writer.add(label, label >> 2, vector));
+        return engine.bytes;
+      }) as [number, number];
+      const bytesEach = (whole - half) / 4_096;
       const most = templatesMax(dimensions, withFines);
       assert.ok(most * bytesEach < 2 ** 32, `${most} of ${bytesEach} bytes`);
       assert.ok(most * bytesEach > 0.7 * 2 ** 32, `${most} of ${bytesEach} bytes`);

@@ -15,6 +15,7 @@ export {
   FINES,
   FREE,
   HAS_FINES,
+  IS_TURNED,
   isQuiet,
   LABELS,
   LEVELS,

@@ -3,8 +3,8 @@
  *
  * An answer is 16 bytes: node, label, owner, and the squared distance (f32). The host says before and after that it reads.
  */
-import { codeOf, hasFines, labelOf, LINKED, nextNode, NONE, ownerOf, RING, RING_HEAD, RING_MAX, RING_TAIL } from './memory';
-import { codeDistance, fineDistance, near, nearnessAt, prepare } from './distance';
+import { codeOf, hasFines, isTurned, labelOf, LINKED, nextNode, NONE, ownerOf, RING, RING_HEAD, RING_MAX, RING_TAIL } from './memory';
+import { codeDistance, fineDistance, headBound, near, nearHead, nearnessAt, nearTail, prepare } from './distance';
 import {
   answers,
   clearHeaps,
@@ -21,7 +21,7 @@ import {
   visit,
   worstFound,
 } from './scratch';
-import { descend, isWanted, walk } from './walk';
+import { descend, isWanted, touchFine, walk } from './walk';
 
 /** Makes the nearnesses of the query under way distances. */
 let offset: i32 = 0;
@@ -59,6 +59,8 @@ function offer(node: u32, width: u32): void {
 
 /** The first `wanted` of what was found as answers, nearest first. */
 export function refine(wanted: u32): void {
+  // On their way together, as in a walk.
+  if (hasFines()) for (let i: u32 = 0; i < wanted; i++) touchFine(<u32>load<i64>(found() + (i << 3)));
   for (let i: u32 = 0; i < wanted; i++) {
     const key = load<i64>(found() + (i << 3));
     const node = <u32>key;
@@ -90,7 +92,15 @@ export function scan(first: u32, end: u32, limit: f32, codeError: f32, fineError
   let node = first;
   for (; node < end && answered < most; node++) {
     if (!isWanted(node)) continue;
-    const nearness = near(query(), codeOf(node));
+    const code = codeOf(node);
+    let nearness: i32;
+    if (isTurned()) {
+      nearness = nearHead(query(), code);
+      if (headBound(nearness, code) < least) continue;
+      nearness += nearTail(query(), code);
+    } else {
+      nearness = near(query(), code);
+    }
     if (nearness < least) continue;
     let distance: f32 = 0;
     if (hasFines()) {

@@ -26,7 +26,7 @@ const k = 10;
 /** Of the construction by several. */
 const threads = Math.max(2, availableParallelism());
 /** Templates that are compared by their fine vectors. */
-const refined = 24;
+const refined = 16;
 const [links, construction] = [16, 200] as const;
 
 /** All probes once, with one width: microseconds a search and the labels that were found, k a probe. */

@@ -59,6 +59,7 @@ const layoutNames = [
   'FINES',
   'FREE',
   'HAS_FINES',
+  'IS_TURNED',
   'LABELS',
   'LEVELS',
   'LINK_LISTS',

@@ -3,6 +3,7 @@
  *
  * Every way gives unit vectors again: what a compressed template is worth when it is read back and compared with others that were.
  */
+import { decoded, learnQuantiser } from '../engine/quantiser.js';
 import type { Algebra } from '../migrate/dense-algebra.js';
 import { leadingAxes, shrunkCovariance } from '../migrate/covariance.js';
 import {
@@ -25,6 +26,7 @@ export const compressionKinds = {
   projected: 'principal components',
   'int8-symmetric': 'int8, scale of each vector',
   'int8-learned': 'int8, centre and scale of each dimension',
+  'int8-engine': 'int8, as graphs keep them',
 } as const;
 export type CompressionKind = keyof typeof compressionKinds;
 
@@ -41,7 +43,7 @@ const byteMax = 127;
 
 /** Whether something is learned, from vectors of people who are not judged. */
 export function isLearned({ kind }: Compression): boolean {
-  return kind === 'projected' || kind === 'int8-learned';
+  return kind === 'projected' || kind === 'int8-learned' || kind === 'int8-engine';
 }
 
 /** @param fit vectors to learn from, shape [n, d], n at least 2; what learns nothing does not look at it */
@@ -57,6 +59,8 @@ export async function compressorOf(algebra: Algebra, compression: Compression, f
       return async (vectors) => symmetricBytes(vectors);
     case 'int8-learned':
       return learnedBytes(fit);
+    case 'int8-engine':
+      return engineBytes(fit);
   }
 }
 
@@ -103,6 +107,17 @@ export function learnedBytes(fit: Matrix): Compressor {
       if (step === 0) return mean;
       return mean + step * Math.max(-byteMax, Math.min(byteMax, Math.round((value - mean) / step)));
     });
+    return unitRows(matrixOf(rows, columns, read));
+  };
+}
+
+/** The codes that searches walk by. */
+export function engineBytes(fit: Matrix): Compressor {
+  const quantiser = learnQuantiser(Float32Array.from(fit.data), fit.columns);
+  return async ({ rows, columns, data }) => {
+    const read = new Float32Array(rows * columns);
+    for (let at = 0; at < data.length; at += columns)
+      read.set(decoded(Float32Array.from(data.subarray(at, at + columns)), quantiser), at);
     return unitRows(matrixOf(rows, columns, read));
   };
 }

@@ -100,6 +100,7 @@ function waysOf(counts: readonly number[], whole: number): readonly Compression[
   return [
     { kind: 'float32', dimensions: whole, bytes: 4 * whole },
     { kind: 'int8-learned', dimensions: whole, bytes: whole },
+    { kind: 'int8-engine', dimensions: whole, bytes: whole },
     { kind: 'int8-symmetric', dimensions: whole, bytes: whole },
     ...counts.map((count): Compression => ({ kind: 'cut', dimensions: count, bytes: 4 * count })),
     ...counts.map((count): Compression => ({ kind: 'projected', dimensions: count, bytes: 4 * count })),

@@ -5,14 +5,14 @@
  * whatever happens meanwhile, the file holds what the record says. When the record is safe (`kept`), what only the old root used is overwritten with zeros: it holds faces. A file that
  * would change by half is written anew beside, as the first one is.
  *
- * The root: "HdE1", u32 bytes of JSON, the JSON (`EngineFacts`, `learnedFrom`), and for each page u48 key, u48 place, u32 bytes, SHA-256 of the bytes as they are stored; little-endian. In an encrypted directory pages are sealed,
+ * The root: "HdE1", u32 bytes of JSON, the JSON (`EngineContent`), and for each page u48 key, u48 place, u32 bytes, SHA-256 of the bytes as they are stored; little-endian. In an encrypted directory pages are sealed,
  * each with its key as authenticated data; the root is in the clear and tells of nobody.
  */
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, open, rename, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { EngineAssembly, pagesOf, type EngineFacts, type EnginePage } from '../engine/engine-pages.js';
+import { EngineAssembly, isOfQuantiser, pagesOf, type EngineFacts, type EnginePage } from '../engine/engine-pages.js';
 import type { EngineMemory } from '../engine/engine-memory.js';
 import { linkingDefaults } from '../engine/engine-writer.js';
 import { HarmonidError } from '../errors.js';
@@ -33,7 +33,9 @@ export interface EngineFileName {
 /** What a file holds beside its pages. */
 export interface EngineContent {
   readonly facts: EngineFacts;
-  /** Templates that the quantiser was learned from. */
+  /** Of the quantiser: counted up with each that was learned. */
+  readonly quantiserVersion: number;
+  /** Templates that the quantiser was learned from, or was last found to be good for. */
   readonly learnedFrom: number;
 }
 
@@ -81,10 +83,11 @@ export class EngineFile {
       const { root, content } = await readRoot(handle, name, recorded);
       const entries = new Map<number, Entry>();
       let assembly: EngineAssembly | undefined;
+      const quantiser: Buffer[] = [];
       for await (const { entry, stored } of storedPages(handle, name.name, root)) {
         const bytes = openPage(name, entry.key, stored);
-        assembly ??= new EngineAssembly(content.facts, bytes);
-        assembly.put({ key: entry.key, bytes });
+        if (isOfQuantiser(entry)) quantiser.push(bytes);
+        else (assembly ??= new EngineAssembly(content.facts, quantiser)).put({ key: entry.key, bytes });
         entries.set(entry.key, { ...entry, clear: name.key ? digestOf(bytes) : entry.stored });
       }
       if (!assembly) throw new Error('it holds no page');

@@ -76,6 +76,7 @@ interface Built {
   readonly writer: EngineWriter;
   readonly reader: EngineReader;
   readonly quantiser: Quantiser;
+  readonly quantiserVersion: number;
   /** Templates that there were when its quantiser was learned, or was last found to be good. */
   learnedFrom: number;
 }
@@ -93,6 +94,8 @@ export function openEngineGraph({
   let built: Built | null = null;
   /** The successor of `built`, and what it is still to be given. */
   let next: { readonly built: Built; queue: Iterator<number>; isFilled: boolean } | null = null;
+  /** Up to so many templates stay in a table: `exactMax`, and more where an engine could not be made. */
+  let tableMax = exactMax;
   let rebuiltCount = 0;
   let isNextsTurn = false;
   /** Whether the engine was made from the beginning and was never linked whole yet. */
@@ -268,7 +271,7 @@ export function openEngineGraph({
 
   /** Decides whether there is an engine, and whether it is built anew. Called after every change. */
   function follow(): void {
-    if (table && table.count > exactMax) toEngine(table);
+    if (table && table.count > tableMax) toEngine(table);
     else if (built && !saving && !linking && built.writer.count <= exactMax / 2) toTable(built.writer);
     else if (built && !next && built.writer.count >= outgrown * built.learnedFrom) reconsider(built);
     mendWhenDue();
@@ -280,8 +283,8 @@ export function openEngineGraph({
     const sample = drawSample(of.writer, comparedCount);
     of.learnedFrom = of.writer.count;
     if (sample.length === 0) return;
-    const anew = codeError(sample, learnQuantiser(sample, dimensions));
-    const now = codeError(sample, of.quantiser);
+    const anew = codeError(sample, learnQuantiser(sample, dimensions), dimensions);
+    const now = codeError(sample, of.quantiser, dimensions);
     if (anew >= betterErrorMax * now) return;
     onWarning?.('the templates have moved away from the quantiser of their graph; it is built anew', {
       squaredError: now,
@@ -308,17 +311,18 @@ export function openEngineGraph({
     return sample;
   }
 
-  function emptyBuilt(sample: Float32Array): Built {
+  function emptyBuilt(sample: Float32Array, quantiserVersion: number): Built {
     const quantiser = learnQuantiser(sample, dimensions);
     const engine = EngineMemory.create({ dimensions, quantiser, withFines });
     return {
       ...attach(engine),
       quantiser,
+      quantiserVersion,
       learnedFrom: sample.length / dimensions,
     };
   }
 
-  function attach(engine: EngineMemory): Omit<Built, 'quantiser' | 'learnedFrom'> {
+  function attach(engine: EngineMemory): Pick<Built, 'engine' | 'writer' | 'reader'> {
     return { engine, writer: new EngineWriter(engine, writerNumber), reader: new EngineReader(engine, readerNumber) };
   }
 
@@ -326,7 +330,14 @@ export function openEngineGraph({
     const sample = new Float32Array(from.count * dimensions);
     let at = 0;
     for (const label of from.labels()) sample.set(from.vectorOf(label), at++ * dimensions);
-    built = emptyBuilt(sample);
+    try {
+      built = emptyBuilt(sample, 1);
+    } catch (error) {
+      // Each engine reserves 4 GiB of addresses, of which a process has some ten thousand, or as many as it is allowed.
+      tableMax = 2 * from.count;
+      onWarning?.('there is no room for a graph; searches compare everybody', { templates: from.count, error });
+      return;
+    }
     for (const label of from.labels()) built.writer.add(label, from.ownerOf(label) as number, from.vectorOf(label));
     table = null;
     isNew = true;
@@ -354,7 +365,7 @@ export function openEngineGraph({
     const { writer } = built;
     const sample = drawSample(writer, learnedMax);
     if (sample.length === 0) return;
-    next = { built: emptyBuilt(sample), queue: writer.labels(), isFilled: false };
+    next = { built: emptyBuilt(sample, built.quantiserVersion + 1), queue: writer.labels(), isFilled: false };
   }
 
   // ── Changes and searches ───────────────────────────────────────────────────────────────────────────────────────────
@@ -448,7 +459,7 @@ export function openEngineGraph({
       }
       table.add(entries);
       // As many as there are at hand for learning a quantiser, so that it need not be learned twice.
-      if (table.count > Math.max(exactMax, learnedMax)) toEngine(table);
+      if (table.count > Math.max(tableMax, learnedMax)) toEngine(table);
     };
     for (const { label, owner, vector } of source.templates()) {
       labels.push(label);
@@ -464,10 +475,10 @@ export function openEngineGraph({
   async function load(recorded: RecordedFile): Promise<void> {
     const { path, name, sealing } = recorded;
     const { engine, content } = await file.read({ path, name, key: sealing?.key ?? null }, recorded);
-    const { facts, learnedFrom } = content;
+    const { facts, learnedFrom, quantiserVersion } = content;
     if (facts.dimensions !== dimensions)
       throw new Error(`it has ${facts.dimensions} dimensions, the lane ${dimensions}`);
-    const loaded = { ...attach(engine), quantiser: engine.quantiserOf(dimensions), learnedFrom };
+    const loaded = { ...attach(engine), quantiser: engine.quantiserOf(dimensions), quantiserVersion, learnedFrom };
     if (!replay(loaded.writer, recorded.sequence)) reconcile(loaded.writer);
     tryOut(loaded);
     table = null;
@@ -576,13 +587,13 @@ export function openEngineGraph({
       await mendWhole();
       while (linking) await linking.done;
       if (!built || closed) return null;
-      const { engine, writer, learnedFrom } = built;
+      const { engine, writer, learnedFrom, quantiserVersion } = built;
       const { indexedCount, removedCount } = countsNow();
       writer.isReusing = false;
       try {
         return await file.write(
           engine,
-          { facts: factsOf(engine, dimensions), learnedFrom },
+          { facts: factsOf(engine, dimensions), quantiserVersion, learnedFrom },
           indexedCount + removedCount,
           { path: target.path, name: target.name, key: target.sealing?.key ?? null },
         );

@@ -1,12 +1,12 @@
 /** The engine beside plain arithmetic: its numbers, its searches against a scan of all vectors, filters, and what is left of what was removed. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
-import { EngineMemory, storedDimensions, templatesMax } from '../../src/engine/engine-memory.js';
+import { EngineMemory, templatesMax } from '../../src/engine/engine-memory.js';
 import { EngineReader, type EngineHit } from '../../src/engine/engine-reader.js';
 import { EngineWriter } from '../../src/engine/engine-writer.js';
 import { fineVectorBytes } from '../../src/engine/fine-vector.js';
 import { NodeTable } from '../../src/engine/node-table.js';
-import { learnQuantiser } from '../../src/engine/quantiser.js';
+import { learnQuantiser, storedDimensions } from '../../src/engine/quantiser.js';
 import { makeRandom } from '../../src/random.js';
 import { parseVector, squaredDistance, type UnitVector } from '../../src/vector.js';
 
@@ -293,7 +293,14 @@ describe('engine', function () {
   });
 
   it('fine vectors are the same bytes in the host and in the code', () => {
-    const vectors = [...makeTemplates(50, 64, 11), parseVector([1, ...new Array<number>(63).fill(0)], 64, 'the test')];
+    const vectors = [
+      ...makeTemplates(50, 64, 11),
+      parseVector(
+        Array.from({ length: 64 }, (_, i) => (i === 0 ? 1 : 0)),
+        64,
+        'the test',
+      ),
+    ];
     const { engine, writer } = openEngine(vectors);
     vectors.forEach((vector, label) => writer.add(label, label, vector));
     const { layout } = engine.code;

@@ -150,7 +150,10 @@ describe('protocols on pairs', function () {
     assert.deepEqual(row('float32', 128)?.accuracy.mean, 1);
     assert.deepEqual(row('int8-symmetric', 128)?.accuracyDifference, { mean: 0, standardError: 0 });
     // Four vectors do not tell how far a dimension reaches: only its cost is looked at.
-    assert.deepEqual([row('int8-symmetric', 128)?.bytes, row('int8-learned', 128)?.bytes], [128, 128]);
+    assert.deepEqual(
+      (['int8-symmetric', 'int8-learned', 'int8-engine'] as const).map((kind) => row(kind, 128)?.bytes),
+      [128, 128, 128],
+    );
     // All coordinates, and a rotation of all, change no distance.
     for (const kind of ['cut', 'projected'])
       assert.deepEqual(row(kind, 128)?.accuracyDifference, { mean: 0, standardError: 0 });

@@ -4,7 +4,7 @@
  * Neighbours are chosen so that none is nearer to another chosen one than to the node itself; of links that are dropped none is kept to fill a list.
  */
 import { codeOf, labelOf, levelOf, linksMax, listOf, lockTop, NONE, releaseList, setTop, takeList, top, unlockTop, writeList } from './memory';
-import { near, prepareCode, prepareNode } from './distance';
+import { near, prepare, prepareCode, unfold } from './distance';
 import {
   chosenOffset,
   chosenQuery,
@@ -89,7 +89,8 @@ function connect(node: u32, other: u32, level: u32): void {
  */
 export function link(node: u32, width: u32, wanted: u32): void {
   const level = <i32>levelOf(node);
-  const offset = prepareNode(node, vectorOf(), query());
+  unfold(node, vectorOf());
+  const offset = prepare(vectorOf(), query());
   if (top() < 0) {
     // The first one; of several threads one is.
     lockTop();

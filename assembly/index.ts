@@ -15,7 +15,6 @@ export {
   FINES,
   FREE,
   HAS_FINES,
-  IS_TURNED,
   isQuiet,
   LABELS,
   LEVELS,

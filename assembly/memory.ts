@@ -50,8 +50,6 @@ export const LINKED: usize = 232;
 export const RING_HEAD: usize = 236;
 export const RING_TAIL: usize = 240;
 export const RING_MAX: u32 = 1024;
-/** Whether vectors are turned: 0 or 1. */
-export const IS_TURNED: usize = 244;
 /** Epoch of the next reader; from 1. */
 export const EPOCH: usize = 256;
 /** A line of cache for each reader: the epoch in which it began, 0 while it rests. */
@@ -70,7 +68,7 @@ export const LEVELS: usize = UPPERS + SEGMENTS_MAX * 4;
 export const RING: usize = LEVELS + SEGMENTS_MAX * 4;
 /** For each reader's number, addresses of scratch and marks that its thread works with, and how many nodes these are for (u32): the next one with that number takes them over. */
 export const SCRATCHES: usize = RING + <usize>RING_MAX * 4;
-/** Address of the quantiser: centre and scale of each dimension, f32; behind them, where vectors are turned, the matrix for that, f32[dims x dims]. */
+/** Address of the quantiser: centre and scale of each dimension, f32. */
 export const QUANTISER: usize = 204;
 
 /** Read once for each thread. */
@@ -79,7 +77,6 @@ let step: f32 = 0;
 let centre: usize = 0;
 let scale: usize = 0;
 let withFines = false;
-let turning = false;
 
 /** To be called by every thread before anything else, and again when the quantiser was changed. */
 export function attach(): void {
@@ -88,7 +85,6 @@ export function attach(): void {
   centre = load<u32>(QUANTISER);
   scale = centre + dimensions * 4;
   withFines = load<u32>(HAS_FINES) != 0;
-  turning = load<u32>(IS_TURNED) != 0;
 }
 
 // @ts-ignore: decorator
@@ -98,16 +94,6 @@ export function attach(): void {
 // @ts-ignore: decorator
 @inline export function hasFines(): bool {
   return withFines;
-}
-/** Whether vectors are turned before they become bytes, and the first HEAD bytes of a code can be judged by themselves. */
-// @ts-ignore: decorator
-@inline export function isTurned(): bool {
-  return turning;
-}
-/** f32[dims x dims]. */
-// @ts-ignore: decorator
-@inline export function turnAt(): usize {
-  return scale + dimensions * 4;
 }
 // @ts-ignore: decorator
 @inline export function stepOf(): f32 {

@@ -16,7 +16,6 @@ let marks: usize = 0;
 let markCount: u32 = 0;
 let mark: u32 = 0;
 let vectorAt: usize = 0;
-let turnedAt: usize = 0;
 let queryAt: usize = 0;
 let otherAt: usize = 0;
 let chosenAt: usize = 0;
@@ -30,7 +29,7 @@ let answersAt: usize = 0;
 
 export function scratchBytes(): usize {
   return (
-    <usize>dims() * (4 + 4 + 2 + 2 + 2 * CHOSEN_MAX) +
+    <usize>dims() * (4 + 2 + 2 + 2 * CHOSEN_MAX) +
     CHOSEN_MAX * 4 +
     OPEN_MAX * 8 +
     WIDTH_MAX * 8 +
@@ -52,8 +51,6 @@ export function useMarks(at: usize, nodes: u32): void {
 /** @param at a multiple of 64, with `scratchBytes()` behind it */
 export function useScratch(at: usize): void {
   vectorAt = at;
-  at += dims() * 4;
-  turnedAt = at;
   at += dims() * 4;
   queryAt = at;
   at += dims() * 2;
@@ -80,11 +77,6 @@ export function useScratch(at: usize): void {
 // @ts-ignore: decorator
 @inline export function vectorOf(): usize {
   return vectorAt;
-}
-/** f32[dims]: the same, turned. */
-// @ts-ignore: decorator
-@inline export function turned(): usize {
-  return turnedAt;
 }
 // @ts-ignore: decorator
 @inline export function query(): usize {

@@ -3,8 +3,8 @@
  *
  * An answer is 16 bytes: node, label, owner, and the squared distance (f32). The host says before and after that it reads.
  */
-import { codeOf, hasFines, isTurned, labelOf, LINKED, nextNode, NONE, ownerOf, RING, RING_HEAD, RING_MAX, RING_TAIL } from './memory';
-import { codeDistance, fineDistance, headBound, near, nearHead, nearnessAt, nearTail, prepare } from './distance';
+import { codeOf, hasFines, labelOf, LINKED, nextNode, NONE, ownerOf, RING, RING_HEAD, RING_MAX, RING_TAIL } from './memory';
+import { codeDistance, fineDistance, near, nearnessAt, prepare } from './distance';
 import {
   answers,
   clearHeaps,
@@ -92,15 +92,7 @@ export function scan(first: u32, end: u32, limit: f32, codeError: f32, fineError
   let node = first;
   for (; node < end && answered < most; node++) {
     if (!isWanted(node)) continue;
-    const code = codeOf(node);
-    let nearness: i32;
-    if (isTurned()) {
-      nearness = nearHead(query(), code);
-      if (headBound(nearness, code) < least) continue;
-      nearness += nearTail(query(), code);
-    } else {
-      nearness = near(query(), code);
-    }
+    const nearness = near(query(), codeOf(node));
     if (nearness < least) continue;
     let distance: f32 = 0;
     if (hasFines()) {

@@ -4,8 +4,8 @@
  * Most of the time is waiting for memory. So the code of every unvisited neighbour is touched, a byte of each of its lines of cache, before the first of them is
  * compared: the misses overlap. WebAssembly has no prefetch; a load whose value is used somewhere is one.
  */
-import { codeOf, copyList, dims, FINE_HEAD, fineOf, isTurned, labelOf, linksMax, listOf, NONE, ownerOf, removedCount, top, upperOf, UPPER_LINKS } from './memory';
-import { headBound, near, nearHead, nearTail } from './distance';
+import { codeOf, copyList, dims, FINE_HEAD, fineOf, labelOf, linksMax, listOf, NONE, ownerOf, removedCount, top, upperOf, UPPER_LINKS } from './memory';
+import { near } from './distance';
 import {
   clearHeaps,
   clearMarks,
@@ -125,26 +125,15 @@ export function walk(from: u32, width: u32, level: u32, all: bool): void {
       const node = load<u32>(list() + (i << 2));
       if (!visit(node)) continue;
       store<u32>(nextNodes() + (fresh++ << 2), node);
-      if (isTurned()) touched += load<u8>(codeOf(node));
-      else touch(codeOf(node));
+      touch(codeOf(node));
     }
     compared += fresh;
     // The list that is most likely followed next.
     if (level == 0 && isOpen()) touch(listOf(<u32>firstOpen(), 0));
     for (let i: u32 = 0; i < fresh; i++) {
       const node = load<u32>(nextNodes() + (i << 2));
+      const other = keyOf(near(query(), codeOf(node)), node);
       const isFull = countFound() == width;
-      const code = codeOf(node);
-      let nearness: i32;
-      if (isTurned()) {
-        // Most are told to be too far away by their heads alone.
-        nearness = nearHead(query(), code);
-        if (isFull && keyOf(headBound(nearness, code), node) <= worstFound()) continue;
-        nearness += nearTail(query(), code);
-      } else {
-        nearness = near(query(), code);
-      }
-      const other = keyOf(nearness, node);
       if (isFull && other <= worstFound()) continue;
       pushOpen(other);
       if (!all && !isWanted(node)) continue;

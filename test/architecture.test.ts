@@ -109,7 +109,7 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   '@grpc/reflection': ['server/'],
   '@grpc/proto-loader': ['server/'],
   'grpc-health-check': ['server/'],
-  'ml-matrix': ['migrate/', 'engine/principal-axes.ts'],
+  'ml-matrix': ['migrate/'],
   commander: ['cli/'],
   'cli-progress': ['cli/'],
   'cli-table3': ['cli/', 'evaluate/'],

@@ -59,7 +59,6 @@ const layoutNames = [
   'FINES',
   'FREE',
   'HAS_FINES',
-  'IS_TURNED',
   'LABELS',
   'LEVELS',
   'LINK_LISTS',

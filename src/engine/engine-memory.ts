@@ -5,7 +5,7 @@
  */
 import { HarmonidError } from '../errors.js';
 import { instantiate, none, type EngineCode } from './engine-code.js';
-import { storedDimensions, type Quantiser } from './quantiser.js';
+import type { Quantiser } from './quantiser.js';
 
 const pageBytes = 65_536;
 /** Of the header. */
@@ -17,24 +17,17 @@ const marksGrowth = 1.5;
 /** Blocks begin at lines of cache. */
 const alignment = 64;
 
+/** Vectors are stored with so many dimensions: a multiple of 16. */
+export function storedDimensions(dimensions: number): number {
+  return Math.ceil(dimensions / 16) * 16;
+}
+
 export interface EngineShape {
   /** Of the vectors. */
   readonly dimensions: number;
   readonly quantiser: Quantiser;
   /** Whether int16 vectors are kept beside the codes: twice the memory, and distances that are a thousand times as exact. */
   readonly withFines: boolean;
-}
-
-/** @param numbers as in the memory @param dimensions of the vectors */
-export function quantiserIn(numbers: Float32Array, dimensions: number, step: number): Quantiser {
-  const stored = storedDimensions(dimensions);
-  const rows = numbers.length / stored - 2;
-  const turn = rows > 0 ? new Float32Array(stored * dimensions) : null;
-  for (let row = 0; turn && row < stored; row++) {
-    const at = (2 + row) * stored;
-    turn.set(numbers.subarray(at, at + dimensions), row * dimensions);
-  }
-  return { centre: numbers.slice(0, stored), scale: numbers.slice(stored, 2 * stored), step, turn };
 }
 
 /** Bytes of a node beside its code, links and fine vector: label, owner, upper lists and where they are, level, marks of threads. */
@@ -65,7 +58,7 @@ export class EngineMemory {
   }
 
   /** An empty engine. */
-  static create({ dimensions, quantiser: { centre, scale, step, turn }, withFines }: EngineShape): EngineMemory {
+  static create({ dimensions, quantiser: { centre, scale, step }, withFines }: EngineShape): EngineMemory {
     const memory = new WebAssembly.Memory({ initial: headerPages, maximum: pagesMax, shared: true });
     const { layout } = instantiate(memory);
     const stored = storedDimensions(dimensions);
@@ -76,17 +69,12 @@ export class EngineMemory {
     words[layout.EPOCH / 4] = 1;
     words[layout.FREE / 4] = headerPages * pageBytes;
     words[layout.HAS_FINES / 4] = withFines ? 1 : 0;
-    words[layout.IS_TURNED / 4] = turn ? 1 : 0;
     const engine = new EngineMemory(memory);
-    const quantiser = engine.allocate(engine.quantiserBytes);
+    const quantiser = engine.allocate(2 * 4 * stored);
     engine.words[layout.QUANTISER / 4] = quantiser;
     // What is added to the dimensions is 0 in every vector, and costs nothing in any sum.
     engine.floats.set(centre, quantiser / 4);
     engine.floats.set(scale, quantiser / 4 + stored);
-    for (let row = 0; turn && row < stored; row++) {
-      const at = quantiser / 4 + (2 + row) * stored;
-      engine.floats.set(turn.subarray(row * dimensions, (row + 1) * dimensions), at);
-    }
     engine.code.setTop(none, -1);
     engine.code.attach();
     return engine;
@@ -115,17 +103,15 @@ export class EngineMemory {
     return this.words[this.code.layout.HAS_FINES / 4] === 1;
   }
 
-  /** Of centre, scale and, where vectors are turned, the matrix for that. */
-  get quantiserBytes(): number {
-    return 4 * this.dimensions * (2 + (this.words[this.code.layout.IS_TURNED / 4] === 1 ? this.dimensions : 0));
-  }
-
   /** @param dimensions of the vectors */
   quantiserOf(dimensions: number): Quantiser {
     const { layout } = this.code;
-    const at = this.words[layout.QUANTISER / 4] as number;
-    const numbers = this.floats.slice(at / 4, (at + this.quantiserBytes) / 4);
-    return quantiserIn(numbers, dimensions, this.floats[layout.STEP / 4] as number);
+    const at = (this.words[layout.QUANTISER / 4] as number) / 4;
+    return {
+      centre: this.floats.slice(at, at + dimensions),
+      scale: this.floats.slice(at + this.dimensions, at + this.dimensions + dimensions),
+      step: this.floats[layout.STEP / 4] as number,
+    };
   }
 
   /** How far a squared distance of unit vectors that is taken from codes may be off, and one from fine vectors. */

@@ -5,7 +5,8 @@
  * the same, so that a piece that has not changed need not be kept again. What is read is not trusted: no link leads out of the engine.
  */
 import { none } from './engine-code.js';
-import { EngineMemory, quantiserIn } from './engine-memory.js';
+import { EngineMemory } from './engine-memory.js';
+import type { Quantiser } from './quantiser.js';
 
 /** What an engine is apart from its pages. */
 export interface EngineFacts {
@@ -83,11 +84,7 @@ export function factsOf(engine: EngineMemory, dimensions: number): EngineFacts {
 export function* pagesOf(engine: EngineMemory, next: number): Generator<EnginePage, void, undefined> {
   const { layout } = engine.code;
   const quantiser = engine.words[layout.QUANTISER / 4] as number;
-  for (let part = 0; part * pageBytesMax < engine.quantiserBytes; part++) {
-    const from = part * pageBytesMax;
-    const size = Math.min(pageBytesMax, engine.quantiserBytes - from);
-    yield { key: keyOf('quantiser', 0, part), bytes: copy(engine, quantiser + from, size) };
-  }
+  yield { key: keyOf('quantiser', 0, 0), bytes: copy(engine, quantiser, 8 * engine.dimensions) };
   const perSegment = 1 << layout.SEGMENT_BITS;
   for (let segment = 0; segment * perSegment < next; segment++) {
     for (const { kind, table, bytes } of regionsOf(engine)) {
@@ -148,13 +145,13 @@ export class EngineAssembly {
   readonly #missing: Set<number>;
   readonly #uppers = new Map<number, Buffer>();
 
-  /** @param quantiserPages of the quantiser, which come first */
-  constructor(facts: EngineFacts, quantiserPages: readonly Buffer[]) {
+  /** @param quantiserPage the page that comes first */
+  constructor(facts: EngineFacts, quantiserPage: Buffer) {
     this.#facts = facts;
     this.engine = EngineMemory.create({
       dimensions: facts.dimensions,
       withFines: facts.withFines,
-      quantiser: quantiserIn(numbersIn(quantiserPages), facts.dimensions, facts.step),
+      quantiser: quantiserIn(quantiserPage, facts.step),
     });
     const { layout } = this.engine.code;
     this.engine.reserve(facts.next);
@@ -251,14 +248,8 @@ export class EngineAssembly {
   }
 }
 
-/** Whether a page is one of the quantiser's. */
-export function isOfQuantiser({ key }: Pick<EnginePage, 'key'>): boolean {
-  return Math.floor(key / partCount) === kinds.quantiser;
-}
-
-function numbersIn(pages: readonly Buffer[]): Float32Array {
-  const bytes = Buffer.concat(pages);
-  const numbers = new Float32Array(bytes.length / 4);
-  bytes.copy(Buffer.from(numbers.buffer));
-  return numbers;
+function quantiserIn(page: Buffer, step: number): Quantiser {
+  const numbers = new Float32Array(page.length / 4);
+  page.copy(Buffer.from(numbers.buffer));
+  return { centre: numbers.slice(0, numbers.length / 2), scale: numbers.slice(numbers.length / 2), step };
 }

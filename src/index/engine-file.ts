@@ -12,7 +12,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, open, rename, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { EngineAssembly, isOfQuantiser, pagesOf, type EngineFacts, type EnginePage } from '../engine/engine-pages.js';
+import { EngineAssembly, pagesOf, type EngineFacts, type EnginePage } from '../engine/engine-pages.js';
 import type { EngineMemory } from '../engine/engine-memory.js';
 import { linkingDefaults } from '../engine/engine-writer.js';
 import { HarmonidError } from '../errors.js';
@@ -83,11 +83,10 @@ export class EngineFile {
       const { root, content } = await readRoot(handle, name, recorded);
       const entries = new Map<number, Entry>();
       let assembly: EngineAssembly | undefined;
-      const quantiser: Buffer[] = [];
       for await (const { entry, stored } of storedPages(handle, name.name, root)) {
         const bytes = openPage(name, entry.key, stored);
-        if (isOfQuantiser(entry)) quantiser.push(bytes);
-        else (assembly ??= new EngineAssembly(content.facts, quantiser)).put({ key: entry.key, bytes });
+        assembly ??= new EngineAssembly(content.facts, bytes);
+        assembly.put({ key: entry.key, bytes });
         entries.set(entry.key, { ...entry, clear: name.key ? digestOf(bytes) : entry.stored });
       }
       if (!assembly) throw new Error('it holds no page');

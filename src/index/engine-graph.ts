@@ -54,7 +54,8 @@ const filteredShareMin = 0.1;
 /** Share of removed templates beyond which they are taken out of the lists at once; fewer wait for `mendEveryMs`. */
 const removedShareMax = 0.02;
 const mendEveryMs = 10_000;
-/** Templates that a quantiser is learned from, at most. */
+/** Templates that a quantiser is learned from: fewer do not tell how they are spread, and more do not tell it better. */
+const learnedMin = 32;
 const learnedMax = 20_000;
 /** When there are so many times as many as it was learned from, it is held against one that is learned anew from some of them; how much smaller that one's squared error must be to take its place. */
 const outgrown = 10;
@@ -95,7 +96,7 @@ export function openEngineGraph({
   /** The successor of `built`, and what it is still to be given. */
   let next: { readonly built: Built; queue: Iterator<number>; isFilled: boolean } | null = null;
   /** Up to so many templates stay in a table: `exactMax`, and more where an engine could not be made. */
-  let tableMax = exactMax;
+  let tableMax = Math.max(exactMax, learnedMin);
   let rebuiltCount = 0;
   let isNextsTurn = false;
   /** Whether the engine was made from the beginning and was never linked whole yet. */

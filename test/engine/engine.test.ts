@@ -1,12 +1,12 @@
 /** The engine beside plain arithmetic: its numbers, its searches against a scan of all vectors, filters, and what is left of what was removed. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
-import { EngineMemory, templatesMax } from '../../src/engine/engine-memory.js';
+import { EngineMemory, storedDimensions, templatesMax } from '../../src/engine/engine-memory.js';
 import { EngineReader, type EngineHit } from '../../src/engine/engine-reader.js';
 import { EngineWriter } from '../../src/engine/engine-writer.js';
 import { fineVectorBytes } from '../../src/engine/fine-vector.js';
 import { NodeTable } from '../../src/engine/node-table.js';
-import { learnQuantiser, storedDimensions } from '../../src/engine/quantiser.js';
+import { learnQuantiser } from '../../src/engine/quantiser.js';
 import { makeRandom } from '../../src/random.js';
 import { parseVector, squaredDistance, type UnitVector } from '../../src/vector.js';
 

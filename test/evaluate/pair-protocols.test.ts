@@ -161,7 +161,7 @@ describe('protocols on pairs', function () {
     assert.ok((row('cut', 1)?.accuracy.mean ?? 1) < 1);
     assert.match(formatDimensionsReport(report), /int8, scale of each vector/);
     const root = readPage(await renderDimensionsPage(report));
-    assert.equal(tableOf(root, 'One byte a dimension').length, 4);
+    assert.equal(tableOf(root, 'One byte a dimension').length, 5);
     await assert.rejects(
       evaluateDimensions({ ...protocol(), embedder, algebra, dimensions: [129] }),
       (error) => isHarmonidError(error) && error.code === 'INVALID_ARGUMENT',

@@ -35,7 +35,7 @@ export interface OwnerQuery extends EngineFilter {
 }
 
 /** Finds that are compared by their fine vectors, at least: rounding to bytes seldom moves the nearest farther down. */
-const refinedMin = 8;
+const refinedMin = 16;
 /** Candidates of a walk, beyond the owners wanted: those are only worth as much as the walk. */
 const candidatesExtra = 32;
 /** Answers of a scan that are looked at together, before the limit is drawn closer. */

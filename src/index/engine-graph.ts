@@ -111,6 +111,7 @@ export function openEngineGraph({
   let closed = false;
   let failure: unknown = null;
   let owedMs = 0;
+  let isTold = false;
   let settled: (() => void)[] = [];
 
   const watch = new RecallWatch(
@@ -137,7 +138,7 @@ export function openEngineGraph({
     setImmediate(() => {
       scheduled = false;
       if (closed) return;
-      heed(watch.work(sliceMs));
+      look();
       workFor(sliceMs);
       schedule();
     });
@@ -151,7 +152,7 @@ export function openEngineGraph({
     }
     try {
       const untilMs = performance.now() + durationMs;
-      while (!isSettled() && performance.now() < untilMs) advance(untilMs - performance.now());
+      while (!isSettled() && !linking && performance.now() < untilMs) advance(untilMs - performance.now());
       if (isMending && isSettled()) mend(untilMs - performance.now());
     } catch (error) {
       // What is in the engine goes on being found; whoever waits for the graph is told.
@@ -254,6 +255,15 @@ export function openEngineGraph({
     }, waitMs).unref();
   }
 
+  function look(): void {
+    try {
+      heed(watch.work(sliceMs));
+    } catch {
+      // A record that cannot be read is for whoever searches to be told of, and no sample.
+      watch.restart();
+    }
+  }
+
   function heed(verdict: RecallVerdict): void {
     if (verdict === 'fine' || next || !built) return;
     const facts = { recall: watch.recall, samples: watch.sampleCount };
@@ -272,11 +282,21 @@ export function openEngineGraph({
 
   /** Decides whether there is an engine, and whether it is built anew. Called after every change. */
   function follow(): void {
+    try {
+      reshape();
+    } catch (error) {
+      // Not every template could be read: it stays as it is.
+      if (!isTold) onWarning?.('templates that a graph is to be made of cannot be read; it stays as it is', { error });
+      isTold = true;
+    }
+    mendWhenDue();
+    schedule();
+  }
+
+  function reshape(): void {
     if (table && table.count > tableMax) toEngine(table);
     else if (built && !saving && !linking && built.writer.count <= exactMax / 2) toTable(built.writer);
     else if (built && !next && built.writer.count >= outgrown * built.learnedFrom) reconsider(built);
-    mendWhenDue();
-    schedule();
   }
 
   /** Whether the quantiser still is as good as another one would be. */

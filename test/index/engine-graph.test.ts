@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
 import { describe, it } from 'mocha';
+import { HarmonidError } from '../../src/errors.js';
 import type { HostedGraph } from '../../src/index/hosted-graph.js';
 import { squaredDistance, type UnitVector } from '../../src/vector.js';
 import { add, openOn, remove, type Stored, type StoredTemplate } from './engine-gallery.js';
@@ -118,6 +119,50 @@ describe('engine graph', function () {
     assert.deepEqual(warnings, ['the templates have moved away from the quantiser of their graph; it is built anew']);
     assert.deepEqual([indexedCount, pendingCount, rebuild], [stored.size, 0, null]);
     assert.ok(recall(graph, stored, probes) > 0.95);
+    await graph.close();
+  });
+
+  it('has a large successor linked by several threads, and takes it over once', async () => {
+    const stored: Stored = new Map();
+    const graph = openOn(stored, { dimensions, exactMax: 50 });
+    const likeness = makeFaces(randomFrom(8), { dimensions, spread: 0.02 });
+    const templates = makeTemplates(12_500, 3, 9);
+    add(
+      graph,
+      stored,
+      templates.slice(0, 60).map((template) => ({ ...template, vector: likeness.face(1) })),
+    );
+    await graph.settle();
+    add(graph, stored, templates.slice(60));
+    await graph.settle();
+    const { rebuiltCount, indexedCount, pendingCount } = graph.countsNow();
+    assert.deepEqual([rebuiltCount, indexedCount, pendingCount], [1, stored.size, 0]);
+    assert.ok(recall(graph, stored, makeProbes(4_000, 40, 9)) > 0.9);
+    await graph.close();
+  });
+
+  it('tells whoever searches of a record that cannot be read, and goes on for everybody else', async () => {
+    const stored: Stored = new Map();
+    const warnings: string[] = [];
+    const graph = openOn(stored, { dimensions, exactMax: 100, onWarning: (message) => warnings.push(message) });
+    const templates = makeTemplates(400, 2, 10);
+    add(graph, stored, templates);
+    await graph.settle();
+    const probe = (templates[399] as StoredTemplate).vector;
+    Object.defineProperty(stored.get(400), 'vector', {
+      get: () => {
+        throw new HarmonidError('DATA_CORRUPT', 'the record is spoilt');
+      },
+    });
+    const other = templates[10] as StoredTemplate;
+    assert.throws(() => graph.searchNow({ probes: probe, k: 1, exact: false, ef: 64 }), {
+      code: 'DATA_CORRUPT',
+    });
+    graph.removeNow(Uint32Array.from({ length: 370 }, (_, i) => i + 20));
+    assert.equal(graph.countsNow().engine, 'hnsw');
+    assert.deepEqual(warnings, ['templates that a graph is to be made of cannot be read; it stays as it is']);
+    const [hits = []] = graph.searchNow({ probes: other.vector, k: 1, exact: false, ef: 64 }).hits;
+    assert.equal(hits[0]?.label, 11);
     await graph.close();
   });
 

@@ -71,21 +71,23 @@ export class EngineFile {
   #proposed: Root | null = null;
 
   /**
-   * Reads a file that a record names.
+   * Reads a file that a record names; null when it lacks the fine vectors that are wanted.
    * @throws DATA_CORRUPT; whatever the assembly throws
    */
   async read(
     name: EngineFileName,
     recorded: RecordedEngineFile,
-  ): Promise<{ readonly engine: EngineMemory; readonly content: EngineContent }> {
+    withFines: boolean,
+  ): Promise<{ readonly engine: EngineMemory; readonly content: EngineContent } | null> {
     const handle = await openRecorded(name.path, name.name);
     try {
       const { root, content } = await readRoot(handle, name, recorded);
+      if (withFines && !content.facts.withFines) return null;
       const entries = new Map<number, Entry>();
       let assembly: EngineAssembly | undefined;
       for await (const { entry, stored } of storedPages(handle, name.name, root)) {
         const bytes = openPage(name, entry.key, stored);
-        assembly ??= new EngineAssembly(content.facts, bytes);
+        assembly ??= new EngineAssembly({ ...content.facts, withFines }, bytes);
         assembly.put({ key: entry.key, bytes });
         entries.set(entry.key, { ...entry, clear: name.key ? digestOf(bytes) : entry.stored });
       }

@@ -492,10 +492,12 @@ export function openEngineGraph({
     follow();
   }
 
-  /** @throws when the file is damaged, or is of other templates than the source; there is then no engine */
-  async function load(recorded: RecordedFile): Promise<void> {
+  /** Whether the file could be used. @throws when it is damaged, or is of other templates than the source; there is then no engine */
+  async function load(recorded: RecordedFile): Promise<boolean> {
     const { path, name, sealing } = recorded;
-    const { engine, content } = await file.read({ path, name, key: sealing?.key ?? null }, recorded);
+    const read = await file.read({ path, name, key: sealing?.key ?? null }, recorded, withFines);
+    if (!read) return false;
+    const { engine, content } = read;
     const { facts, learnedFrom, quantiserVersion } = content;
     if (facts.dimensions !== dimensions)
       throw new Error(`it has ${facts.dimensions} dimensions, the lane ${dimensions}`);
@@ -505,6 +507,7 @@ export function openEngineGraph({
     table = null;
     built = loaded;
     follow();
+    return true;
   }
 
   /** What the change log tells of the time since the file. Whether that makes it whole. */
@@ -576,8 +579,7 @@ export function openEngineGraph({
     let warning: string | null = null;
     if (recorded?.root) {
       try {
-        await load(recorded);
-        return { openedFrom: 'checkpoint', warning };
+        if (await load(recorded)) return { openedFrom: 'checkpoint', warning };
       } catch (error) {
         const { message, cause } = asHarmonidError(error);
         warning = cause instanceof Error ? `${message}: ${cause.message}` : message;

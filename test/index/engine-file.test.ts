@@ -261,6 +261,28 @@ describe('engine file', function () {
     });
   });
 
+  it('with fine vectors is read without them, and one without is not used where they are wanted', async () => {
+    await withGraph(1_500, false, async ({ path, stored, graph }) => {
+      const rich = (await graph.save({ path, name: '1-1-rich.graph', sealing: null })) ?? assert.fail();
+      await graph.kept();
+      const lean = openOn(stored, { dimensions, exactMax, withFines: false });
+      const opening = await lean.open({ ...rich, sequence: 0, path, readOnly: false, sealing: null });
+      assert.deepEqual(opening, { openedFrom: 'checkpoint', warning: null });
+      findAll(lean, stored);
+      assert.ok(lean.countsNow().bytes < 0.7 * graph.countsNow().bytes);
+      const thin = (await lean.save({ path, name: '1-2-thin.graph', sealing: null })) ?? assert.fail();
+      await lean.kept();
+      const again = openOn(stored, { dimensions, exactMax });
+      assert.deepEqual(await again.open({ ...thin, sequence: 0, path, readOnly: false, sealing: null }), {
+        openedFrom: 'rebuild',
+        warning: null,
+      });
+      await again.settle();
+      findAll(again, stored);
+      for (const one of [lean, again]) await one.close();
+    });
+  });
+
   it('whose copy is read back makes the same graph', async () => {
     await withGraph(1_000, false, async (opened) => {
       const { path } = opened;

@@ -1,5 +1,6 @@
 /**
- * Graphs by themselves, one thread each: our engine in WebAssembly, hnswlib in C++ compiled for this machine, and hnswlib-node, on the same vectors, M = 16, width of construction 200.
+ * Graphs by themselves, one thread each: our engine in WebAssembly, hnswlib in C++ compiled for this machine, and hnswlib-node, on the same vectors, M = 16, width of construction 200;
+ * beside them the vector indexes of vector-peers.ts, where they are installed.
  *
  * Recall is that of templates against a scan of all vectors. Every peer is asked with several widths in turns, round by round; times at a recall are read off
  * between the two widths on either side of it.
@@ -15,31 +16,20 @@ import { linkInThreads } from '../src/engine/linking.js';
 import { learnQuantiser } from '../src/engine/quantiser.js';
 import { openEngineThreads } from './engine-threads.js';
 import { drawGallery, modelDimensions, scanGallery, type ModelGallery } from './gallery-model.js';
+import { construction, flat, k, links, padded, widths, type Peer } from './graph-peer.js';
 import { interleave, ratioSpread, spread, spreadText } from './measure.js';
 import { compileNativeHnswlib, startNativeHnswlib } from './native-hnswlib.js';
 import type { BenchOptions } from './options.js';
+import { peerVersion } from './peers.js';
 import type { Progress } from './progress.js';
 import { rounded, type Row, type Workload } from './report.js';
+import { openVectorPeer, vectorPeers } from './vector-peers.js';
 
-const widths = [16, 24, 32, 48, 64, 96, 128, 192, 256] as const;
 const recalls = [0.95, 0.98, 0.99] as const;
-const k = 10;
 /** Of the construction by several. */
 const threads = Math.max(2, availableParallelism());
 /** Templates that are compared by their fine vectors. */
 const refined = 16;
-const [links, construction] = [16, 200] as const;
-
-/** All probes once, with one width: microseconds a search and the labels that were found, k a probe. */
-type Search = (width: number) => Promise<{ readonly microseconds: number; readonly labels: readonly number[] }>;
-
-interface Peer {
-  readonly name: string;
-  /** Null for what another one has built. */
-  readonly built: { readonly seconds: number; readonly bytes: number } | null;
-  readonly search: Search;
-  close(): Promise<void>;
-}
 
 export async function benchGraph(options: BenchOptions, progress: Progress): Promise<Workload> {
   const tables: Record<string, readonly Row[]> = {};
@@ -53,7 +43,7 @@ export async function benchGraph(options: BenchOptions, progress: Progress): Pro
       `synthetic gallery (bench/gallery-model), ${modelDimensions} dimensions, ${templatesPerIdentity} templates an identity, ` +
       `${calls} probes, ${rounds} rounds, seed ${seed}`,
     tables,
-    notes,
+    notes: [...new Set(notes)],
   };
 }
 
@@ -77,25 +67,39 @@ async function benchSize(
     else notes.push('no g++ here: hnswlib in C++ was left out');
     progress('building: hnswlib-node');
     peers.push(openHnswlibNode(gallery));
+    for (const peer of vectorPeers) {
+      progress(`building: ${peer.name}`);
+      const opened = await openVectorPeer(peer, gallery, folder);
+      const [name] = peer.packages;
+      if (opened) peers.push(opened);
+      notes.push(
+        opened ? `${name} ${peerVersion(name)}` : `${name}: not installed; \`npm run bench -- peers install\` adds it`,
+      );
+    }
     progress(`building: the engine, ${threads} threads`);
     const together = await buildTogether(gallery);
     progress('searching');
+    const asked = peers.flatMap((peer) => peer.widths.map((width) => ({ peer, width })));
     const runs = await interleave(
       rounds,
-      peers.flatMap(({ search }) => widths.map((width) => () => search(width))),
+      asked.map(
+        ({ peer, width }) =>
+          () =>
+            peer.search(width),
+      ),
     );
-    const measured = peers.map(({ name }, peer) => ({
-      name,
-      points: widths.map((width, i) => {
-        const own = runs[peer * widths.length + i] ?? [];
-        return {
-          width,
-          microseconds: own.map(({ microseconds }) => microseconds),
-          ...recallOf(own[0]?.labels ?? [], truth),
-        };
-      }),
+    const points = asked.map(({ peer, width }, i) => ({
+      peer,
+      width,
+      microseconds: runs[i]?.map(({ microseconds }) => microseconds) ?? [],
+      ...recallOf(runs[i]?.[0]?.labels ?? [], truth),
     }));
-    const base = (measured.find(({ name }) => name === nativeName) ?? measured.at(-1)) as Measured;
+    const measured = peers.map((own) => ({
+      name: own.name,
+      points: points.filter(({ peer }) => peer === own),
+    }));
+    const base = (measured.find(({ name }) => name === nativeName) ??
+      measured.find(({ name }) => name === nodeName)) as Measured;
     return {
       [`construction, ${size} templates`]: [
         ...peers.flatMap(({ name, built }) => (built ? [constructionRow(name, size, built)] : [])),
@@ -170,12 +174,13 @@ function recallOf(
   truth: readonly (readonly number[])[],
 ): { readonly recall1: number; readonly recall10: number } {
   let [first, all] = [0, 0];
-  for (const [probe, expected] of truth.entries()) {
+  const probes = labels.length / k;
+  for (const [probe, expected] of truth.slice(0, probes).entries()) {
     const found = labels.slice(probe * k, (probe + 1) * k);
     if (found[0] === expected[0]) first++;
     all += found.filter((label) => expected.includes(label)).length;
   }
-  return { recall1: first / truth.length, recall10: all / truth.length / k };
+  return { recall1: first / probes, recall10: all / probes / k };
 }
 
 // ── Peers ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -201,6 +206,7 @@ function openEngine({ templates, probes }: ModelGallery): readonly Peer[] {
   const alone: Peer = {
     name: 'engine',
     built: { seconds, bytes: engine.bytes },
+    widths,
     async search(width) {
       const from = performance.now();
       const answers = probes.map(({ vector }) => reader.search({ vector, wanted: Math.min(refined, width), width }));
@@ -212,6 +218,7 @@ function openEngine({ templates, probes }: ModelGallery): readonly Peer[] {
   const together: Peer = {
     name: `engine, ${threads} threads`,
     built: null,
+    widths,
     async search(width) {
       const { microseconds, labels } = await many.search({ width, wanted: Math.min(refined, width) });
       return { microseconds, labels: labels.flatMap(padded) };
@@ -235,7 +242,7 @@ async function buildTogether({ templates }: ModelGallery): Promise<NonNullable<P
   return { seconds: (performance.now() - startedMs) / 1000, bytes: engine.bytes };
 }
 
-const nativeName = 'hnswlib, C++';
+const [nativeName, nodeName] = ['hnswlib, C++', 'hnswlib-node'] as const;
 
 async function openNative({ templates, probes }: ModelGallery, folder: string): Promise<Peer | null> {
   const program = await compileNativeHnswlib(folder);
@@ -244,7 +251,7 @@ async function openNative({ templates, probes }: ModelGallery, folder: string): 
   await writeFile(file, flat([...templates, ...probes.map(({ vector }) => vector)]));
   const words = [file, templates.length, probes.length, modelDimensions, links, construction];
   const { seconds, bytes, search, close } = await startNativeHnswlib(program, words);
-  return { name: nativeName, built: { seconds, bytes }, search: (width) => search(width, k), close };
+  return { name: nativeName, built: { seconds, bytes }, widths, search: (width) => search(width, k), close };
 }
 
 function openHnswlibNode({ templates, probes }: ModelGallery): Peer {
@@ -253,12 +260,13 @@ function openHnswlibNode({ templates, probes }: ModelGallery): Peer {
   const startedMs = performance.now();
   templates.forEach((vector, label) => graph.addPoint(Array.from(vector), label));
   return {
-    name: 'hnswlib-node',
+    name: nodeName,
     built: {
       seconds: (performance.now() - startedMs) / 1000,
       // What it holds is not told: vectors, links of the bottom layer and a sixteenth above, label and bookkeeping.
       bytes: templates.length * (4 * modelDimensions + 4 * (2 * links + 1) + 8 + 12),
     },
+    widths,
     async search(width) {
       graph.setEf(width);
       const from = performance.now();
@@ -270,14 +278,4 @@ function openHnswlibNode({ templates, probes }: ModelGallery): Peer {
       graph.initIndex({ maxElements: 1 });
     },
   };
-}
-
-function padded(labels: readonly number[]): readonly number[] {
-  return Array.from({ length: k }, (_, place) => labels[place] ?? -1);
-}
-
-function flat(vectors: readonly Float32Array[]): Float32Array {
-  const all = new Float32Array(vectors.length * modelDimensions);
-  vectors.forEach((vector, i) => all.set(vector, i * modelDimensions));
-  return all;
 }

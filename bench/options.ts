@@ -51,10 +51,11 @@ export const usage = `npm run bench -- <bench> [options]
   overload          Identify at half to three times what the server can answer: goodput, refusals, memory; an import beside
   guard             Identify over gRPC with TLS and keys, and with an audit log, beside without; the search apart
   reopen            seconds until a closed or killed directory answers, beside a rebuild; memory, disk, longest stalls
-  graph             our engine in WebAssembly beside hnswlib in C++ (compiled here) and hnswlib-node, one thread each, by recall
+  graph             our engine in WebAssembly beside hnswlib in C++ (compiled here) and hnswlib-node, one thread each, by recall;
+                    usearch, sqlite-vec and LanceDB where they are installed
   rollout           calls over gRPC while a gallery is moved to another space, back, and for good; how many fail
   map               vectors a second through fitted adapters beside bare matrix products, in the same batches
-  peers install     installs face-api's WASM back end into bench/peers (for embed; optional)
+  peers install     installs into bench/peers face-api's WASM back end (for embed), usearch, sqlite-vec and LanceDB (for graph); optional
 
   --size N[,N...]   templates in the gallery (search, reopen: default 10000; also 100000,200000: minutes to build);
                     vectors to map (map: default 100000)

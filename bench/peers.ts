@@ -1,10 +1,10 @@
 /**
- * Peers that are not dependencies: face-api on TensorFlow.js with its WASM back end, in a folder of its own.
+ * Peers that are not dependencies, in a folder of their own: face-api on TensorFlow.js with its WASM back end, and the vector indexes of vector-peers.ts.
  *
  * Absent unless `npm run bench -- peers install` was run; what needs them is then skipped with a message.
  */
 import { execFile } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -59,10 +59,22 @@ export async function installPeers(progress: Progress): Promise<void> {
   progress('done');
 }
 
+/** From the folder of the peers; undefined when one of these packages is not installed there. */
+export function peerRequire(...packages: readonly string[]): NodeJS.Require | undefined {
+  const isInstalled = (name: string): boolean => existsSync(join(peersPath, 'node_modules', name));
+  return packages.every(isInstalled) ? createRequire(join(peersPath, 'package.json')) : undefined;
+}
+
+/** Of a package that is installed. */
+export function peerVersion(name: string): string {
+  const manifest = readFileSync(join(peersPath, 'node_modules', name, 'package.json'), 'utf8');
+  return (JSON.parse(manifest) as { readonly version: string }).version;
+}
+
 /** Undefined when the peers are not installed. */
 export async function openFaceApi(): Promise<FaceApi | undefined> {
-  if (!existsSync(join(peersPath, 'node_modules', '@tensorflow', 'tfjs-backend-wasm'))) return undefined;
-  const require = createRequire(join(peersPath, 'package.json'));
+  const require = peerRequire('@tensorflow/tfjs-backend-wasm');
+  if (!require) return undefined;
   const tf = require('@tensorflow/tfjs') as TensorFlowModule;
   const wasm = require('@tensorflow/tfjs-backend-wasm') as WasmModule;
   wasm.setWasmPaths(`${dirname(require.resolve('@tensorflow/tfjs-backend-wasm'))}/`);

@@ -60,8 +60,12 @@ describe('bench', () => {
     assert.ok(names.includes('engine') && names.includes('hnswlib-node'));
     const rows = rowsOf(report, 'by width, 2500 templates');
     for (const graph of names) {
-      const row = rows.find((one) => one['graph'] === graph && one['width'] === 256);
-      assert.ok(row && Number(row['recall@1']) > 0.9 && Number(row['recall@10']) > 0.9, JSON.stringify(row));
+      // The widest: 256, or all of a scan.
+      const row = rows.findLast((one) => one['graph'] === graph);
+      // Eight bits and nothing finer.
+      const least = graph === 'usearch, i8' ? 0.8 : 0.9;
+      assert.ok(row && Number(row['recall@1']) > least && Number(row['recall@10']) > least, JSON.stringify(row));
+      assert.ok(Number(row['width']) >= 256, JSON.stringify(row));
     }
     assert.equal(rowsOf(report, 'at a recall@1, 2500 templates').length, 3 * names.length);
   });

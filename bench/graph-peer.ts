@@ -1,0 +1,33 @@
+/** What the bench `graph` asks of every graph, and the shape in which graphs answer. */
+
+/** Nearest templates that are asked for, a probe. */
+export const k = 10;
+export const widths = [16, 24, 32, 48, 64, 96, 128, 192, 256] as const;
+/** M and the width of construction, of every peer that has them. */
+export const [links, construction] = [16, 200] as const;
+
+/** The probes once, with one width: microseconds a search and the labels that were found, k a probe. */
+export type Search = (width: number) => Promise<{ readonly microseconds: number; readonly labels: readonly number[] }>;
+
+export interface Peer {
+  readonly name: string;
+  /** Its construction; null for what another one has built. */
+  readonly built: { readonly seconds: number; readonly bytes: number } | null;
+  /** Those that it is asked with. A scan has one: the whole gallery. */
+  readonly widths: readonly number[];
+  /** A slow peer may answer the first probes only. */
+  readonly search: Search;
+  close(): Promise<void>;
+}
+
+/** Exactly k; -1 where nothing was found. */
+export function padded(labels: readonly number[]): readonly number[] {
+  return Array.from({ length: k }, (_, place) => labels[place] ?? -1);
+}
+
+export function flat(vectors: readonly Float32Array[]): Float32Array<ArrayBuffer> {
+  const dimensions = vectors[0]?.length ?? 0;
+  const all = new Float32Array(vectors.length * dimensions);
+  vectors.forEach((vector, i) => all.set(vector, i * dimensions));
+  return all;
+}

@@ -67,7 +67,7 @@ describe('bench', () => {
       assert.ok(row && Number(row['recall@1']) > least && Number(row['recall@10']) > least, JSON.stringify(row));
       assert.ok(Number(row['width']) >= 256, JSON.stringify(row));
     }
-    assert.equal(rowsOf(report, 'at a recall@1, 2500 templates').length, 3 * names.length);
+    assert.equal(rowsOf(report, 'at a recall@1, 2500 templates').length, 3 * all.length);
   });
 
   it('enroll prints durable enrolments a second', async () => {

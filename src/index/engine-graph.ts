@@ -55,7 +55,7 @@ const filteredShareMin = 0.1;
 const removedShareMax = 0.02;
 const mendEveryMs = 10_000;
 /** Templates that a quantiser is learned from: fewer do not tell how they are spread, and more do not tell it better. */
-const learnedMin = 32;
+const learnedMin = 16;
 const learnedMax = 20_000;
 /** When there are so many times as many as it was learned from, it is held against one that is learned anew from some of them; how much smaller that one's squared error must be to take its place. */
 const outgrown = 10;

@@ -29,7 +29,7 @@ export interface SimulationOptions {
 /** Small, so that graphs are built, saved, rebuilt and dropped all the time. */
 const exactMax = 64;
 const checkpointEvery = 100;
-const ef = 64;
+const ef = 24;
 
 /** A failure of a run, with what replays it. */
 export class SimulationFailure extends Error {

@@ -31,7 +31,7 @@ import {
 import type { HostedGraph, HostedOpening, RecordedFile } from './hosted-graph.js';
 import { RecallWatch, recallWatchDefaults, type RecallVerdict, type RecallWatchOptions } from './recall-watch.js';
 import { checkEntries, TemplateTable } from './template-table.js';
-import type { TemplateSource } from './template-source.js';
+import { entriesIn, type TemplateSource } from './template-source.js';
 
 export interface EngineGraphOptions {
   readonly dimensions: number;
@@ -70,7 +70,6 @@ const trialCount = 16;
 const trialShareMin = 0.5;
 /** Squared distance of a vector to itself, with what float32 sums in another order make of it. */
 const sameDistanceMax = 1e-6;
-const loadBatch = 1024;
 
 interface Built {
   readonly engine: EngineMemory;
@@ -468,27 +467,15 @@ export function openEngineGraph({
   // ── Files ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
   function fill(): void {
-    let [labels, owners, rows]: [number[], number[], Float32Array[]] = [[], [], []];
-    const flush = (): void => {
-      const vectors = new Float32Array(rows.length * dimensions);
-      rows.forEach((row, i) => vectors.set(row, i * dimensions));
-      const entries = { labels: Uint32Array.from(labels), owners: Uint32Array.from(owners), vectors };
-      [labels, owners, rows] = [[], [], []];
+    for (const entries of entriesIn(source, dimensions)) {
       if (!table) {
         addNow(entries);
-        return;
+        continue;
       }
       table.add(entries);
       // As many as there are at hand for learning a quantiser, so that it need not be learned twice.
       if (table.count > Math.max(tableMax, learnedMax)) toEngine(table);
-    };
-    for (const { label, owner, vector } of source.templates()) {
-      labels.push(label);
-      owners.push(owner);
-      rows.push(vector);
-      if (labels.length === loadBatch) flush();
     }
-    flush();
     follow();
   }
 

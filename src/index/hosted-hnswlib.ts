@@ -8,9 +8,7 @@ import { unsealFile, withMemoryFile } from './graph-sealing.js';
 import { openHnswlibGraph, type HnswlibGraph, type HnswlibOptions } from './hnswlib-graph.js';
 import type { HostedGraph, RecordedFile, SaveTarget } from './hosted-graph.js';
 import { guardLoading } from './load-guard.js';
-import type { TemplateSource } from './template-source.js';
-
-const loadBatch = 1024;
+import { entriesIn, type TemplateSource } from './template-source.js';
 
 export function hostHnswlib(options: HnswlibOptions & { readonly source: TemplateSource }): HostedGraph {
   const graph = openHnswlibGraph(options);
@@ -70,18 +68,5 @@ async function loadFile(
 }
 
 async function fill({ table }: HnswlibGraph, source: TemplateSource): Promise<void> {
-  let [labels, owners, rows]: [number[], number[], Float32Array[]] = [[], [], []];
-  const flush = (): void => {
-    const vectors = new Float32Array(rows.length * table.dimensions);
-    rows.forEach((row, i) => vectors.set(row, i * table.dimensions));
-    table.add({ labels: Uint32Array.from(labels), owners: Uint32Array.from(owners), vectors });
-    [labels, owners, rows] = [[], [], []];
-  };
-  for (const { label, owner, vector } of source.templates()) {
-    labels.push(label);
-    owners.push(owner);
-    rows.push(vector);
-    if (labels.length === loadBatch) flush();
-  }
-  flush();
+  for (const entries of entriesIn(source, table.dimensions)) table.add(entries);
 }

@@ -2,6 +2,7 @@
  * The templates of one lane as the store has them: where a graph that keeps no exact vectors reads them, and what it is filled from.
  */
 import { changeCodec, keyParts, keys, ranges, templateCodec } from './codec.js';
+import type { GraphEntries } from './graph.js';
 import type { Store, StoreReader } from './store.js';
 import type { UnitVector } from '../vector.js';
 
@@ -37,6 +38,27 @@ export const emptySource: TemplateSource = {
   labels: () => [],
   reading: (work) => work(() => undefined),
 };
+
+const batchTemplates = 1024;
+
+/** All templates, many at a time. @param dimensions of their vectors */
+export function* entriesIn(source: TemplateSource, dimensions: number): Generator<GraphEntries, void, undefined> {
+  let [labels, owners, rows]: [number[], number[], UnitVector[]] = [[], [], []];
+  const taken = (): GraphEntries => {
+    const vectors = new Float32Array(rows.length * dimensions);
+    rows.forEach((row, i) => vectors.set(row, i * dimensions));
+    const entries = { labels: Uint32Array.from(labels), owners: Uint32Array.from(owners), vectors };
+    [labels, owners, rows] = [[], [], []];
+    return entries;
+  };
+  for (const { label, owner, vector } of source.templates()) {
+    labels.push(label);
+    owners.push(owner);
+    rows.push(vector);
+    if (labels.length === batchTemplates) yield taken();
+  }
+  yield taken();
+}
 
 export interface LaneTemplates {
   readonly gallery: number;

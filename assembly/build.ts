@@ -19,7 +19,7 @@ import {
   sortFound,
   vectorOf,
 } from './scratch';
-import { descend, walk } from './walk';
+import { descend, touchCodes, walk } from './walk';
 
 /**
  * @param from keys, nearest first @param offset of the query that they are near to @param to receives the chosen
@@ -73,6 +73,7 @@ function connect(node: u32, other: u32, level: u32): void {
     releaseList(at);
     return;
   }
+  touchCodes(at + 4, count);
   const offset = prepareCode(codeOf(node), otherQuery());
   for (let i: u32 = 0; i <= count; i++) {
     const linked = i == count ? other : load<u32>(at + ((i + 1) << 2));

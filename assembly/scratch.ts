@@ -189,14 +189,12 @@ export function popOpen(): i64 {
   for (;;) {
     let child: u32 = 2 * at + 1;
     if (child >= openCount) break;
-    let below = load<i64>(openAt + (child << 3));
-    if (child + 1 < openCount) {
-      const right = load<i64>(openAt + ((child + 1) << 3));
-      if (right > below) {
-        child++;
-        below = right;
-      }
-    }
+    // Without a branch, as which of two is nearer is anybody's guess. The one behind the last is there, too, and counts for nothing.
+    const left = load<i64>(openAt + (child << 3));
+    const right = load<i64>(openAt + ((child + 1) << 3));
+    const isRight = <u32>(right > left) & <u32>(child + 1 < openCount);
+    child += isRight;
+    const below = select<i64>(right, left, isRight);
     if (below <= key) break;
     store<i64>(openAt + (at << 3), below);
     at = child;
@@ -226,14 +224,11 @@ function sinkFound(key: i64, count: u32): void {
   for (;;) {
     let child: u32 = 2 * at + 1;
     if (child >= count) break;
-    let below = load<i64>(foundAt + (child << 3));
-    if (child + 1 < count) {
-      const right = load<i64>(foundAt + ((child + 1) << 3));
-      if (right < below) {
-        child++;
-        below = right;
-      }
-    }
+    const left = load<i64>(foundAt + (child << 3));
+    const right = load<i64>(foundAt + ((child + 1) << 3));
+    const isRight = <u32>(right < left) & <u32>(child + 1 < count);
+    child += isRight;
+    const below = select<i64>(right, left, isRight);
     if (below >= key) break;
     store<i64>(foundAt + (at << 3), below);
     at = child;

@@ -64,9 +64,18 @@ export function restrict(at: usize, words: u32, exclude: u32): void {
 
 /** A byte of each line of cache, so that they are on their way. Most codes, and all lists, have two lines. */
 // @ts-ignore: decorator
-@inline function touch(at: usize): void {
-  touched += load<u8>(at) + load<u8>(at, 64);
-  if (dims() > 128) for (let line: u32 = 128; line < dims(); line += 64) touched += load<u8>(at + line);
+@inline function touch(at: usize): u32 {
+  return <u32>load<u8>(at) + <u32>load<u8>(at, 64);
+}
+/** In a loop of its own, and a short one: as many loads as possible are under way at once. */
+export function touchCodes(nodes: usize, count: u32): void {
+  let sum: u32 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    const at = codeOf(load<u32>(nodes + (i << 2)));
+    sum += touch(at);
+    if (dims() > 128) for (let line: u32 = 128; line < dims(); line += 64) sum += load<u8>(at + line);
+  }
+  touched += sum;
 }
 
 export function touchFine(node: u32): void {
@@ -91,6 +100,7 @@ function greedy(from: u32, level: u32): u32 {
   while (moved) {
     moved = false;
     const count = copyList(upperOf(best, level), UPPER_LINKS, list());
+    touchCodes(list() + 4, count);
     compared += count;
     for (let i: u32 = 1; i <= count; i++) {
       const node = load<u32>(list() + (i << 2));
@@ -123,13 +133,12 @@ export function walk(from: u32, width: u32, level: u32, all: bool): void {
     let fresh: u32 = 0;
     for (let i: u32 = 1; i <= count; i++) {
       const node = load<u32>(list() + (i << 2));
-      if (!visit(node)) continue;
-      store<u32>(nextNodes() + (fresh++ << 2), node);
-      touch(codeOf(node));
+      if (visit(node)) store<u32>(nextNodes() + (fresh++ << 2), node);
     }
+    touchCodes(nextNodes(), fresh);
     compared += fresh;
     // The list that is most likely followed next.
-    if (level == 0 && isOpen()) touch(listOf(<u32>firstOpen(), 0));
+    if (level == 0 && isOpen()) touched += touch(listOf(<u32>firstOpen(), 0));
     for (let i: u32 = 0; i < fresh; i++) {
       const node = load<u32>(nextNodes() + (i << 2));
       const other = keyOf(near(query(), codeOf(node)), node);

@@ -28,8 +28,8 @@ import { openVectorPeer, vectorPeers } from './vector-peers.js';
 const recalls = [0.95, 0.98, 0.99] as const;
 /** Of the construction by several. */
 const threads = Math.max(2, availableParallelism());
-/** Templates that are compared by their fine vectors. */
-const refined = 16;
+/** Templates that are compared by their fine vectors: as many as a search for so many identities takes. */
+const refined = 2 * k;
 
 export async function benchGraph(options: BenchOptions, progress: Progress): Promise<Workload> {
   const tables: Record<string, readonly Row[]> = {};
@@ -92,7 +92,7 @@ async function benchSize(
       peer,
       width,
       microseconds: runs[i]?.map(({ microseconds }) => microseconds) ?? [],
-      ...recallOf(runs[i]?.[0]?.labels ?? [], truth),
+      recalls: recallsOf(runs[i]?.[0]?.labels ?? [], truth),
     }));
     const measured = peers.map((own) => ({
       name: own.name,
@@ -106,16 +106,19 @@ async function benchSize(
         constructionRow(`engine, ${threads} threads`, size, together),
       ],
       [`by width, ${size} templates`]: measured.flatMap(({ name, points }) =>
-        points.map(({ width, microseconds, recall1, recall10 }) => ({
+        points.map(({ width, microseconds, recalls: found }) => ({
           graph: name,
           width,
-          'recall@1': rounded(recall1, 3),
-          'recall@10': rounded(recall10, 3),
+          'recall@1': rounded(found['recall@1'], 3),
+          'recall@10': rounded(found['recall@10'], 3),
           microseconds: spreadText(spread(microseconds), 0),
         })),
       ),
-      [`at a recall@1, ${size} templates`]: measured.flatMap((one) =>
-        recalls.map((recall) => atRecall(one, base, recall)),
+      ...Object.fromEntries(
+        (['recall@1', 'recall@10'] as const).map((kind) => [
+          `at a ${kind}, ${size} templates`,
+          measured.flatMap((one) => recalls.map((recall) => atRecall(one, base, kind, recall))),
+        ]),
       ),
     };
   } finally {
@@ -137,42 +140,43 @@ function constructionRow(
   };
 }
 
+/** Of the nearest template, and of the ten nearest. */
+type Recalls = Readonly<Record<'recall@1' | 'recall@10', number>>;
+
 interface Measured {
   readonly name: string;
   readonly points: readonly {
     readonly width: number;
     readonly microseconds: readonly number[];
-    readonly recall1: number;
+    readonly recalls: Recalls;
   }[];
 }
 
-function atRecall(one: Measured, base: Measured, recall: number): Row {
-  const [own, other] = [timesAt(one, recall), timesAt(base, recall)];
+function atRecall(one: Measured, base: Measured, kind: keyof Recalls, recall: number): Row {
+  const [own, other] = [timesAt(one, kind, recall), timesAt(base, kind, recall)];
   return {
     graph: one.name,
-    'recall@1': recall,
+    [kind]: recall,
     microseconds: own && spreadText(spread(own), 0),
     ratio: own && other && spreadText(ratioSpread(own, other)),
   };
 }
 
 /** Of each round; null where a width of the grid does not reach the recall, or all do. */
-function timesAt({ points }: Measured, recall: number): readonly number[] | null {
-  const above = points.findIndex(({ recall1 }) => recall1 >= recall);
+function timesAt({ points }: Measured, kind: keyof Recalls, recall: number): readonly number[] | null {
+  const above = points.findIndex(({ recalls: found }) => found[kind] >= recall);
   const [before, after] = [points[above - 1], points[above]];
   if (!after) return null;
   if (!before) return after.microseconds;
-  const share = (recall - before.recall1) / (after.recall1 - before.recall1);
+  const [lower, higher] = [before.recalls[kind], after.recalls[kind]];
+  const share = (recall - lower) / (higher - lower);
   return after.microseconds.map((slow, round) => {
     const fast = before.microseconds[round] ?? Number.NaN;
     return fast + share * (slow - fast);
   });
 }
 
-function recallOf(
-  labels: readonly number[],
-  truth: readonly (readonly number[])[],
-): { readonly recall1: number; readonly recall10: number } {
+function recallsOf(labels: readonly number[], truth: readonly (readonly number[])[]): Recalls {
   let [first, all] = [0, 0];
   const probes = labels.length / k;
   for (const [probe, expected] of truth.slice(0, probes).entries()) {
@@ -180,7 +184,7 @@ function recallOf(
     if (found[0] === expected[0]) first++;
     all += found.filter((label) => expected.includes(label)).length;
   }
-  return { recall1: first / probes, recall10: all / probes / k };
+  return { 'recall@1': first / probes, 'recall@10': all / probes / k };
 }
 
 // ── Peers ────────────────────────────────────────────────────────────────────────────────────────────────────────────

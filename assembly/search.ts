@@ -4,6 +4,7 @@
  * An answer is 16 bytes: node, label, owner, and the squared distance (f32). The host says before and after that it reads.
  */
 import { codeOf, hasFines, labelOf, LINKED, nextNode, NONE, ownerOf, RING, RING_HEAD, RING_MAX, RING_TAIL } from './memory';
+import { expectOwners } from './certain';
 import { codeDistance, fineDistance, near, nearnessAt, prepare } from './distance';
 import {
   answers,
@@ -31,8 +32,11 @@ export function ask(): void {
   offset = prepare(vectorOf(), query());
 }
 
-/** The `width` nearest templates that a walk meets, and of those that wait for being linked; `refine` has them. Returns how many there are. */
-export function find(width: u32): u32 {
+/**
+ * The `width` nearest templates that a walk meets, and of those that wait for being linked; `refine` has them. Returns how many there are.
+ * @param owners fewer templates will do when these many owners are certain; 0: they will not
+ */
+export function find(width: u32, owners: u32): u32 {
   // Before the walk: what is linked meanwhile is compared once too often, and not missed.
   const head = atomic.load<u32>(RING_HEAD);
   const tail = atomic.load<u32>(RING_TAIL);
@@ -40,7 +44,9 @@ export function find(width: u32): u32 {
   const end = nextNode();
   const from = descend(0);
   if (from != NONE) {
+    expectOwners(owners, offset);
     walk(from, width, 0, false);
+    expectOwners(0, 0);
   } else {
     clearMarks();
     clearHeaps();

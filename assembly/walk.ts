@@ -5,6 +5,7 @@
  * compared: the misses overlap. WebAssembly has no prefetch; a load whose value is used somewhere is one.
  */
 import { codeOf, copyList, dims, FINE_HEAD, fineOf, labelOf, linksMax, listOf, NONE, ownerOf, removedCount, top, upperOf, UPPER_LINKS } from './memory';
+import { isCertain, meet } from './certain';
 import { near } from './distance';
 import {
   clearHeaps,
@@ -123,11 +124,14 @@ export function walk(from: u32, width: u32, level: u32, all: bool): void {
   visit(from);
   const first = keyOf(near(query(), codeOf(from)), from);
   pushOpen(first);
-  if (all || isWanted(from)) pushFound(first);
+  if (all || isWanted(from)) {
+    pushFound(first);
+    meet(first);
+  }
   const most = linksMax(level);
   while (isOpen()) {
     const key = popOpen();
-    if (countFound() == width && key < worstFound()) break;
+    if ((countFound() == width && key < worstFound()) || isCertain(key)) break;
     followed++;
     const count = copyList(listOf(<u32>key, level), most, list());
     let fresh: u32 = 0;
@@ -148,6 +152,7 @@ export function walk(from: u32, width: u32, level: u32, all: bool): void {
       if (!all && !isWanted(node)) continue;
       if (isFull) replaceFound(other);
       else pushFound(other);
+      meet(other);
     }
   }
 }

@@ -7,11 +7,11 @@ import type { ReaderAnswer, ReaderOrder, ReaderTask } from './engine-threads.js'
 const { memory, reader, probes, dimensions, place, threads } = workerData as ReaderTask;
 const engine = new EngineReader(EngineMemory.open(memory), reader);
 
-parentPort?.on('message', ({ width, wanted }: ReaderOrder) => {
+parentPort?.on('message', (order: ReaderOrder) => {
   const labels: (readonly number[])[] = [];
   for (let at = place * dimensions; at < probes.length; at += threads * dimensions) {
-    const hits = engine.search({ vector: probes.subarray(at, at + dimensions), wanted, width });
-    labels.push(hits.map(({ label }) => label));
+    const hits = engine.nearest({ vector: probes.subarray(at, at + dimensions), ...order });
+    labels.push((hits ?? []).map(({ label }) => label));
   }
   parentPort?.postMessage({ labels } satisfies ReaderAnswer);
 });

@@ -17,10 +17,10 @@ export interface ReaderTask {
 
 export interface ReaderOrder {
   readonly width: number;
-  readonly wanted: number;
+  readonly k: number;
 }
 
-/** Labels of its probes, side by side, `wanted` each. */
+/** Labels of its probes, nearest first. */
 export interface ReaderAnswer {
   readonly labels: readonly (readonly number[])[];
 }

@@ -2,7 +2,7 @@
  * Graphs by themselves, one thread each: our engine in WebAssembly, hnswlib in C++ compiled for this machine, and hnswlib-node, on the same vectors, M = 16, width of construction 200;
  * beside them the vector indexes of vector-peers.ts, where they are installed.
  *
- * Recall is that of templates against a scan of all vectors. Every peer is asked with several widths in turns, round by round; times at a recall are read off
+ * Recall is that of templates against a scan of all vectors: recall@1 where one is asked for, recall@10 where ten are. Every peer is asked with several widths in turns, round by round; times at a recall are read off
  * between the two widths on either side of it.
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
@@ -16,7 +16,7 @@ import { linkInThreads } from '../src/engine/linking.js';
 import { learnQuantiser } from '../src/engine/quantiser.js';
 import { openEngineThreads } from './engine-threads.js';
 import { drawGallery, modelDimensions, scanGallery, type ModelGallery } from './gallery-model.js';
-import { construction, flat, k, links, padded, widths, type Peer } from './graph-peer.js';
+import { asked, construction, flat, links, padded, widths, type Peer } from './graph-peer.js';
 import { interleave, ratioSpread, spread, spreadText } from './measure.js';
 import { compileNativeHnswlib, startNativeHnswlib } from './native-hnswlib.js';
 import type { BenchOptions } from './options.js';
@@ -28,8 +28,6 @@ import { openVectorPeer, vectorPeers } from './vector-peers.js';
 const recalls = [0.95, 0.98, 0.99] as const;
 /** Of the construction by several. */
 const threads = Math.max(2, availableParallelism());
-/** Templates that are compared by their fine vectors: as many as a search for so many identities takes. */
-const refined = 2 * k;
 
 export async function benchGraph(options: BenchOptions, progress: Progress): Promise<Workload> {
   const tables: Record<string, readonly Row[]> = {};
@@ -55,7 +53,7 @@ async function benchSize(
 ): Promise<Record<string, readonly Row[]>> {
   progress(`drawing ${size} templates`);
   const gallery = drawGallery({ seed, templateCount: size, templatesPerIdentity, probeCount: calls });
-  const truth = gallery.probes.map(({ vector }) => scanGallery(gallery, vector, k).templates);
+  const truth = gallery.probes.map(({ vector }) => scanGallery(gallery, vector, Math.max(...asked)).templates);
   const folder = await mkdtemp(join(tmpdir(), 'harmonid-bench-'));
   const peers: Peer[] = [];
   try {
@@ -79,45 +77,49 @@ async function benchSize(
     progress(`building: the engine, ${threads} threads`);
     const together = await buildTogether(gallery);
     progress('searching');
-    const asked = peers.flatMap((peer) => peer.widths.map((width) => ({ peer, width })));
+    const questions = peers.flatMap((peer) => peer.widths.flatMap((width) => asked.map((k) => ({ peer, width, k }))));
     const runs = await interleave(
       rounds,
-      asked.map(
-        ({ peer, width }) =>
+      questions.map(
+        ({ peer, width, k }) =>
           () =>
-            peer.search(width),
+            peer.search(width, k),
       ),
     );
-    const points = asked.map(({ peer, width }, i) => ({
-      peer,
+    const points = questions.map(({ peer, width, k }, i) => ({
+      graph: peer.name,
       width,
+      k,
       microseconds: runs[i]?.map(({ microseconds }) => microseconds) ?? [],
-      recalls: recallsOf(runs[i]?.[0]?.labels ?? [], truth),
+      recall: recallOf(runs[i]?.[0]?.labels ?? [], truth, k),
     }));
-    const measured = peers.map((own) => ({
-      name: own.name,
-      points: points.filter(({ peer }) => peer === own),
-    }));
-    const base = (measured.find(({ name }) => name === nativeName) ??
-      measured.find(({ name }) => name === nodeName)) as Measured;
+    const names = peers.map(({ name }) => name);
+    const base = names.find((name) => name === nativeName) ?? nodeName;
     return {
       [`construction, ${size} templates`]: [
         ...peers.flatMap(({ name, built }) => (built ? [constructionRow(name, size, built)] : [])),
         constructionRow(`engine, ${threads} threads`, size, together),
       ],
-      [`by width, ${size} templates`]: measured.flatMap(({ name, points }) =>
-        points.map(({ width, microseconds, recalls: found }) => ({
-          graph: name,
-          width,
-          'recall@1': rounded(found['recall@1'], 3),
-          'recall@10': rounded(found['recall@10'], 3),
-          microseconds: spreadText(spread(microseconds), 0),
-        })),
+      ...Object.fromEntries(
+        asked.map((k) => {
+          const ofK = points.filter((point) => point.k === k);
+          return [
+            `at a recall@${k}, ${size} templates`,
+            names.flatMap((graph) => recalls.map((recall) => atRecall(ofK, { graph, base, k, recall }))),
+          ];
+        }),
       ),
       ...Object.fromEntries(
-        (['recall@1', 'recall@10'] as const).map((kind) => [
-          `at a ${kind}, ${size} templates`,
-          measured.flatMap((one) => recalls.map((recall) => atRecall(one, base, kind, recall))),
+        asked.map((k) => [
+          `by width, ${k} wanted, ${size} templates`,
+          points
+            .filter((point) => point.k === k)
+            .map(({ graph, width, microseconds, recall }) => ({
+              graph,
+              width,
+              [`recall@${k}`]: rounded(recall, 3),
+              microseconds: spreadText(spread(microseconds), 0),
+            })),
         ]),
       ),
     };
@@ -140,51 +142,60 @@ function constructionRow(
   };
 }
 
-/** Of the nearest template, and of the ten nearest. */
-type Recalls = Readonly<Record<'recall@1' | 'recall@10', number>>;
-
-interface Measured {
-  readonly name: string;
-  readonly points: readonly {
-    readonly width: number;
-    readonly microseconds: readonly number[];
-    readonly recalls: Recalls;
-  }[];
+/** What a graph did with one width. */
+interface Point {
+  readonly graph: string;
+  readonly width: number;
+  /** Of each round. */
+  readonly microseconds: readonly number[];
+  readonly recall: number;
 }
 
-function atRecall(one: Measured, base: Measured, kind: keyof Recalls, recall: number): Row {
-  const [own, other] = [timesAt(one, kind, recall), timesAt(base, kind, recall)];
+function atRecall(
+  points: readonly Point[],
+  {
+    graph,
+    base,
+    k,
+    recall,
+  }: { readonly graph: string; readonly base: string; readonly k: number; readonly recall: number },
+): Row {
+  const [own, other] = [graph, base].map((name) =>
+    timesAt(
+      points.filter((point) => point.graph === name),
+      recall,
+    ),
+  );
   return {
-    graph: one.name,
-    [kind]: recall,
-    microseconds: own && spreadText(spread(own), 0),
-    ratio: own && other && spreadText(ratioSpread(own, other)),
+    graph,
+    [`recall@${k}`]: recall,
+    microseconds: own ? spreadText(spread(own), 1) : null,
+    ratio: own && other ? spreadText(ratioSpread(own, other)) : null,
   };
 }
 
-/** Of each round; null where a width of the grid does not reach the recall, or all do. */
-function timesAt({ points }: Measured, kind: keyof Recalls, recall: number): readonly number[] | null {
-  const above = points.findIndex(({ recalls: found }) => found[kind] >= recall);
+/** Of each round; null where a width of the grid does not reach the recall. */
+function timesAt(points: readonly Point[], recall: number): readonly number[] | null {
+  const above = points.findIndex((point) => point.recall >= recall);
   const [before, after] = [points[above - 1], points[above]];
   if (!after) return null;
   if (!before) return after.microseconds;
-  const [lower, higher] = [before.recalls[kind], after.recalls[kind]];
-  const share = (recall - lower) / (higher - lower);
+  const share = (recall - before.recall) / (after.recall - before.recall);
   return after.microseconds.map((slow, round) => {
     const fast = before.microseconds[round] ?? Number.NaN;
     return fast + share * (slow - fast);
   });
 }
 
-function recallsOf(labels: readonly number[], truth: readonly (readonly number[])[]): Recalls {
-  let [first, all] = [0, 0];
+/** Share of the k nearest that are among the k found. */
+function recallOf(labels: readonly number[], truth: readonly (readonly number[])[], k: number): number {
   const probes = labels.length / k;
+  let found = 0;
   for (const [probe, expected] of truth.slice(0, probes).entries()) {
-    const found = labels.slice(probe * k, (probe + 1) * k);
-    if (found[0] === expected[0]) first++;
-    all += found.filter((label) => expected.includes(label)).length;
+    const nearest = new Set(expected.slice(0, k));
+    found += labels.slice(probe * k, (probe + 1) * k).filter((label) => nearest.has(label)).length;
   }
-  return { 'recall@1': first / probes, 'recall@10': all / probes / k };
+  return found / probes / k;
 }
 
 // ── Peers ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -211,11 +222,19 @@ function openEngine({ templates, probes }: ModelGallery): readonly Peer[] {
     name: 'engine',
     built: { seconds, bytes: engine.bytes },
     widths,
-    async search(width) {
+    async search(width, k) {
       const from = performance.now();
-      const answers = probes.map(({ vector }) => reader.search({ vector, wanted: Math.min(refined, width), width }));
+      const answers = probes.map(({ vector }) => reader.nearest({ vector, k, width }) ?? []);
       const microseconds = (1000 * (performance.now() - from)) / probes.length;
-      return { microseconds, labels: answers.flatMap((hits) => padded(hits.map(({ label }) => label))) };
+      return {
+        microseconds,
+        labels: answers.flatMap((hits) =>
+          padded(
+            hits.map(({ label }) => label),
+            k,
+          ),
+        ),
+      };
     },
     close: async () => undefined,
   };
@@ -223,9 +242,9 @@ function openEngine({ templates, probes }: ModelGallery): readonly Peer[] {
     name: `engine, ${threads} threads`,
     built: null,
     widths,
-    async search(width) {
-      const { microseconds, labels } = await many.search({ width, wanted: Math.min(refined, width) });
-      return { microseconds, labels: labels.flatMap(padded) };
+    async search(width, k) {
+      const { microseconds, labels } = await many.search({ width, k });
+      return { microseconds, labels: labels.flatMap((found) => padded(found, k)) };
     },
     close: () => many.close(),
   };
@@ -255,7 +274,7 @@ async function openNative({ templates, probes }: ModelGallery, folder: string): 
   await writeFile(file, flat([...templates, ...probes.map(({ vector }) => vector)]));
   const words = [file, templates.length, probes.length, modelDimensions, links, construction];
   const { seconds, bytes, search, close } = await startNativeHnswlib(program, words);
-  return { name: nativeName, built: { seconds, bytes }, widths, search: (width) => search(width, k), close };
+  return { name: nativeName, built: { seconds, bytes }, widths, search, close };
 }
 
 function openHnswlibNode({ templates, probes }: ModelGallery): Peer {
@@ -271,12 +290,12 @@ function openHnswlibNode({ templates, probes }: ModelGallery): Peer {
       bytes: templates.length * (4 * modelDimensions + 4 * (2 * links + 1) + 8 + 12),
     },
     widths,
-    async search(width) {
+    async search(width, k) {
       graph.setEf(width);
       const from = performance.now();
       const answers = probes.map(({ vector }) => graph.searchKnn(Array.from(vector), k).neighbors);
       const microseconds = (1000 * (performance.now() - from)) / probes.length;
-      return { microseconds, labels: answers.flatMap(padded) };
+      return { microseconds, labels: answers.flatMap((labels) => padded(labels, k)) };
     },
     async close() {
       graph.initIndex({ maxElements: 1 });

@@ -7,7 +7,7 @@
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { modelDimensions, type ModelGallery } from './gallery-model.js';
-import { construction, flat, k, links, padded, widths, type Peer, type Search } from './graph-peer.js';
+import { asked, construction, flat, links, padded, refined, widths, type Peer, type Search } from './graph-peer.js';
 import { peerRequire } from './peers.js';
 
 export interface VectorPeer {
@@ -87,7 +87,7 @@ async function openUsearch(
   const file = join(folder, `usearch.${quantization}`);
   const vectors = flat(templates);
   const startedMs = performance.now();
-  const built = make(k);
+  const built = make(Math.max(...asked));
   built.add(
     BigUint64Array.from(templates, (_, label) => BigInt(label)),
     vectors,
@@ -95,14 +95,14 @@ async function openUsearch(
   );
   const seconds = (performance.now() - startedMs) / 1000;
   built.save(file);
-  const find = (index: UsearchIndex, vector: Float32Array): readonly number[] =>
+  const find = (index: UsearchIndex, vector: Float32Array, k: number): readonly number[] =>
     Array.from(index.search(vector, k, 1).keys, Number);
   const views = new Map<number, UsearchIndex>();
   const viewOf = (width: number): UsearchIndex => {
     const view = views.get(width) ?? make(width);
     if (!views.has(width)) {
       view.view(file);
-      for (const { vector } of probes) find(view, vector);
+      for (const { vector } of probes) find(view, vector, 1);
       views.set(width, view);
     }
     return view;
@@ -112,9 +112,9 @@ async function openUsearch(
     // Bytes of the file: what it holds in memory is not told.
     built: { seconds, bytes: (await stat(file)).size },
     widths,
-    async search(width) {
+    async search(width, k) {
       const view = viewOf(width);
-      return timed(probes, ({ vector }) => find(view, vector));
+      return timed(probes, k, ({ vector }) => find(view, vector, k));
     },
     async close() {
       views.clear();
@@ -164,16 +164,19 @@ async function openSqliteVec(require: NodeJS.Require, { templates, probes }: Mod
   const [size] = database
     .prepare('SELECT page_count * page_size AS bytes FROM pragma_page_count(), pragma_page_size()')
     .all();
-  const nearest = database.prepare(
-    `SELECT rowid AS label FROM templates WHERE vector MATCH ? AND k = ${k} ORDER BY distance`,
+  const nearest = new Map(
+    asked.map((k) => [
+      k as number,
+      database.prepare(`SELECT rowid AS label FROM templates WHERE vector MATCH ? AND k = ${k} ORDER BY distance`),
+    ]),
   );
   return {
     name: 'sqlite-vec, exact',
     built: { seconds, bytes: size?.['bytes'] ?? Number.NaN },
     widths: [templates.length],
-    search: async () =>
-      timed(probes.slice(0, scannedProbes), ({ vector }) =>
-        nearest.all(bytesOf(vector)).map(({ label }) => label ?? -1),
+    search: async (_, k) =>
+      timed(probes.slice(0, scannedProbes), k, ({ vector }) =>
+        (nearest.get(k)?.all(bytesOf(vector)) ?? []).map(({ label }) => label ?? -1),
       ),
     close: async () => database.close(),
   };
@@ -229,8 +232,7 @@ interface ArrowModule {
 /**
  * Its IVF_HNSW_SQ: a graph over vectors of eight bits, in one partition, which its documentation recommends for most tables; a table on disk.
  *
- * The width is its `ef`. Its graph gives 2 k candidates, which are compared once more by the vectors of the table (refineFactor 2); `ef` may not be below their
- * number, so a width under 2 k has k of them.
+ * The width is its `ef`. Its graph gives candidates that are compared once more by the vectors of the table (refineFactor); `ef` may not be below their number.
  */
 async function openLanceDb(
   require: NodeJS.Require,
@@ -261,7 +263,7 @@ async function openLanceDb(
     name: 'LanceDB, IVF_HNSW_SQ',
     built: { seconds, bytes: await folderBytes(path) },
     widths,
-    async search(width) {
+    async search(width, k) {
       const labels: number[] = [];
       const from = performance.now();
       for (const { vector } of probes) {
@@ -271,9 +273,9 @@ async function openLanceDb(
           .limit(k)
           .nprobes(1)
           .ef(width)
-          .refineFactor(width < 2 * k ? 1 : 2)
+          .refineFactor(Math.max(1, Math.floor(Math.min(refined, width) / k)))
           .toArrow();
-        labels.push(...padded(Array.from(found.getChild('label')?.toArray() ?? [])));
+        labels.push(...padded(Array.from(found.getChild('label')?.toArray() ?? []), k));
       }
       return { microseconds: (1000 * (performance.now() - from)) / probes.length, labels };
     },
@@ -293,9 +295,9 @@ async function folderBytes(path: string): Promise<number> {
 
 // ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-function timed<T>(probes: readonly T[], find: (probe: T) => readonly number[]): Awaited<ReturnType<Search>> {
+function timed<T>(probes: readonly T[], k: number, find: (probe: T) => readonly number[]): Awaited<ReturnType<Search>> {
   const from = performance.now();
   const answers = probes.map(find);
   const microseconds = (1000 * (performance.now() - from)) / probes.length;
-  return { microseconds, labels: answers.flatMap(padded) };
+  return { microseconds, labels: answers.flatMap((labels) => padded(labels, k)) };
 }

@@ -22,7 +22,8 @@ export interface EngineCode {
   restrict(allow: number, words: number, exclude: number): void;
   /** The vector in the scratch is what `find` and `scan` look for from now on. */
   ask(): void;
-  find(width: number): number;
+  /** @param owners how many must be certain for the walk to stop before its width is full; 0: it does not */
+  find(width: number, owners: number): number;
   refine(wanted: number): void;
   scan(first: number, end: number, limit: number, codeError: number, fineError: number, most: number): number;
   answeredCount(): number;

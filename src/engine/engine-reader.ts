@@ -57,7 +57,7 @@ export class EngineReader {
   search({ vector, wanted, width, ...filter }: TemplateQuery): readonly EngineHit[] {
     return this.#reading(vector, filter, () => {
       const { code } = this.#engine;
-      const found = code.find(Math.min(code.layout.WIDTH_MAX, Math.max(wanted, width)));
+      const found = code.find(Math.min(code.layout.WIDTH_MAX, Math.max(wanted, width)), 0);
       const count = Math.min(wanted, found);
       code.refine(count);
       return this.#answers(count);
@@ -65,7 +65,8 @@ export class EngineReader {
   }
 
   /**
-   * Candidates for the k nearest owners by a walk, nearest first. Where an owner's templates fill the width it is doubled, until k owners are known.
+   * Candidates for the k nearest owners by a walk, nearest first. It ends where nothing nearer is to be expected (assembly/certain.ts), or when its width is full; where an owner's
+   * templates fill the width it is doubled, until k owners are known.
    * Null when the walk cannot tell: the graph is exhausted before, or would have to be walked so far that a scan is the shorter way.
    */
   nearest({ vector, k, width, ...filter }: OwnerQuery & { readonly width: number }): readonly EngineHit[] | null {
@@ -73,7 +74,7 @@ export class EngineReader {
       const { code, next } = this.#engine;
       for (let wide = Math.max(width, 2 * k, k + 8); ; wide *= 2) {
         if (wide > code.layout.WIDTH_MAX || wide > next / 4) return null;
-        const found = code.find(wide);
+        const found = code.find(wide, k);
         for (let wanted = Math.max(refinedMin, 2 * k); ; wanted *= 4) {
           const count = Math.min(wanted, found);
           code.refine(count);

@@ -10,26 +10,26 @@
  */
 import { availableParallelism } from 'node:os';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { EngineMemory } from '../engine/engine-memory.js';
+import type { EngineMemory } from '../engine/engine-memory.js';
 import { factsOf } from '../engine/engine-pages.js';
-import { EngineReader } from '../engine/engine-reader.js';
-import { EngineWriter } from '../engine/engine-writer.js';
+import type { EngineWriter } from '../engine/engine-writer.js';
 import { linkInThreads } from '../engine/linking.js';
-import { codeError, learnQuantiser, type Quantiser } from '../engine/quantiser.js';
 import { assertInvariant, asHarmonidError, HarmonidError } from '../errors.js';
+import { attachTo, drawSample, makeEngine, outdone, type BuiltEngine } from './built-engine.js';
+import { catchUpWith, tryOut } from './engine-catchup.js';
 import { EngineFile } from './engine-file.js';
+import { firstLinker, linkersMax } from './engine-readers.js';
+import { searchEngine } from './engine-search.js';
 import { exactCounts, searchExactly } from './exact-graph.js';
-import { nearestHits, type VectorOf } from './exact-hits.js';
-import {
-  ownerCount,
-  type GraphAnswer,
-  type GraphCounts,
-  type GraphEntries,
-  type GraphHit,
-  type GraphQuery,
-} from './graph.js';
+import type { GraphAnswer, GraphCounts, GraphEntries, GraphQuery } from './graph.js';
 import type { HostedGraph, HostedOpening, RecordedFile } from './hosted-graph.js';
-import { RecallWatch, recallWatchDefaults, type RecallVerdict, type RecallWatchOptions } from './recall-watch.js';
+import {
+  recallWarnings,
+  RecallWatch,
+  recallWatchDefaults,
+  type RecallVerdict,
+  type RecallWatchOptions,
+} from './recall-watch.js';
 import { checkEntries, TemplateTable } from './template-table.js';
 import { entriesIn, type TemplateSource } from './template-source.js';
 
@@ -43,44 +43,25 @@ export interface EngineGraphOptions {
   /** Told when a graph turns out to be bad. */
   readonly onWarning?: ((message: string, facts: object) => void) | undefined;
   readonly source: TemplateSource;
+  /** Told which engine is the graph's from now on, for whoever searches it, too; null: it has none. */
+  readonly onEngine?: ((engine: EngineMemory | null) => void) | undefined;
 }
 
 /** How long the background may work before searches get their turn. */
 const sliceMs = 2;
 /** Most of the time owed to the background that is paid back at once. */
 const catchUpMsMax = 25;
-/** A filter that leaves fewer than this share of the owners is scanned: the walk would mostly meet others. */
-const filteredShareMin = 0.1;
 /** Share of removed templates beyond which they are taken out of the lists at once; fewer wait for `mendEveryMs`. */
 const removedShareMax = 0.02;
 const mendEveryMs = 10_000;
 /** Templates that a quantiser is learned from: fewer do not tell how they are spread, and more do not tell it better. */
 const learnedMin = 16;
 const learnedMax = 20_000;
-/** When there are so many times as many as it was learned from, it is held against one that is learned anew from some of them; how much smaller that one's squared error must be to take its place. */
+/** When there are so many times as many as it was learned from, it is held against one that is learned anew from some of them. */
 const outgrown = 10;
-const betterErrorMax = 0.8;
 const comparedCount = 2_000;
 /** So many that wait are linked by several threads. */
 const linkedTogetherMin = 10_000;
-/** Readers' numbers of the graph's thread, and from which on those of linking threads are. */
-const [writerNumber, readerNumber, linkerNumber] = [0, 1, 2];
-/** Templates that are looked for in an engine that was read from a file, and the share of them that must be found. */
-const trialCount = 16;
-const trialShareMin = 0.5;
-/** Squared distance of a vector to itself, with what float32 sums in another order make of it. */
-const sameDistanceMax = 1e-6;
-
-interface Built {
-  readonly engine: EngineMemory;
-  readonly writer: EngineWriter;
-  readonly reader: EngineReader;
-  readonly quantiser: Quantiser;
-  readonly quantiserVersion: number;
-  /** Templates that there were when its quantiser was learned, or was last found to be good. */
-  learnedFrom: number;
-}
-
 export function openEngineGraph({
   dimensions,
   exactMax,
@@ -88,12 +69,13 @@ export function openEngineGraph({
   recall,
   onWarning,
   source,
+  onEngine,
 }: EngineGraphOptions): HostedGraph {
   /** Of a small gallery; null beside an engine. */
   let table: TemplateTable | null = new TemplateTable(dimensions);
-  let built: Built | null = null;
+  let built: BuiltEngine | null = null;
   /** The successor of `built`, and what it is still to be given. */
-  let next: { readonly built: Built; queue: Iterator<number>; isFilled: boolean } | null = null;
+  let next: { readonly built: BuiltEngine; queue: Iterator<number>; isFilled: boolean } | null = null;
   /** Up to so many templates stay in a table: `exactMax`, and more where an engine could not be made. */
   let tableMax = Math.max(exactMax, learnedMin);
   let rebuiltCount = 0;
@@ -163,10 +145,10 @@ export function openEngineGraph({
     if (!isSettled() || isMending) schedule();
   }
 
-  function linkTogether({ engine, writer }: Built): void {
+  function linkTogether({ engine, writer }: BuiltEngine): void {
     const stop = new AbortController();
-    const threads = Math.max(1, Math.min(8, availableParallelism()));
-    const done = linkInThreads(engine, writer, { threads, firstReader: linkerNumber, signal: stop.signal })
+    const threads = Math.max(1, Math.min(linkersMax, availableParallelism()));
+    const done = linkInThreads(engine, writer, { threads, firstReader: firstLinker, signal: stop.signal })
       .catch((error: unknown) => {
         if (!stop.signal.aborted) failure = error;
       })
@@ -211,14 +193,14 @@ export function openEngineGraph({
     });
   }
 
-  function swap(successor: Built): void {
+  function swap(successor: BuiltEngine): void {
     const missing = Array.from(built?.writer.labels() ?? []).filter((label) => !successor.writer.has(label));
     if (missing.length > 0 && next && missing.some((label) => isInStore(label))) {
       next.queue = missing[Symbol.iterator]();
       next.isFilled = false;
       return;
     }
-    built = successor;
+    take(successor);
     next = null;
     rebuiltCount++;
     isNew = false;
@@ -265,16 +247,8 @@ export function openEngineGraph({
 
   function heed(verdict: RecallVerdict): void {
     if (verdict === 'fine' || next || !built) return;
-    const facts = { recall: watch.recall, samples: watch.sampleCount };
-    if (verdict === 'rebuild') {
-      onWarning?.('the graph misses too many of the nearest; it is built anew', facts);
-      buildNext();
-    } else {
-      onWarning?.(
-        'the graph misses too many of the nearest, also after it was built anew; search wider or exactly',
-        facts,
-      );
-    }
+    onWarning?.(recallWarnings[verdict], { recall: watch.recall, samples: watch.sampleCount });
+    if (verdict === 'rebuild') buildNext();
   }
 
   // ── Table or engine ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -299,67 +273,31 @@ export function openEngineGraph({
   }
 
   /** Whether the quantiser still is as good as another one would be. */
-  function reconsider(of: Built): void {
-    const sample = drawSample(of.writer, comparedCount);
+  function reconsider(of: BuiltEngine): void {
+    const sample = drawSample(of.writer, source, { count: comparedCount, dimensions });
     of.learnedFrom = of.writer.count;
-    if (sample.length === 0) return;
-    const anew = codeError(sample, learnQuantiser(sample, dimensions), dimensions);
-    const now = codeError(sample, of.quantiser, dimensions);
-    if (anew >= betterErrorMax * now) return;
-    onWarning?.('the templates have moved away from the quantiser of their graph; it is built anew', {
-      squaredError: now,
-      squaredErrorAnew: anew,
-    });
+    const facts = outdone(of.quantiser, sample, dimensions);
+    if (!facts) return;
+    onWarning?.('the templates have moved away from the quantiser of their graph; it is built anew', facts);
     buildNext();
-  }
-
-  /** Exact vectors of templates, spread over all of them. */
-  function drawSample(writer: EngineWriter, count: number): Float32Array {
-    const step = Math.max(1, Math.floor(writer.count / count));
-    const rows: Float32Array[] = [];
-    let place = 0;
-    source.reading((vectorOf) => {
-      for (const label of writer.labels()) {
-        if (place++ % step !== 0) continue;
-        const owner = writer.ownerOf(label);
-        const vector = owner === undefined ? undefined : vectorOf(owner, label);
-        if (vector) rows.push(vector);
-      }
-    });
-    const sample = new Float32Array(rows.length * dimensions);
-    rows.forEach((row, i) => sample.set(row, i * dimensions));
-    return sample;
-  }
-
-  function emptyBuilt(sample: Float32Array, quantiserVersion: number): Built {
-    const quantiser = learnQuantiser(sample, dimensions);
-    const engine = EngineMemory.create({ dimensions, quantiser, withFines });
-    return {
-      ...attach(engine),
-      quantiser,
-      quantiserVersion,
-      learnedFrom: sample.length / dimensions,
-    };
-  }
-
-  function attach(engine: EngineMemory): Pick<Built, 'engine' | 'writer' | 'reader'> {
-    return { engine, writer: new EngineWriter(engine, writerNumber), reader: new EngineReader(engine, readerNumber) };
   }
 
   function toEngine(from: TemplateTable): void {
     const sample = new Float32Array(from.count * dimensions);
     let at = 0;
     for (const label of from.labels()) sample.set(from.vectorOf(label), at++ * dimensions);
+    let made: BuiltEngine;
     try {
-      built = emptyBuilt(sample, 1);
+      made = makeEngine(sample, { dimensions, withFines, quantiserVersion: 1 });
     } catch (error) {
       // Each engine reserves 4 GiB of addresses, of which a process has some ten thousand, or as many as it is allowed.
       tableMax = 2 * from.count;
       onWarning?.('there is no room for a graph; searches compare everybody', { templates: from.count, error });
       return;
     }
-    for (const label of from.labels()) built.writer.add(label, from.ownerOf(label) as number, from.vectorOf(label));
+    for (const label of from.labels()) made.writer.add(label, from.ownerOf(label) as number, from.vectorOf(label));
     table = null;
+    take(made);
     isNew = true;
   }
 
@@ -375,17 +313,24 @@ export function openEngineGraph({
       }
     });
     table = small;
-    [built, next, isMending] = [null, null, false];
+    take(null);
+    [next, isMending] = [null, false];
     watch.restart();
     for (const resolve of settled.splice(0)) resolve();
   }
 
+  function take(successor: BuiltEngine | null): void {
+    built = successor;
+    onEngine?.(built?.engine ?? null);
+  }
+
   function buildNext(): void {
     if (!built) return;
-    const { writer } = built;
-    const sample = drawSample(writer, learnedMax);
+    const { writer, quantiserVersion } = built;
+    const sample = drawSample(writer, source, { count: learnedMax, dimensions });
     if (sample.length === 0) return;
-    next = { built: emptyBuilt(sample, built.quantiserVersion + 1), queue: writer.labels(), isFilled: false };
+    const successor = makeEngine(sample, { dimensions, withFines, quantiserVersion: quantiserVersion + 1 });
+    next = { built: successor, queue: writer.labels(), isFilled: false };
   }
 
   // ── Changes and searches ───────────────────────────────────────────────────────────────────────────────────────────
@@ -432,36 +377,7 @@ export function openEngineGraph({
     if (table) return searchExactly(table, query);
     assertInvariant(built, 'templates are in a table or in an engine');
     const { reader, writer } = built;
-    const { probes, k, ef, allow, exclude } = query;
-    const isScanned = query.exact || (allow !== undefined && allowedShare(allow, writer) < filteredShareMin);
-    return source.reading((read) => {
-      const hits: (readonly GraphHit[])[] = [];
-      let exact = true;
-      for (let start = 0; start < probes.length; start += dimensions) {
-        const vector = probes.subarray(start, start + dimensions);
-        // Whoever has left the store, while the change is still on its way here, takes nobody's place.
-        const gone = new Set<number>();
-        const vectorOf: VectorOf = ({ owner, label }) => {
-          const found = read(owner, label);
-          if (!found) gone.add(owner);
-          return found;
-        };
-        for (let [wanted, known] = [k, -1]; known < gone.size; wanted = k + gone.size) {
-          known = gone.size;
-          const asked = { vector, k: wanted, allow, exclude };
-          const walked = isScanned ? null : reader.nearest({ ...asked, width: ef });
-          if (walked) exact = false;
-          hits[start / dimensions] = nearestHits(walked ?? reader.scan(asked), k, vector, vectorOf);
-        }
-      }
-      return { hits, exact };
-    });
-  }
-
-  /** Share of owners that a set allows, as an estimate of its share of the templates; of few it is none. */
-  function allowedShare(allow: Uint32Array, writer: EngineWriter): number {
-    const count = ownerCount(allow);
-    return count <= exactMax / 2 ? 0 : count / Math.max(1, Math.min(allow.length * 32, writer.count));
+    return searchEngine({ reader, dimensions, count: writer.count, exactMax, source }, query);
   }
 
   // ── Files ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -488,78 +404,14 @@ export function openEngineGraph({
     const { facts, learnedFrom, quantiserVersion } = content;
     if (facts.dimensions !== dimensions)
       throw new Error(`it has ${facts.dimensions} dimensions, the lane ${dimensions}`);
-    const loaded = { ...attach(engine), quantiser: engine.quantiserOf(dimensions), quantiserVersion, learnedFrom };
-    if (!replay(loaded.writer, recorded.sequence)) reconcile(loaded.writer);
-    tryOut(loaded);
+    const quantiser = engine.quantiserOf(dimensions);
+    const loaded = attachTo(engine, { quantiser, quantiserVersion, learnedFrom });
+    catchUpWith(source, loaded.writer, recorded.sequence);
+    tryOut(source, loaded.writer, loaded.reader);
     table = null;
-    built = loaded;
+    take(loaded);
     follow();
     return true;
-  }
-
-  /** What the change log tells of the time since the file. Whether that makes it whole. */
-  function replay(writer: EngineWriter, sequence: number): boolean {
-    const changes = source.changedSince(sequence);
-    if (!changes) return false;
-    const added = new Map<number, number>();
-    for (const change of changes) {
-      for (const label of change.removed) if (!added.delete(label)) writer.remove(label);
-      for (const label of change.added) if (change.owner !== null) added.set(label, change.owner);
-    }
-    source.reading((vectorOf) => {
-      for (const [label, owner] of added) {
-        const vector = writer.has(label) ? undefined : vectorOf(owner, label);
-        if (vector) writer.add(label, owner, vector);
-      }
-    });
-    return writer.count === source.count;
-  }
-
-  /** What the source has and the file does not is added, and the other way round removed. */
-  function reconcile(writer: EngineWriter): void {
-    const missing: { readonly label: number; readonly owner: number }[] = [];
-    let [known, total] = [0, 0];
-    for (const each of source.labels()) {
-      total++;
-      const owner = writer.ownerOf(each.label);
-      if (owner === undefined) missing.push(each);
-      else if (owner !== each.owner)
-        throw new Error(`template ${each.label} is of owner ${each.owner}, and ${owner} in the file`);
-      else known++;
-    }
-    if (known < writer.count) {
-      const there = new Set<number>();
-      for (const { label } of source.labels()) there.add(label);
-      for (const label of Array.from(writer.labels())) if (!there.has(label)) writer.remove(label);
-    }
-    source.reading((vectorOf) => {
-      for (const { label, owner } of missing) {
-        const vector = vectorOf(owner, label);
-        if (vector) writer.add(label, owner, vector);
-      }
-    });
-    assertInvariant(writer.count <= total, 'a graph holds what its source does');
-  }
-
-  /** Looks for some of the templates by their own vectors: a file that finds nothing is refused. */
-  function tryOut({ writer, reader }: Built): void {
-    const step = Math.max(1, Math.floor(writer.count / trialCount));
-    let [place, tried, found] = [0, 0, 0];
-    source.reading((read) => {
-      for (const label of writer.labels()) {
-        if (place++ % step !== 0) continue;
-        const vector = read(writer.ownerOf(label) as number, label);
-        if (!vector) continue;
-        tried++;
-        const candidates = reader.search({ vector, wanted: trialCount, width: 2 * trialCount });
-        // The same photo may be enrolled several times: what counts is that something lies there.
-        const [nearest] = nearestHits(candidates, 1, vector, (hit) => read(hit.owner, hit.label));
-        if ((nearest?.distance ?? Infinity) <= sameDistanceMax) found++;
-      }
-    });
-    if (found < trialShareMin * tried) {
-      throw new Error(`of ${tried} templates looked for by their own vectors it finds ${found}`);
-    }
   }
 
   async function open(recorded: RecordedFile | null): Promise<HostedOpening> {
@@ -571,7 +423,7 @@ export function openEngineGraph({
         const { message, cause } = asHarmonidError(error);
         warning = cause instanceof Error ? `${message}: ${cause.message}` : message;
         table ??= new TemplateTable(dimensions);
-        built = null;
+        take(null);
       }
     }
     // Its own failure is one of the store and no reason to go on without.

@@ -8,7 +8,8 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { removeGraphFile } from './checkpoint.js';
 import { checkpointCodec, keys, type CheckpointRecord, type LaneRecord } from './codec.js';
 import type { GraphAnswer, GraphCounts, GraphQuery } from './graph.js';
-import type { GraphChange, GraphEngine, GraphOpened, GraphRerank, GraphSource, GraphThread } from './graph-thread.js';
+import type { GraphChange, GraphEngine, GraphOpened, GraphRerank, GraphSource } from './graph-messages.js';
+import type { GraphThread } from './graph-thread.js';
 import { graphKeyContext, type Keyring } from './keyring.js';
 import { shredGraphFilesAside } from './quarantine.js';
 import { keyBytes } from './sealing.js';
@@ -59,7 +60,7 @@ export async function openGalleryGraph(
   const sequence = parts.sequence();
   const checkpoint = readCheckpoint(store, owner, sequence);
   const file = checkpoint?.file ?? null;
-  const opened = await thread.call('open', {
+  const opened = await thread.open({
     graph: graphName(owner),
     engine,
     dimensions: lane.dimensions,
@@ -150,7 +151,7 @@ export class GalleryGraph {
   }
 
   search(query: GraphQuery): Promise<GraphAnswer> {
-    return this.#parts.thread.call('search', { graph: this.#graph, query });
+    return this.#parts.thread.search({ graph: this.#graph, query });
   }
 
   /** It is seen by every search that is called after. */
@@ -171,7 +172,7 @@ export class GalleryGraph {
   async drop(): Promise<void> {
     this.#isDropped = true;
     await this.#checkpointing?.catch(() => undefined);
-    await this.#parts.thread.call('drop', { graph: this.#graph });
+    await this.#parts.thread.drop(this.#graph);
   }
 
   // ── Checkpoints ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -25,7 +25,8 @@ import { eraseIdentity, finishErasure, ownersOf, remember, type Remembered } fro
 import { findReceipt } from './erasure-receipt.js';
 import type { GalleryGraphOptions } from './gallery-graph.js';
 import { ownerCount, type GraphHit, type OwnerSet } from './graph.js';
-import type { GraphChange, GraphThread } from './graph-thread.js';
+import type { GraphChange } from './graph-messages.js';
+import type { GraphThread } from './graph-thread.js';
 import { openGroupSets, type GroupSets } from './group-sets.js';
 import type {
   EnrollDraft,

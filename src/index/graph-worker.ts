@@ -8,38 +8,36 @@ import { parentPort } from 'node:worker_threads';
 import { assertInvariant, asHarmonidError } from '../errors.js';
 import { diskError } from '../files/disk-errors.js';
 import { freezeError } from '../threads/frozen-error.js';
+import { takeInTurns } from '../threads/message-turns.js';
 import { Outbox } from '../threads/outbox.js';
 import { openEngineGraph } from './engine-graph.js';
-import { freezeStore } from './frozen-store.js';
-import {
-  type GraphChange,
-  type GraphMessage,
-  type GraphOpened,
-  type GraphOpening,
-  type GraphReply,
-  type GraphSaved,
-  type GraphSource,
-} from './graph-thread.js';
+import type {
+  GraphChange,
+  GraphMessage,
+  GraphOpened,
+  GraphOpening,
+  GraphReply,
+  GraphSaved,
+  GraphSource,
+} from './graph-messages.js';
 import type { HostedGraph } from './hosted-graph.js';
 import { hostHnswlib } from './hosted-hnswlib.js';
-import { openKeyReader, openKeyring, type KeyReader } from './keyring.js';
-import { openLmdbStore, type LmdbStore } from './lmdb-store.js';
-import { sealStore } from './sealed-store.js';
-import { emptySource, laneSource, type LaneTemplates, type TemplateSource } from './template-source.js';
+import { EngineSharing } from './shared-engine.js';
+import { emptySource } from './template-source.js';
+import { openThreadStore, type ThreadStore } from './thread-store.js';
 
 interface Opened {
   readonly graph: HostedGraph;
   readonly source: GraphSource | null;
+  /** Of an engine that others may search, too. */
+  readonly sharing: EngineSharing | null;
   /** Number of the last change that the graph holds. */
   sequence: number;
 }
 
-/** How long messages are taken before the rest of the event loop has its turn. */
-const turnMs = 2;
-
 function serve(port: NonNullable<typeof parentPort>): void {
   const graphs = new Map<string, Opened>();
-  let own: OpenedStore | null = null;
+  let own: ThreadStore | null = null;
   const opened = (name: string): Opened => {
     const found = graphs.get(name);
     assertInvariant(found, 'a graph is open before it is used');
@@ -67,10 +65,10 @@ function serve(port: NonNullable<typeof parentPort>): void {
         return null;
       case 'open': {
         const { graph: name, sequence, source } = message.request;
-        const { graph, answer } = await openGraph(message.request, (text, facts) =>
+        const { graph, answer, sharing } = await openGraph(message.request, (text, facts) =>
           reply({ id: 0, warning: { graph: name, message: text, facts } }),
         );
-        graphs.set(name, { graph, source, sequence });
+        graphs.set(name, { graph, source, sharing, sequence });
         return answer;
       }
       case 'save': {
@@ -83,15 +81,14 @@ function serve(port: NonNullable<typeof parentPort>): void {
       case 'drop': {
         const { graph, source } = opened(message.request.graph);
         graphs.delete(message.request.graph);
-        if (source) own?.keys?.forget(source.gallery);
+        if (source) own?.forget(source.gallery);
         await graph.close();
         return null;
       }
       case 'end':
         for (const { graph } of graphs.values()) await graph.close();
         graphs.clear();
-        own?.keys?.close();
-        await own?.raw.close();
+        await own?.close();
         own = null;
         return null;
     }
@@ -99,6 +96,7 @@ function serve(port: NonNullable<typeof parentPort>): void {
 
   async function openGraph(
     {
+      graph: name,
       engine,
       dimensions,
       exactMax,
@@ -111,18 +109,28 @@ function serve(port: NonNullable<typeof parentPort>): void {
       templateCount,
     }: GraphOpening,
     onWarning: (message: string, facts: object) => void,
-  ): Promise<{ graph: HostedGraph; answer: GraphOpened }> {
+  ): Promise<{ graph: HostedGraph; answer: GraphOpened; sharing: EngineSharing | null }> {
     try {
-      if (where) own ??= openStore(where);
-      const source =
-        where && own ? sourceOf(own, where, { ...where, dimensions, sequence, templateCount }) : emptySource;
+      if (where) own ??= openThreadStore(where);
+      const source = where && own ? own.source({ ...where, dimensions, sequence, templateCount }) : emptySource;
       const options = { dimensions, exactMax, recall: { recallMin }, onWarning, source };
+      const sharing =
+        where &&
+        new EngineSharing({ dimensions, exactMax, source: where }, (shared) =>
+          reply({ id: 0, sharing: { graph: name, shared } }),
+        );
       const graph =
-        engine === 'hnswlib' ? hostHnswlib(options) : openEngineGraph({ ...options, withFines: rerank === 'memory' });
+        engine === 'hnswlib'
+          ? hostHnswlib(options)
+          : openEngineGraph({
+              ...options,
+              withFines: rerank === 'memory',
+              onEngine: (memory) => sharing?.share(memory?.memory ?? null),
+            });
       const { path, readOnly, encryption } = where ?? { path: '', readOnly: true, encryption: null };
       const sealing = file?.key && encryption ? { directory: encryption.directory, key: file.key } : null;
       const recorded = file && !isNew ? { ...file, path, readOnly, sealing } : null;
-      return { graph, answer: await graph.open(recorded) };
+      return { graph, answer: await graph.open(recorded), sharing };
     } catch (error) {
       throw where ? diskError(error, where.path) : error;
     }
@@ -144,67 +152,14 @@ function serve(port: NonNullable<typeof parentPort>): void {
     );
   }
 
-  // A port hands out up to a thousand messages before anything else gets its turn, which may be many seconds of searches: what is written,
-  // read or inserted meanwhile would stand still. So they wait here, and are taken for a while in each turn.
-  const waiting: GraphMessage[] = [];
-  let isTaking = false;
-  function takeSome(): void {
-    const untilMs = performance.now() + turnMs;
-    let taken = 0;
-    do {
-      const message = waiting[taken++];
-      assertInvariant(message, 'messages are taken while there are some');
-      take(message);
-    } while (taken < waiting.length && performance.now() < untilMs);
-    waiting.splice(0, taken);
-    outbox.flush();
-    isTaking = waiting.length > 0;
-    if (isTaking) setImmediate(takeSome);
-  }
-  port.on('message', (messages: readonly GraphMessage[]) => {
-    waiting.push(...messages);
-    if (isTaking) return;
-    isTaking = true;
-    setImmediate(takeSome);
-  });
+  takeInTurns(port, take, () => outbox.flush());
 }
 
 function apply(opened: Opened, { sequence, added, removed }: GraphChange): void {
   opened.graph.removeNow(removed);
   opened.graph.addNow(added);
   opened.sequence = sequence;
-}
-
-/** The store as this thread reads it: opened with the first graph that has one. */
-interface OpenedStore {
-  readonly raw: LmdbStore;
-  /** In an encrypted directory. */
-  readonly keys: KeyReader | null;
-}
-
-function openStore({ path, readOnly, encryption }: GraphSource): OpenedStore {
-  const opened = openLmdbStore({ path, readOnly });
-  return {
-    // As it was at the opening, which is what its owner sees.
-    raw: readOnly ? freezeStore(opened) : opened,
-    keys: encryption && openKeyReader(path, encryption.masterKey),
-  };
-}
-
-function sourceOf({ raw, keys }: OpenedStore, { encryption, path }: GraphSource, lane: LaneTemplates): TemplateSource {
-  if (!encryption || !keys) return laneSource(raw, lane);
-  return {
-    ...laneSource(sealStore(raw, keys), lane),
-    // All of a person's templates open with one key, which is kept for as long as they are read.
-    *templates() {
-      const keyring = openKeyring(path, encryption.masterKey);
-      try {
-        yield* laneSource(sealStore(raw, keyring), lane).templates();
-      } finally {
-        keyring.close();
-      }
-    },
-  };
+  opened.sharing?.applied();
 }
 
 assertInvariant(parentPort, 'the graph worker runs in a thread');

@@ -33,6 +33,7 @@ import {
   type Built,
 } from './native-graph.js';
 import {
+  recallWarnings,
   RecallWatch,
   recallWatchDefaults,
   watchedTable,
@@ -139,16 +140,8 @@ export function openHnswlibGraph({ dimensions, exactMax, recall, onWarning }: Hn
 
   function heed(verdict: RecallVerdict): void {
     if (verdict === 'fine' || next) return;
-    const facts = { recall: watch.recall, samples: watch.sampleCount };
-    if (verdict === 'rebuild') {
-      onWarning?.('the graph misses too many of the nearest; it is built anew', facts);
-      buildNext();
-    } else {
-      onWarning?.(
-        'the graph misses too many of the nearest, also after it was built anew; search wider or exactly',
-        facts,
-      );
-    }
+    onWarning?.(recallWarnings[verdict], { recall: watch.recall, samples: watch.sampleCount });
+    if (verdict === 'rebuild') buildNext();
   }
 
   function catchUp(): void {

@@ -5,6 +5,7 @@
  * hold), finishes what a killed process left undone, and hands out an `IdentityIndex`. One writer a directory.
  */
 import { accessSync, constants, existsSync, mkdirSync, statSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { emitWarning } from 'node:process';
 import { templatesMax } from '../engine/engine-memory.js';
 import { HarmonidError } from '../errors.js';
@@ -29,7 +30,8 @@ import { openEncryption } from './encryption.js';
 import { isOlder, readFormat, upgradeFormat } from './format-upgrade.js';
 import { freezeStore } from './frozen-store.js';
 import { Gallery, type GalleryOptions } from './gallery.js';
-import { startGraphThread, type GraphThread } from './graph-thread.js';
+import type { GraphThread } from './graph-thread.js';
+import { startGraphThreads } from './graph-threads.js';
 import { shredMemoryFiles } from './graph-sealing.js';
 import { lanesOf } from './lanes.js';
 import { HeldSnapshots } from './held-snapshots.js';
@@ -60,6 +62,8 @@ export type {
   VerifyAnswer,
 } from './index-api.js';
 
+/** Beyond some five times what a thread answers, whoever asks from one thread has no time to ask more. */
+const searchThreadsDefaultMax = 4;
 const exactMaxDefault = 2_000;
 const recallMinDefault = 0.9;
 const checkpointEveryDefault = 20_000;
@@ -97,7 +101,9 @@ export async function openIdentityIndex(options: IdentityIndexOptions): Promise<
     if (!readOnly) await upgradeFormat(raw, path, encryption?.keyring.directory);
     const store = encryption ? sealStore(raw, encryption.keyring) : raw;
     const galleries = new Map<string, Gallery>();
-    thread = startGraphThread({
+    thread = startGraphThreads({
+      // A read-only index is that of a moment, which a thread that begins later would not see.
+      searchThreads: readOnly ? 0 : (options.searchThreads ?? searchThreadsDefault()),
       onDeath: (cause) => onWarning('the graph thread has died', { path, error: cause }),
       onWarning({ graph, message, facts }) {
         const gallery = [...galleries.values()].find((one) => one.graphs.has(graph))?.name ?? graph;
@@ -186,6 +192,11 @@ function prepareFolder(path: string, readOnly: boolean): void {
   } catch (error) {
     throw diskError(error, path);
   }
+}
+
+/** The graphs' own thread searches, too. */
+function searchThreadsDefault(): number {
+  return Math.min(searchThreadsDefaultMax, availableParallelism() - 1);
 }
 
 // ── What a killed process left undone ──────────────────────────────────────────────────────────────────────────────

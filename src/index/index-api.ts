@@ -43,6 +43,11 @@ export interface IdentityIndexOptions {
    * reads a search).
    */
   readonly rerank?: 'memory' | 'store' | undefined;
+  /**
+   * Of our own engine: threads that search large galleries beside the one in which graphs live, at most. They are started when searches wait for each other. 0 to 16; default: one less
+   * than there are cores, 4 at most.
+   */
+  readonly searchThreads?: number | undefined;
   /** Galleries of up to so many templates have no graph. Larger saves memory and costs search time. Default 2,000. */
   readonly exactMax?: number | undefined;
   /** Changes of a gallery after which its graph is saved. Smaller opens faster after a crash and writes more. Default 20,000. */

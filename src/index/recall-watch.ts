@@ -54,6 +54,12 @@ export const recallWatchDefaults: RecallWatchOptions = {
 /** `rebuild` and `hopeless` (building anew has not helped) are said once. */
 export type RecallVerdict = 'fine' | 'rebuild' | 'hopeless';
 
+/** What is said of a verdict. */
+export const recallWarnings: Readonly<Record<Exclude<RecallVerdict, 'fine'>, string>> = {
+  rebuild: 'the graph misses too many of the nearest; it is built anew',
+  hopeless: 'the graph misses too many of the nearest, also after it was built anew; search wider or exactly',
+};
+
 /** Width of the walk that is judged, at least; the default of a search. */
 const efMin = 128;
 /** Rows that are compared between two looks at the clock. */

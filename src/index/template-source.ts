@@ -17,7 +17,13 @@ export interface SourceChange {
   readonly removed: readonly number[];
 }
 
-export interface TemplateSource {
+/** Exact vectors, for whoever needs nothing else. */
+export interface TemplateReading {
+  /** Reads as of now, until `work` returns. */
+  reading<T>(work: (vectorOf: (owner: number, label: number) => UnitVector | undefined) => T): T;
+}
+
+export interface TemplateSource extends TemplateReading {
   /** How many there should be. */
   readonly count: number;
   /** What has come and gone since a change of the gallery; undefined when that is not known any more. Templates that were given vectors beside are not in it. */
@@ -26,8 +32,6 @@ export interface TemplateSource {
   templates(): Iterable<SourceTemplate & { readonly vector: UnitVector }>;
   /** The same without vectors. */
   labels(): Iterable<SourceTemplate>;
-  /** Reads as of now, until `work` returns. */
-  reading<T>(work: (vectorOf: (owner: number, label: number) => UnitVector | undefined) => T): T;
 }
 
 /** A source without templates. */
@@ -60,25 +64,41 @@ export function* entriesIn(source: TemplateSource, dimensions: number): Generato
   yield taken();
 }
 
-export interface LaneTemplates {
+/** Where the templates of a lane are. */
+export interface LanePlace {
   readonly gallery: number;
   readonly lane: number;
   readonly dimensions: number;
+}
+
+export interface LaneTemplates extends LanePlace {
   readonly templateCount: number;
   /** Number of the gallery's last change. */
   readonly sequence: number;
 }
 
-export function laneSource(
-  store: Store,
-  { gallery, lane, dimensions, templateCount, sequence }: LaneTemplates,
-): TemplateSource {
+export function laneReading(store: Store, { gallery, lane, dimensions }: LanePlace): TemplateReading {
   const vectorIn = (reader: StoreReader, owner: number, label: number): UnitVector | undefined => {
     const key = keys.template(gallery, owner, label, lane);
     const value = reader.get('templates', key);
     return value && templateCodec.decodeVector(key, value, dimensions);
   };
   return {
+    reading(work) {
+      const snapshot = store.snapshot();
+      try {
+        return work((owner, label) => vectorIn(snapshot, owner, label));
+      } finally {
+        snapshot.release();
+      }
+    },
+  };
+}
+
+export function laneSource(store: Store, templates: LaneTemplates): TemplateSource {
+  const { gallery, lane, dimensions, templateCount, sequence } = templates;
+  return {
+    ...laneReading(store, templates),
     count: templateCount,
     changedSince(since) {
       const [, end] = ranges.gallery(gallery);
@@ -102,14 +122,6 @@ export function laneSource(
       for (const key of store.keys('templates', ...ranges.gallery(gallery))) {
         const { owner, template, lane: own } = keyParts.template(key);
         if (own === lane) yield { label: template, owner };
-      }
-    },
-    reading(work) {
-      const snapshot = store.snapshot();
-      try {
-        return work((owner, label) => vectorIn(snapshot, owner, label));
-      } finally {
-        snapshot.release();
       }
     },
   };

@@ -169,6 +169,37 @@ describe('engine', function () {
     }
   });
 
+  it('stops when the nearest owner is certain: less to compare for who is there, and nobody is missed for it', () => {
+    const random = makeRandom(13);
+    const vectors = makeTemplates(6_000, 64, 13);
+    const { engine } = filled(vectors);
+    const reader = new EngineReader(engine, 2);
+    const near = (vector: UnitVector): UnitVector =>
+      parseVector(
+        vector.map((value) => value + 0.04 * random.normal()),
+        64,
+        'the test',
+      );
+    for (const { probes, shareMax } of [
+      { probes: vectors.filter((_, label) => label % 60 === 3).map(near), shareMax: 0.75 },
+      { probes: makeTemplates(400, 64, 14).filter((_, label) => label % 4 === 0), shareMax: 1 },
+    ]) {
+      let [found, foundByAll] = [0, 0];
+      let [some, all] = [0, 0];
+      for (const vector of probes) {
+        const [expected] = nearestOf(vector, vectors, () => true);
+        const before = engine.code.comparedCount();
+        if (reader.nearest({ vector, k: 1, width: 64 })?.[0]?.label === expected) found++;
+        const between = engine.code.comparedCount();
+        if (reader.search({ vector, wanted: 16, width: 64 })[0]?.label === expected) foundByAll++;
+        some += Number(between - before);
+        all += Number(engine.code.comparedCount() - between);
+      }
+      assert.ok(found >= foundByAll - 1, `${found} found, ${foundByAll} by whole walks, of ${probes.length}`);
+      assert.ok(some <= shareMax * all, `${some} comparisons, ${all} of whole walks`);
+    }
+  });
+
   it('a place is not given away while a reader may hold it', () => {
     const vectors = makeTemplates(300, 32, 9);
     const { engine, writer, reader } = filled(vectors);

@@ -5,7 +5,8 @@
 import assert from 'node:assert/strict';
 import { EventEmitter, once } from 'node:events';
 import { describe, it } from 'mocha';
-import { startGraphThread, type GraphChange } from '../../src/index/graph-thread.js';
+import type { GraphChange } from '../../src/index/graph-messages.js';
+import { startGraphThread } from '../../src/index/graph-thread.js';
 import { makeFaces, randomFrom } from './faces.js';
 import { inTemporaryFolder } from './folders.js';
 
@@ -47,11 +48,11 @@ describe('graph thread', () => {
       onDeath: () => assert.fail('it must not die'),
       onWarning: ({ message }) => assert.fail(message),
     });
-    await thread.call('open', opening);
+    await thread.open(opening);
     for (let label = 1; label <= 30; label++) {
       thread.change('one', change(label));
       const query = { probes: faces.face(label), k: 1, exact: false, ef: 32 };
-      const { hits } = await thread.call('search', { graph: 'one', query });
+      const { hits } = await thread.search({ graph: 'one', query });
       assert.equal(hits[0]?.[0]?.label, label);
     }
     await thread.call('settle', { graph: 'one' });
@@ -65,7 +66,7 @@ describe('graph thread', () => {
       onDeath: (cause) => deaths.emit('death', cause),
       onWarning: ({ message }) => assert.fail(message),
     });
-    await thread.call('open', opening);
+    await thread.open(opening);
     const died = once(deaths, 'death');
     thread.change('two', change(1));
     const query = { probes: faces.face(1), k: 1, exact: true, ef: 32 };
@@ -73,7 +74,7 @@ describe('graph thread', () => {
       await Promise.all([
         died,
         assert.rejects(thread.call('settle', { graph: 'two' }), { code: 'INTERNAL' }),
-        assert.rejects(thread.call('search', { graph: 'one', query }), { code: 'INTERNAL' }),
+        assert.rejects(thread.search({ graph: 'one', query }), { code: 'INTERNAL' }),
       ])
     )[0] as [Error];
     assert.match(cause.message, /a graph is open before it is used/);
@@ -88,7 +89,7 @@ describe('graph thread', () => {
       onDeath: (cause) => causes.push(cause),
       onWarning: ({ message }) => assert.fail(message),
     });
-    await thread.call('open', opening);
+    await thread.open(opening);
     thread.change('two', change(1));
     const waiting = assert.rejects(thread.call('settle', { graph: 'one' }), { code: 'INTERNAL' });
     await thread.close();
@@ -101,14 +102,14 @@ describe('graph thread', () => {
       onDeath: () => assert.fail('it must not die'),
       onWarning: ({ message }) => assert.fail(message),
     });
-    await thread.call('open', opening);
+    await thread.open(opening);
     for (let label = 1; label <= floodedCount; label++) thread.change('one', change(label));
     await thread.call('settle', { graph: 'one' });
     let isSaved = false;
     let searches = 0;
     const flood = async (): Promise<void> => {
       while (!isSaved) {
-        await thread.call('search', { graph: 'one', query: { probes: faces.face(1), k: 1, exact: true, ef: 32 } });
+        await thread.search({ graph: 'one', query: { probes: faces.face(1), k: 1, exact: true, ef: 32 } });
         searches++;
       }
     };

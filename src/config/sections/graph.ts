@@ -12,6 +12,10 @@ export const graphSection = section(
       z.enum(['memory', 'store']).default('memory'),
       'Whether our own engine keeps 16-bit vectors in memory (some 550 bytes a template) or reads those of candidates from the store (some 280 bytes, slower).',
     ),
+    searchThreads: key(
+      z.int().min(0).max(16).optional(),
+      'Of our own engine: threads that search beside the one in which graphs live, at most; they are started when searches wait for each other. Default: one less than there are cores, 4 at most.',
+    ),
     exactMax: key(
       z.int().min(0).max(10_000_000).default(2_000),
       'Galleries of up to so many templates have no graph and are compared one by one. Larger saves memory and costs search time.',

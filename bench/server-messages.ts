@@ -9,6 +9,8 @@ export interface ServerSettings {
   readonly path: string;
   readonly modelsPath: string;
   readonly provider: ExecutionProvider;
+  /** What searches large galleries; ours, when left out. */
+  readonly engine?: 'harmonid' | 'hnswlib';
   /** Loads no model. */
   readonly vectorsOnly?: boolean;
   readonly tls?: { readonly certificateFile: string; readonly keyFile: string };

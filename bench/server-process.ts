@@ -23,8 +23,8 @@ interface Running {
 const timerMs = 1;
 
 async function startHarmonid(settings: ServerSettings): Promise<Running> {
-  const { path, modelsPath, provider, vectorsOnly, tls, accessFile, auditFolder } = settings;
-  const database = await openDatabase({ path, embedder: vectorsOnly ? false : { modelsPath, provider } });
+  const { path, modelsPath, provider, engine, vectorsOnly, tls, accessFile, auditFolder } = settings;
+  const database = await openDatabase({ path, engine, embedder: vectorsOnly ? false : { modelsPath, provider } });
   const audit =
     auditFolder === undefined
       ? undefined

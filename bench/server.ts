@@ -1,5 +1,5 @@
 /**
- * The server: Identify by vector and by image over gRPC, beside a bare grpc-js echo of messages of the same size.
+ * The server: Identify by vector and by image over gRPC, beside a bare grpc-js echo of messages of the same size; by vector also with hnswlib as the graphs' engine.
  *
  * Both servers are processes of their own; the load comes from this one, through the public client for ours and a bare grpc-js
  * client for the echo. On a machine with few cores the client takes its share of them, in both cases. Then 16 clients enroll and
@@ -14,7 +14,14 @@ import { connectDatabase } from '../src/client/remote-database.js';
 import { formatIdentify } from '../src/client/format.js';
 import { openOnnxEmbedder } from '../src/embedder/onnx-embedder.js';
 import { IdentityServiceService } from '../src/wire/harmonid/v1/identity.js';
-import { fillGalleries, imageGallery, space, vectorGallery } from './filled-galleries.js';
+import {
+  createVectorGallery,
+  fillGalleries,
+  fillVectorGallery,
+  imageGallery,
+  space,
+  vectorGallery,
+} from './filled-galleries.js';
 import { drawGallery, type ModelGallery } from './gallery-model.js';
 import { unary } from './lean-client.js';
 import { interleave, percentile, ratioSpread, runLoad, spread, spreadText, type Load } from './measure.js';
@@ -41,12 +48,24 @@ export async function benchServer(options: BenchOptions, progress: Progress): Pr
     const model = drawGallery({ seed, templateCount, templatesPerIdentity, probeCount: calls });
 
     await using harmonid = await startProcess({ kind: 'harmonid', path, modelsPath, provider });
+    await using before = await startProcess({
+      kind: 'harmonid',
+      path: join(path, 'hnswlib'),
+      modelsPath,
+      provider,
+      vectorsOnly: true,
+      engine: 'hnswlib',
+    });
     await using echo = await startProcess({ kind: 'echo', path: '', modelsPath, provider });
     const database = connectDatabase({ address: harmonid.address });
+    const onHnswlib = connectDatabase({ address: before.address });
     const bare = new Client(echo.address, credentials.createInsecure());
     try {
       progress(`enrolling ${templateCount} templates and ${portraits.length} portraits`);
       await fillGalleries(database, model, portraits);
+      progress(`the same ${templateCount} templates with hnswlib`);
+      await createVectorGallery(onHnswlib, vectorGallery);
+      await fillVectorGallery(onHnswlib, vectorGallery, model);
       const vectorProbe = (position: number): IdentifyRequest => ({
         gallery: vectorGallery,
         embedding: { space, vector: model.probes[position % model.probes.length]?.vector ?? [] },
@@ -57,10 +76,10 @@ export async function benchServer(options: BenchOptions, progress: Progress): Pr
         faces: 'largest',
       });
       progress('identifying by vector');
-      const byVector = await benchIdentify(harmonid.address, database, bare, vectorProbe, calls, rounds);
+      const byVector = await benchIdentify(harmonid.address, { database, onHnswlib }, bare, vectorProbe, calls, rounds);
       progress('identifying by image');
       const imageCalls = Math.max(1, Math.round(calls / 10));
-      const byImage = await benchIdentify(harmonid.address, database, bare, imageProbe, imageCalls, rounds);
+      const byImage = await benchIdentify(harmonid.address, { database }, bare, imageProbe, imageCalls, rounds);
       progress('16 clients enroll and identify');
       const mixed = await benchMixed(harmonid, echo, model, portraits, calls);
       return {
@@ -81,6 +100,7 @@ export async function benchServer(options: BenchOptions, progress: Progress): Pr
       };
     } finally {
       bare.close();
+      await onHnswlib.close();
       await database.close();
     }
   } finally {
@@ -90,7 +110,7 @@ export async function benchServer(options: BenchOptions, progress: Progress): Pr
 
 async function benchIdentify(
   address: string,
-  database: Database,
+  { database, onHnswlib }: { readonly database: Database; readonly onHnswlib?: Database },
   bare: Client,
   probe: (position: number) => IdentifyRequest,
   calls: number,
@@ -101,18 +121,22 @@ async function benchIdentify(
   request.writeUInt32LE(answerBytes);
   const rows: Row[] = [];
   for (const concurrency of concurrencies) {
-    const [echoed = [], identified = []] = await interleave(rounds, [
+    const asked = [
+      { server: 'harmonid Identify', database },
+      ...(onHnswlib ? [{ server: 'the same with graph.engine: hnswlib', database: onHnswlib }] : []),
+    ];
+    const [echoed = [], ...identified] = await interleave(rounds, [
       () => runLoad(calls, concurrency, () => unary(bare, echoPath, request)),
-      () => runLoad(calls, concurrency, (position) => database.identify(probe(position))),
+      ...asked.map((one) => () => runLoad(calls, concurrency, (position) => one.database.identify(probe(position)))),
     ]);
     rows.push(
       { atOnce: concurrency, server: `echo, ${requestBytes} / ${answerBytes} bytes`, ...figures(echoed), ratio: null },
-      {
+      ...asked.map(({ server }, i) => ({
         atOnce: concurrency,
-        server: 'harmonid Identify',
-        ...figures(identified),
-        ratio: spreadText(ratioSpread(rates(identified), rates(echoed)), 3),
-      },
+        server,
+        ...figures(identified[i] ?? []),
+        ratio: spreadText(ratioSpread(rates(identified[i] ?? []), rates(echoed)), 3),
+      })),
     );
   }
   return rows;

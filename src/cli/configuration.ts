@@ -9,18 +9,22 @@ import type { EffectiveConfiguration } from '../config/configuration.js';
 import type { Given } from '../config/origin.js';
 import { keysOf } from '../config/outline.js';
 import { defaultConfiguration, outline } from '../config/schema.js';
+import { graphEngines } from '../config/sections/graph.js';
 import { logLevels } from '../config/sections/log.js';
 import { embedderOptions, keyOptions, wholeNumber } from './options.js';
 import type { Terminal } from './terminal.js';
 
 /** Adds `--config` and the flags that override it. */
 export function serverOptions(command: Command): Command {
-  const { data, listen, drainSeconds, log } = defaultConfiguration;
+  const { data, listen, drainSeconds, graph, log } = defaultConfiguration;
   return command
     .option('-c, --config <file>', 'the configuration, in YAML; the other options override it (env: HARMONID_CONFIG)')
     .option('-d, --data <dir>', 'the data directory; made when there is none', data)
     .option('-l, --listen <host:port>', 'where to listen; port 0 takes a free one', listen)
     .option('--drain <seconds>', 'how long calls in work may take when stopping', wholeNumber, drainSeconds)
+    .addOption(
+      new Option('--engine <name>', 'what searches large galleries').choices(graphEngines).default(graph.engine),
+    )
     .option('--vectors-only', 'load no model: only vectors are taken')
     .option('--access <file>', 'who may come in (default: DATA/access.json when it is there; see `harmonid keys`)')
     .option('--tls-certificate <file>', 'the server’s certificate, PEM; followed while the server runs')

@@ -165,14 +165,14 @@ export class EngineAssembly {
     }
   }
 
-  /** In any order. */
+  /** In any order. The bytes are the caller's again when it returns. */
   put({ key, bytes }: EnginePage): void {
     const part = key % partCount;
     const kind = Math.floor(key / partCount) % kindCount;
     const segment = Math.floor(key / partCount / kindCount);
     if (kind === kinds.quantiser) return;
     if (kind === kinds.uppers) {
-      this.#uppers.set(key, bytes);
+      this.#uppers.set(key, Buffer.from(bytes));
       return;
     }
     const region = regionsOf(this.engine).find((each) => kinds[each.kind] === kind);
@@ -182,9 +182,10 @@ export class EngineAssembly {
     const size = region.bytes << this.engine.code.layout.SEGMENT_BITS;
     const expected = Math.min(pageBytesMax, size - part * pageBytesMax);
     if (bytes.length !== expected) throw new Error(`page ${key} has ${bytes.length} bytes, not ${expected}`);
-    if (region.kind === 'links') this.#checkLinks(wordsIn(bytes), this.engine.code.layout.LINKS + 1);
     const at = (this.engine.words[region.table / 4 + segment] as number) + part * pageBytesMax;
     new Uint8Array(this.engine.memory.buffer).set(bytes, at);
+    if (region.kind !== 'links') return;
+    this.#checkLinks(this.engine.words.subarray(at / 4, (at + bytes.length) / 4), this.engine.code.layout.LINKS + 1);
   }
 
   /** When all pages are there. */
@@ -248,7 +249,8 @@ export class EngineAssembly {
   }
 }
 
-function quantiserIn(page: Buffer, step: number): Quantiser {
+/** Of the page that comes first. */
+export function quantiserIn(page: Buffer, step: number): Quantiser {
   const numbers = new Float32Array(page.length / 4);
   page.copy(Buffer.from(numbers.buffer));
   return { centre: numbers.slice(0, numbers.length / 2), scale: numbers.slice(numbers.length / 2), step };

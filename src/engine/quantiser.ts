@@ -4,6 +4,7 @@
  * A byte is (value - centre) / scale, to the nearest, cut at 127. The scale covers four standard deviations on either side: of normally distributed
  * numbers one in 16,000 is cut.
  */
+import { codeBytes } from './stored-vector.js';
 
 export interface Quantiser {
   /** Shape [dimensions]. */
@@ -18,12 +19,12 @@ const deviations = 4;
 const byteMax = 127;
 
 /** What the code of a vector stands for. @param vector shape [dimensions] @returns the same */
-export function decoded(vector: Float32Array, { centre, scale }: Quantiser): Float32Array {
-  return vector.map((value, i) => {
-    const [middle, step] = [centre[i] as number, scale[i] as number];
-    if (step === 0) return middle;
-    return middle + step * Math.max(-byteMax, Math.min(byteMax, Math.round((value - middle) / step)));
-  });
+export function decoded(vector: Float32Array, quantiser: Quantiser): Float32Array {
+  const { centre, scale } = quantiser;
+  return Float32Array.from(
+    codeBytes(vector, quantiser),
+    (code, i) => (centre[i] as number) + (scale[i] as number) * code,
+  );
 }
 
 /** Mean of the squared distances (L2) between vectors and what their codes stand for. @param vectors shape [count x dimensions], at least one */

@@ -12,9 +12,10 @@ import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, open, rename, type FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { EngineAssembly, pagesOf, type EngineFacts, type EnginePage } from '../engine/engine-pages.js';
+import { EngineAssembly, pagesOf, quantiserIn, type EngineFacts, type EnginePage } from '../engine/engine-pages.js';
 import type { EngineMemory } from '../engine/engine-memory.js';
 import { linkingDefaults } from '../engine/engine-writer.js';
+import type { Quantiser } from '../engine/quantiser.js';
 import { HarmonidError } from '../errors.js';
 import { diskError } from '../files/disk-errors.js';
 import { shredFile, syncFolder } from '../files/durable-files.js';
@@ -281,6 +282,19 @@ export async function verifyEngineFile(path: string, recorded: RecordedEngineFil
   }
 }
 
+/** The quantiser of a file in the clear. @throws DATA_CORRUPT */
+export async function readQuantiser(path: string, recorded: RecordedEngineFile): Promise<Quantiser> {
+  const handle = await openRecorded(path, recorded.name);
+  try {
+    const { root, content } = await readRoot(handle, { path, name: recorded.name, key: null }, recorded);
+    for await (const { stored } of storedPages(handle, recorded.name, root))
+      return quantiserIn(stored, content.facts.step);
+    throw damaged(recorded.name, 'it holds no page');
+  } finally {
+    await handle.close();
+  }
+}
+
 async function openRecorded(path: string, name: string): Promise<FileHandle> {
   try {
     return await open(join(graphsFolder(path), name), 'r');
@@ -313,13 +327,15 @@ async function readRoot(
   return { root: { name, at, bytes: length, sha256, entries }, content };
 }
 
-/** Verified, in the order of the root: the quantiser comes first. */
+/** Verified, in the order of the root: the quantiser comes first. What is stored is good until the next page is asked for. */
 async function* storedPages(
   handle: FileHandle,
   name: string,
   { entries }: Root,
 ): AsyncGenerator<{ readonly entry: Entry; readonly stored: Buffer }> {
   const all = Array.from(entries.values());
+  // One for all: pieces of their own would be as large together as the file, until somebody clears away.
+  const buffer = Buffer.alloc(all.reduce((most, { bytes }) => Math.max(most, bytes), readBytesMax));
   for (let i = 0; i < all.length;) {
     const first = all[i] as Entry;
     let count = 1;
@@ -329,10 +345,10 @@ async function* storedPages(
       if (entry.at !== first.at + bytes || bytes + entry.bytes > readBytesMax) break;
       bytes += entry.bytes;
     }
-    const piece = await readAt(handle, name, first.at, bytes);
+    const piece = buffer.subarray(0, bytes);
+    await readInto(handle, name, first.at, piece);
     for (const entry of all.slice(i, i + count)) {
-      // A copy of its own, which begins at a whole word.
-      const stored = Buffer.from(piece.subarray(entry.at - first.at, entry.at - first.at + entry.bytes));
+      const stored = piece.subarray(entry.at - first.at, entry.at - first.at + entry.bytes);
       if (!digestOf(stored).equals(entry.stored)) {
         throw damaged(name, `page ${entry.key}, ${entry.bytes} bytes at ${entry.at}, is not what its root says`);
       }
@@ -361,9 +377,13 @@ async function readAt(handle: FileHandle, name: string, at: number, length: numb
   const { size } = await handle.stat();
   if (at + length > size) throw damaged(name, `it has ${size} bytes, and should have some at ${at} to ${at + length}`);
   const bytes = Buffer.alloc(length);
-  const { bytesRead } = await handle.read(bytes, 0, length, at);
-  if (bytesRead !== length) throw damaged(name, `it ends at ${at + bytesRead}`);
+  await readInto(handle, name, at, bytes);
   return bytes;
+}
+
+async function readInto(handle: FileHandle, name: string, at: number, bytes: Buffer): Promise<void> {
+  const { bytesRead } = await handle.read(bytes, 0, bytes.length, at);
+  if (bytesRead !== bytes.length) throw damaged(name, `it ends at ${at + bytesRead}`);
 }
 
 async function writeWhole(handle: FileHandle, bytes: Uint8Array, at: number): Promise<void> {

@@ -12,8 +12,10 @@ import { readdir, stat } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { fineVectorBytes } from '../engine/fine-vector.js';
-import { keyParts, keys, markCodec, ranges } from './codec.js';
+import type { Quantiser } from '../engine/quantiser.js';
+import { codeBytes, fineVectorBytes } from '../engine/stored-vector.js';
+import { checkpointCodec, keyParts, keys, markCodec, ranges } from './codec.js';
+import { readQuantiser } from './engine-file.js';
 import { newestFirst, readMetas } from './lmdb-meta.js';
 import { dataFile, type LmdbStore } from './lmdb-store.js';
 import type { ErasureProof } from './records.js';
@@ -27,6 +29,8 @@ const snapshotPatienceMs = 1_000;
 const bytesPerTransaction = 1 << 20;
 /** Pages that are written while they are looked at are looked at again, so many times. */
 const passesMax = 5;
+/** Shorter codes would be found anywhere. */
+const codeBytesMin = 16;
 /** Folders of a data directory with nothing of anybody in them. */
 const foldersWithoutPeople: ReadonlySet<string> = new Set(['models', 'keys']);
 
@@ -36,7 +40,7 @@ export interface Scrubber {
    * the next call. Never rejects: what called for it is done. Concurrent calls share the work.
    */
   overwrite(): Promise<boolean>;
-  /** Searches every file of the directory that may hold people for any 32 bytes of the vectors, as they are stored and as graphs keep them beside their codes. */
+  /** Searches every file of the directory that may hold people for any 32 bytes of the vectors, as they are stored and as graphs keep them: as codes and beside them. */
   search(vectors: readonly Uint8Array[]): Promise<Omit<ErasureProof, 'keyDestroyed'>>;
   close(): Promise<void>;
 }
@@ -173,10 +177,14 @@ export function openScrubber(store: LmdbStore, { path, encrypted, onWarning }: S
   return {
     overwrite,
     async search(vectors) {
-      const needles = vectors.flatMap((vector) => [
-        vector,
-        fineVectorBytes(new Float32Array(Uint8Array.from(vector).buffer)),
-      ]);
+      const quantisers = encrypted ? [] : await quantisersOf(store, path);
+      const needles = vectors.flatMap((bytes) => {
+        const vector = new Float32Array(Uint8Array.from(bytes).buffer);
+        const codes = quantisers
+          .filter(({ centre }) => vector.length >= codeBytesMin && vector.length <= centre.length)
+          .map((quantiser) => Buffer.from(codeBytes(vector, quantiser).buffer));
+        return [bytes, fineVectorBytes(vector), ...codes];
+      });
       const files = await filesOf(path);
       const remains = await thread.scan({ kind: 'anywhere', files: files.map(({ name }) => name), needles });
       return {
@@ -225,6 +233,21 @@ function zero(handle: number, { position, length }: DeadPlace): void {
 /** Galleries in which something was removed that is not overwritten yet. */
 export function unscrubbedGalleries(store: LmdbStore): readonly number[] {
   return Array.from(store.keys('meta', ...ranges.unscrubbed()), (key) => keyParts.unscrubbed(key));
+}
+
+/** Those by which graph files hold codes. A checkpoint may take another's place meanwhile: then they are looked for again. */
+async function quantisersOf(store: LmdbStore, path: string, attempts = 3): Promise<readonly Quantiser[]> {
+  const files = Array.from(
+    store.range('checkpoints', ...ranges.all()),
+    ({ key, value }) => checkpointCodec.decode(key, value).file,
+  );
+  try {
+    // Those of hnswlib have no root, and the vectors as they are.
+    return await Promise.all(files.flatMap((file) => (file?.root ? [readQuantiser(path, file)] : [])));
+  } catch (error) {
+    if (attempts === 1) throw error;
+    return quantisersOf(store, path, attempts - 1);
+  }
 }
 
 async function filesOf(path: string): Promise<readonly { readonly name: string; readonly bytes: number }[]> {

@@ -4,7 +4,7 @@ import { describe, it } from 'mocha';
 import { EngineMemory, storedDimensions, templatesMax } from '../../src/engine/engine-memory.js';
 import { EngineReader, type EngineHit } from '../../src/engine/engine-reader.js';
 import { EngineWriter } from '../../src/engine/engine-writer.js';
-import { fineVectorBytes } from '../../src/engine/fine-vector.js';
+import { codeBytes, fineVectorBytes } from '../../src/engine/stored-vector.js';
 import { NodeTable } from '../../src/engine/node-table.js';
 import { learnQuantiser } from '../../src/engine/quantiser.js';
 import { makeRandom } from '../../src/random.js';
@@ -323,7 +323,7 @@ describe('engine', function () {
     }
   });
 
-  it('fine vectors are the same bytes in the host and in the code', () => {
+  it('codes and fine vectors are the same bytes in the host and in the code', () => {
     const vectors = [
       ...makeTemplates(50, 64, 11),
       parseVector(
@@ -335,12 +335,16 @@ describe('engine', function () {
     const { engine, writer } = openEngine(vectors);
     vectors.forEach((vector, label) => writer.add(label, label, vector));
     const { layout } = engine.code;
-    const at = engine.words[layout.FINES / 4] as number;
-    const each = layout.FINE_HEAD + 2 * 64;
+    const bytesAt = (table: number, each: number, head: number, node: number): Buffer => {
+      const start = (engine.words[table / 4] as number) + node * each + head;
+      return Buffer.from(new Uint8Array(engine.memory.buffer).slice(start, start + each - head));
+    };
+    const quantiser = engine.quantiserOf(64);
     vectors.forEach((vector, node) => {
-      const start = at + node * each + layout.FINE_HEAD;
-      const bytes = Buffer.from(new Uint8Array(engine.memory.buffer).slice(start, start + 128));
-      assert.ok(bytes.equals(fineVectorBytes(vector)), `template ${node}`);
+      const fine = bytesAt(layout.FINES, layout.FINE_HEAD + 2 * 64, layout.FINE_HEAD, node);
+      assert.ok(fine.equals(fineVectorBytes(vector)), `template ${node}`);
+      const code = bytesAt(layout.CODES, 64, 0, node);
+      assert.ok(code.equals(Buffer.from(codeBytes(vector, quantiser).buffer)), `template ${node}`);
     });
   });
 });

@@ -7,7 +7,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'mocha';
-import { fineVectorBytes } from '../../src/engine/fine-vector.js';
+import { fineVectorBytes } from '../../src/engine/stored-vector.js';
 import type { EncryptionOptions } from '../../src/index/index-api.js';
 import { openIdentityIndex, rotateMasterKey, type IdentityIndex } from '../../src/index/identity-index.js';
 import { keyIdOf, parseMasterKey, seal, unseal } from '../../src/index/sealing.js';

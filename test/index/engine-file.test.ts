@@ -7,7 +7,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { copyFile, readFile, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, it } from 'mocha';
-import { fineVectorBytes } from '../../src/engine/fine-vector.js';
+import { fineVectorBytes } from '../../src/engine/stored-vector.js';
 import type { GraphFile } from '../../src/index/checkpoint.js';
 import { verifyEngineFile } from '../../src/index/engine-file.js';
 import { gapsBetween } from '../../src/index/file-space.js';

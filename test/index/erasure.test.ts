@@ -5,10 +5,10 @@
  */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { copyFileSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'mocha';
-import { fineVectorBytes } from '../../src/engine/fine-vector.js';
+import { fineVectorBytes } from '../../src/engine/stored-vector.js';
 import { openIdentityIndex, type IdentityIndex, type TemplateDraft } from '../../src/index/identity-index.js';
 import type { Receipt } from '../../src/index/records.js';
 import type { UnitVector } from '../../src/vector.js';
@@ -46,6 +46,30 @@ function withDigest(vector: UnitVector, text: string): TemplateDraft {
 }
 
 describe('erasure', () => {
+  it('looks for codes, too, which are all that a graph file holds of a face when candidates are compared by the store', async () => {
+    await inTemporaryFolder(async (path) => {
+      const faces = makeFaces(randomFrom(44), { dimensions });
+      const index = await openIdentityIndex({ path, exactMax: 16, rerank: 'store', checkpointEvery: 1_000_000 });
+      await index.createGallery(galleryDraft(gallery, dimensions, { duplicates: 'ignore' }));
+      for (let person = 0; person < 60; person++)
+        await index.enroll(enrollDraft(gallery, `p${person}`, [faces.face(person)]));
+      await index.settle();
+      await index.checkpoint();
+      const folder = join(path, 'graphs');
+      const file = readdirSync(folder).find((name) => name.endsWith('.graph'));
+      assert.ok(file);
+      assert.deepEqual(filesWith(folder, [faces.face(7)], []), [], 'no other trace of a vector is in it');
+      const proofOf = async (identity: string): Promise<number | undefined> =>
+        (await index.eraseIdentity(gallery, identity, { prove: true })).proof?.remainsFound;
+      // A copy that somebody has made by hand.
+      copyFileSync(join(folder, file), join(path, 'a copy'));
+      assert.ok(((await proofOf('p7')) ?? 0) > 0, 'the code lies in the copy');
+      rmSync(join(path, 'a copy'));
+      assert.equal(await proofOf('p8'), 0);
+      await index.close();
+    });
+  });
+
   it('leaves nothing of the person in any file: not in old pages, not in the graph', async () => {
     await inTemporaryFolder(async (path) => {
       const faces = makeFaces(randomFrom(41), { dimensions });

@@ -2,11 +2,14 @@
 import { z } from 'zod';
 import { key, section } from '../key.js';
 
+export const graphEngines = ['harmonid', 'hnswlib'] as const;
+
 export const graphSection = section(
   z.strictObject({
     engine: key(
-      z.enum(['harmonid', 'hnswlib']).default('harmonid'),
+      z.enum(graphEngines).default('harmonid'),
       'What searches large galleries: our own engine or hnswlib. A graph that the other one has saved is built anew.',
+      { flag: '--engine' },
     ),
     rerank: key(
       z.enum(['memory', 'store']).default('memory'),
@@ -14,7 +17,8 @@ export const graphSection = section(
     ),
     searchThreads: key(
       z.int().min(0).max(16).optional(),
-      'Of our own engine: threads that search beside the one in which graphs live, at most; they are started when searches wait for each other. Default: one less than there are cores, 4 at most.',
+      'Of our own engine: threads that search beside the one in which graphs live, at most; they are started when searches wait for each other. Larger answers more at once, where there are cores.',
+      { unset: 'one less than there are cores, at most 4' },
     ),
     exactMax: key(
       z.int().min(0).max(10_000_000).default(2_000),

@@ -52,7 +52,7 @@ export const usage = `npm run bench -- <bench> [options]
   guard             Identify over gRPC with TLS and keys, and with an audit log, beside without; the search apart
   reopen            seconds until a closed or killed directory answers, beside a rebuild; memory, disk, longest stalls
   graph             our engine in WebAssembly beside hnswlib in C++ (compiled here) and hnswlib-node, one thread each, by recall;
-                    usearch, sqlite-vec and LanceDB where they are installed
+                    usearch, sqlite-vec and LanceDB where they are installed; also \`search --peers\`
   rollout           calls over gRPC while a gallery is moved to another space, back, and for good; how many fail
   map               vectors a second through fitted adapters beside bare matrix products, in the same batches
   peers install     installs into bench/peers face-api's WASM back end (for embed), usearch, sqlite-vec and LanceDB (for graph); optional
@@ -75,9 +75,13 @@ export function parseCommand(words: readonly string[]): BenchCommand {
   if (values.help || positionals.length === 0) return { kind: 'help' };
   const [name, ...rest] = positionals;
   if (name === 'peers' && rest[0] === 'install' && rest.length === 1) return { kind: 'install-peers' };
-  const bench = benches.find((known) => known === name);
+  // The graphs of the search alone, and all peers.
+  const bench = name === 'search' && values.peers ? 'graph' : benches.find((known) => known === name);
   if (!bench || rest.length > 0) {
     throw new HarmonidError('INVALID_ARGUMENT', `no bench "${positionals.join(' ')}"; there are ${benches.join(', ')}`);
+  }
+  if (values.peers && name !== 'search') {
+    throw new HarmonidError('INVALID_ARGUMENT', `--peers is of search, and the bench is ${bench}`);
   }
   return {
     kind: 'run',
@@ -110,6 +114,7 @@ function parseWords(words: readonly string[]) {
         provider: { type: 'string', default: 'cpu' },
         workers: { type: 'string' },
         threads: { type: 'string' },
+        peers: { type: 'boolean', default: false },
         json: { type: 'boolean', default: false },
         help: { type: 'boolean', short: 'h', default: false },
       },

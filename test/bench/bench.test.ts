@@ -50,8 +50,8 @@ describe('bench', () => {
     assert.equal(rowsOf(report, 'build, 2500 templates').length, 2);
   });
 
-  it('graph prints recall and time of each graph, and where they have the same recall', async () => {
-    const report = await runBench('graph', '--size', '2500', '--calls', '50', '--rounds', '1');
+  it('search --peers, which is graph, prints recall and time of each graph, and where they have the same recall', async () => {
+    const report = await runBench('search', '--peers', '--size', '2500', '--calls', '50', '--rounds', '1');
     const graphs = rowsOf(report, 'construction, 2500 templates');
     for (const row of graphs) for (const name of ['perSecond', 'bytesPerTemplate']) assertFigure(row, name);
     const all = graphs.map((row) => String(row['graph']));

@@ -114,7 +114,7 @@ export class GalleryGraph {
   readonly #graph: string;
   readonly #openedFrom: GraphOpened['openedFrom'];
   #checkpoint: CheckpointRecord | null;
-  /** False when its file could not be used: then it is replaced, also when nothing has changed since. */
+  /** False when its file was not used, as it is damaged or of another engine: then it is replaced, also when nothing has changed since. */
   #checkpointIsSound: boolean;
   /** Of the graph that the checkpoint holds: one that took over since is worth a new one, although nothing was written. */
   #checkpointRebuiltCount = 0;
@@ -130,7 +130,7 @@ export class GalleryGraph {
     this.#checkpoint = checkpoint;
     this.#checkpointTriedAt = checkpoint?.sequence ?? 0;
     this.#openedFrom = opened.openedFrom;
-    this.#checkpointIsSound = opened.warning === null;
+    this.#checkpointIsSound = !checkpoint?.file || opened.openedFrom === 'checkpoint';
   }
 
   /** In the graph thread. */

@@ -5,13 +5,15 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { extname, join } from 'node:path';
 import { after, before, describe, it } from 'mocha';
+import { connectDatabase } from '../../src/client/remote-database.js';
 import { keysOf } from '../../src/config/outline.js';
 import { outline } from '../../src/config/schema.js';
+import { makeFaces, randomFrom } from '../index/faces.js';
 import { modelsPath } from '../support/database.js';
 import { repositoryPath } from '../support/paths.js';
 import { harmonid, json, portrait, serveExactly, type Outcome } from './command-line.js';
@@ -37,7 +39,8 @@ describe('harmonid config', function () {
 
   it('print says of every key what holds and who says so', async () => {
     const variables = { HARMONID_LOG_LEVEL: 'error', HARMONID_EMBEDDER_THREADS: '2', HARMONID_KEY_FILE: 'master.key' };
-    const outcome = await inFolder('print --config harmonid.yaml --drain 3 --no-mirror --json', variables);
+    const words = 'print --config harmonid.yaml --drain 3 --engine hnswlib --no-mirror --json';
+    const outcome = await inFolder(words, variables);
     const { file, settings } = json(outcome) as { file: string; settings: Json[] };
     assert.equal(file, 'harmonid.yaml');
     const of = (key: string): Json => settings.find((setting) => setting['key'] === key) ?? {};
@@ -47,6 +50,7 @@ describe('harmonid config', function () {
       ['log.level', 'error', { kind: 'variable', name: 'HARMONID_LOG_LEVEL' }],
       ['graph.recallMin', 0.5, inFile(4, 21)],
       ['drainSeconds', 3, { kind: 'flag', name: '--drain' }],
+      ['graph.engine', 'hnswlib', { kind: 'flag', name: '--engine' }],
       ['embedder.mirrorAveraging', false, { kind: 'flag', name: '--no-mirror' }],
       ['embedder.threads', 2, { kind: 'variable', name: 'HARMONID_EMBEDDER_THREADS' }],
       // Commander knows this variable, too; it is not taken for an option.
@@ -234,6 +238,39 @@ describe('harmonid serve --config', function () {
     }
     const { stderr } = await harmonid(['stats', '--data', data]);
     assert.match(stderr, /KEY_REQUIRED/);
+  });
+
+  it('a server searches through the engine that it is told, and says so by the files that it leaves', async () => {
+    const faces = makeFaces(randomFrom(3));
+    const data = join(folder, 'either');
+    for (const [engine, ending] of [
+      ['hnswlib', '.hnsw'],
+      ['harmonid', '.graph'],
+    ] as const) {
+      const words = ['--data', data, '--listen', '127.0.0.1:0', '--vectors-only', '--engine', engine];
+      const server = await serveExactly(words, { variables: { HARMONID_GRAPH_EXACT_MAX: '20' } });
+      const database = connectDatabase({ address: server.address });
+      const gallery = 'vectors';
+      if (engine === 'hnswlib') {
+        await database.createGallery({ gallery, space: 'test', dimensions: faces.dimensions, threshold: 0.05 });
+        for (let person = 0; person < 60; person++) {
+          const embeddings = [{ space: 'test', vector: faces.face(person) }];
+          await database.enroll({ gallery, identity: `p${person}`, embeddings });
+        }
+      }
+      for (const person of [0, 31, 59]) {
+        const embedding = { space: 'test', vector: faces.face(person) };
+        const found = await database.identify({ gallery, embedding });
+        assert.equal(found.candidates[0]?.identity, `p${person}`);
+      }
+      await database.close();
+      assert.equal(await server.stop(), 0);
+      const files = await readdir(join(data, 'graphs'));
+      assert.deepEqual(
+        files.map((name) => extname(name)),
+        [ending],
+      );
+    }
   });
 
   it('starts nothing with a configuration that is wrong', async () => {

@@ -21,6 +21,11 @@ export interface NeighbourOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/**
+ * Wanted of the graph, for each that is wanted: faces of one person are nearer to each other than codes can tell, so that the nearest of them are found only where many are compared
+ * exactly.
+ */
+const surplus = 2;
 /** Faces that are searched for before others have their turn. */
 const facesPerTurn = 64;
 
@@ -55,9 +60,15 @@ export async function findNeighbours(
         onProgress?.(face, vectors.length);
         await nextTurn();
       }
-      const query = { probes: vectors[face] as UnitVector, k, exclude: face, exact: false, ef: 2 * k };
+      const query = {
+        probes: vectors[face] as UnitVector,
+        k: surplus * k,
+        exclude: face,
+        exact: false,
+        ef: 2 * surplus * k,
+      };
       const [hits = []] = graph.searchNow(query).hits;
-      hits.forEach(({ owner, distance }, place) => {
+      hits.slice(0, k).forEach(({ owner, distance }, place) => {
         lists.positions[face * k + place] = owner;
         lists.distances[face * k + place] = distance;
       });

@@ -18,6 +18,12 @@ export function startGraphThreads({ searchThreads, onDeath, onWarning }: GraphTh
   let death: HarmonidError | null = null;
   const searchers = new SearchThreads({
     most: searchThreads,
+    onFailure: (error) =>
+      onWarning({
+        graph: 'every gallery',
+        message: 'a thread that searches could not be started; searches go on without it',
+        facts: { error },
+      }),
     onDeath(cause) {
       death ??= new HarmonidError('INTERNAL', 'a thread that searches has died; open the database again', { cause });
       searchers.endWith(death);

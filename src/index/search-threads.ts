@@ -16,6 +16,8 @@ export interface SearchThreadsOptions {
   readonly most: number;
   /** Told once, when the first of them ends without being asked to. */
   readonly onDeath: (cause: unknown) => void;
+  /** Told when one could not be started. There are no more of them then, and searches go on without. */
+  readonly onFailure: (cause: unknown) => void;
 }
 
 type Search = GraphCalls['search'];
@@ -32,6 +34,7 @@ interface SearchThread {
 
 export class SearchThreads {
   readonly #options: SearchThreadsOptions;
+  #most: number;
   readonly #threads: SearchThread[] = [];
   /** By graph. */
   readonly #shared = new Map<string, SharedEngine>();
@@ -41,6 +44,7 @@ export class SearchThreads {
 
   constructor(options: SearchThreadsOptions) {
     this.#options = options;
+    this.#most = options.most;
   }
 
   opening(graph: string): void {
@@ -77,7 +81,7 @@ export class SearchThreads {
       undefined,
     );
     if (idlest && idlest.load < load) return this.#call(idlest, request);
-    if (ready.length === this.#threads.length && ready.length < this.#options.most) this.#start();
+    if (ready.length === this.#threads.length && ready.length < this.#most) this.#start();
     return undefined;
   }
 
@@ -119,7 +123,15 @@ export class SearchThreads {
       const death = new HarmonidError('INTERNAL', 'a thread that searches has died; open the database again', {
         cause,
       });
-      if (calls.endWith(death) && !this.#isClosed) this.#options.onDeath(cause);
+      if (!calls.endWith(death) || this.#isClosed) return;
+      if (thread.isReady) {
+        this.#options.onDeath(cause);
+      } else {
+        // Nobody has asked it for anything.
+        this.#threads.splice(this.#threads.indexOf(thread), 1);
+        this.#most = this.#threads.length;
+        this.#options.onFailure(cause);
+      }
     };
     worker.on('error', die);
     worker.on('messageerror', die);

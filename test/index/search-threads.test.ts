@@ -7,11 +7,14 @@ import { randomBytes } from 'node:crypto';
 import { EventEmitter, once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, it } from 'mocha';
+import { EngineMemory } from '../../src/engine/engine-memory.js';
+import { learnQuantiser } from '../../src/engine/quantiser.js';
 import { openIdentityIndex } from '../../src/index/identity-index.js';
 import type { GraphAnswer, GraphQuery } from '../../src/index/graph.js';
 import type { GraphOpening } from '../../src/index/graph-messages.js';
 import { startGraphThread } from '../../src/index/graph-thread.js';
 import { SearchThreads } from '../../src/index/search-threads.js';
+import type { SharedEngine } from '../../src/index/shared-engine.js';
 import { makeFaces, randomFrom } from './faces.js';
 import { enrollDraft, galleryDraft, inTemporaryFolder, testSpace } from './folders.js';
 
@@ -61,7 +64,7 @@ describe('search threads', function () {
     await inTemporaryFolder(async (path) => {
       await fill(path);
       const onDeath = (cause: unknown): void => assert.fail(String(cause));
-      const searchers = new SearchThreads({ most: 2, onDeath });
+      const searchers = new SearchThreads({ most: 2, onDeath, onFailure: onDeath });
       const own = startGraphThread({
         onDeath,
         onWarning: ({ message }) => assert.fail(message),
@@ -111,26 +114,45 @@ describe('search threads', function () {
     });
   });
 
-  it('tell once when one of them dies, and whoever waits for it', async () => {
-    const deaths = new EventEmitter();
-    const searchers = new SearchThreads({ most: 1, onDeath: (cause) => deaths.emit('death', cause) });
-    const memory = new WebAssembly.Memory({ initial: 2, maximum: 2, shared: true });
-    const source = { gallery: 1, lane: 0, path: '/nowhere/at/all', readOnly: true, encryption: null };
-    searchers.opening(graph);
-    searchers.share(graph, {
-      memory,
-      dimensions,
-      exactMax: 1,
-      source,
-      progress: new Int32Array(new SharedArrayBuffer(8)),
+  it('go on without one that could not be started, and tell once when one dies', async () => {
+    await inTemporaryFolder(async (path) => {
+      await fill(path);
+      const told = new EventEmitter();
+      const searchers = new SearchThreads({
+        most: 2,
+        onDeath: (cause) => told.emit('death', cause),
+        onFailure: (cause) => told.emit('failure', cause),
+      });
+      const quantiser = learnQuantiser(makeFaces(randomFrom(1), { dimensions }).face(1), dimensions);
+      const engine = EngineMemory.create({ dimensions, quantiser, withFines: true });
+      const shared = (where: string, readOnly = false): SharedEngine => ({
+        memory: engine.memory,
+        dimensions,
+        exactMax: 1,
+        source: { gallery: 1, lane: 0, path: where, readOnly, encryption: null },
+        progress: new Int32Array(new SharedArrayBuffer(8)),
+      });
+      const query = { probes: new Float32Array(dimensions), k: 1, exact: true, ef: 16 };
+      searchers.opening(graph);
+      searchers.share(graph, shared(path));
+      // It sets a thread going, which searches an engine without anybody in it; the second one finds no store.
+      assert.deepEqual((await answerOf(searchers, query)).hits, [[]]);
+      const failed = once(told, 'failure');
+      searchers.share(graph, shared('/nowhere/at/all', true));
+      const waiting = searchers.search({ graph, query }, 2);
+      assert.equal(searchers.search({ graph, query }, 1), undefined);
+      const [cause] = (await failed) as [Error];
+      assert.match(cause.message, /nowhere/);
+      assert.deepEqual((await waiting)?.hits, [[]]);
+      assert.ok(await searchers.search({ graph, query }, 1), 'the first one goes on');
+      const died = once(told, 'death');
+      searchers.share('2/0', { ...shared(path), memory: null as never });
+      const lost = searchers.search({ graph, query }, 1);
+      assert.ok(lost);
+      await assert.rejects(lost, { code: 'INTERNAL' });
+      await died;
+      await searchers.close();
     });
-    const died = once(deaths, 'death');
-    const query = { probes: new Float32Array(dimensions), k: 1, exact: true, ef: 16 };
-    // It sets a thread going, which cannot open its store.
-    assert.equal(searchers.search({ graph, query }, 1), undefined);
-    const [cause] = (await died) as [Error];
-    assert.match(cause.message, /nowhere/);
-    await searchers.close();
   });
 
   for (const [directory, key] of [

@@ -119,7 +119,10 @@ export interface ImportResponse {
 }
 
 export interface SearchOptions {
-  /** How many identities to return, 1 to 1000, default 5. */
+  /**
+   * How many identities to return, 1 to 1000, default 5. A search ends when so many are certain: of somebody who is
+   * enrolled, 1 takes half of the time of 5 in a large gallery.
+   */
   k?:
     | number
     | undefined;

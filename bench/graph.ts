@@ -23,7 +23,7 @@ import type { BenchOptions } from './options.js';
 import { peerVersion } from './peers.js';
 import type { Progress } from './progress.js';
 import { rounded, type Row, type Workload } from './report.js';
-import { openVectorPeer, vectorPeers } from './vector-peers.js';
+import { loadVectorPeer, vectorPeers } from './vector-peers.js';
 
 const recalls = [0.95, 0.98, 0.99] as const;
 /** Of the construction by several. */
@@ -51,6 +51,7 @@ async function benchSize(
   progress: Progress,
   notes: string[],
 ): Promise<Record<string, readonly Row[]>> {
+  const others = vectorPeers.map((peer) => ({ ...peer, openPeer: loadVectorPeer(peer) }));
   progress(`drawing ${size} templates`);
   const gallery = drawGallery({ seed, templateCount: size, templatesPerIdentity, probeCount: calls });
   const truth = gallery.probes.map(({ vector }) => scanGallery(gallery, vector, Math.max(...asked)).templates);
@@ -65,14 +66,15 @@ async function benchSize(
     else notes.push('no g++ here: hnswlib in C++ was left out');
     progress('building: hnswlib-node');
     peers.push(openHnswlibNode(gallery));
-    for (const peer of vectorPeers) {
-      progress(`building: ${peer.name}`);
-      const opened = await openVectorPeer(peer, gallery, folder);
-      const [name] = peer.packages;
-      if (opened) peers.push(opened);
-      notes.push(
-        opened ? `${name} ${peerVersion(name)}` : `${name}: not installed; \`npm run bench -- peers install\` adds it`,
-      );
+    for (const { name, packages, openPeer } of others) {
+      const [main] = packages;
+      if (!openPeer) {
+        notes.push(`${main}: not installed; \`npm run bench -- peers install\` adds it`);
+        continue;
+      }
+      progress(`building: ${name}`);
+      peers.push(await openPeer(gallery, folder));
+      notes.push(`${main} ${peerVersion(main)}`);
     }
     progress(`building: the engine, ${threads} threads`);
     const together = await buildTogether(gallery);

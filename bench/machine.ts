@@ -44,6 +44,19 @@ export function peakMemoryBytes(): number {
   return resourceUsage().maxRSS * 1024;
 }
 
+/** What this process holds, bytes: its own pages, and pages of files that are mapped, which are the system's to take back. */
+export interface ProcessMemory {
+  readonly ownBytes: number;
+  readonly mappedBytes: number;
+}
+
+/** Of Linux, which is what the bench runs on; NaN elsewhere. */
+export function processMemory(): ProcessMemory {
+  const status = existsSync('/proc/self/status') ? readFileSync('/proc/self/status', 'utf8') : '';
+  const bytes = (name: string): number => 1024 * Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1]);
+  return { ownBytes: bytes('RssAnon') + bytes('RssShmem'), mappedBytes: bytes('RssFile') };
+}
+
 /** Some packages do not export their package.json, so it is looked for above their entry. */
 function packageVersion(name: string): string {
   let folder = dirname(createRequire(import.meta.url).resolve(name));

@@ -1,11 +1,12 @@
 /** What the reopening bench and its processes say to each other: a task as the only command-line argument (JSON), and one reply. */
+import type { ProcessMemory } from './machine.js';
 import type { Row } from './report.js';
 
 export const gallery = 'bench';
 export const space = 'gallery-model';
 
 export interface ReopenTask {
-  readonly kind: 'answer' | 'answer-and-complete' | 'change' | 'stall';
+  readonly kind: 'answer' | 'answer-and-complete' | 'change' | 'stall' | 'hold';
   /** Data directory. */
   readonly path: string;
   /** File of probes, float32, shape [probes x dimensions]. */
@@ -13,12 +14,18 @@ export interface ReopenTask {
   /** Enrolments (nine in ten) and erasures for `change`. */
   readonly changes: number;
   readonly seed: number;
+  /** Where the vectors are that the nearest are compared by, for `hold`. */
+  readonly rerank: Rerank;
 }
+
+export const reranks = ['memory', 'store'] as const;
+export type Rerank = (typeof reranks)[number];
 
 export type ReopenReply =
   | ({ readonly kind: 'answered' } & Answered)
   | { readonly kind: 'changed' }
   | { readonly kind: 'stalled'; readonly stalls: Stalls }
+  | ({ readonly kind: 'held' } & Held)
   | { readonly kind: 'failed'; readonly message: string };
 
 export interface Answered {
@@ -31,6 +38,16 @@ export interface Answered {
   /** What the process grew by until the first answer, bytes. */
   readonly residentBytes: number;
   readonly templateCount: number;
+}
+
+/** What the whole process holds. */
+export interface Held {
+  readonly opened: ProcessMemory;
+  /** After a search with every probe. */
+  readonly searched: ProcessMemory;
+  readonly searchCount: number;
+  /** Of the graph alone, by its own account. */
+  readonly graphBytesPerTemplate: number;
 }
 
 export interface Stalls {

@@ -8,8 +8,9 @@ import process, { memoryUsage } from 'node:process';
 import { openIdentityIndex, type IdentityIndex } from '../src/index/identity-index.js';
 import { parseVector, type UnitVector } from '../src/vector.js';
 import { drawGallery, modelDimensions } from './gallery-model.js';
+import { processMemory } from './machine.js';
 import { runLoad } from './measure.js';
-import { gallery, space, type ReopenReply, type ReopenTask } from './reopen-messages.js';
+import { gallery, space, type ReopenReply, type ReopenTask, type Rerank } from './reopen-messages.js';
 import { measureStalls } from './stalls.js';
 
 const ef = 128;
@@ -25,8 +26,8 @@ function readProbes(file: string): readonly UnitVector[] {
   );
 }
 
-async function open(path: string): Promise<IdentityIndex> {
-  return openIdentityIndex({ path, checkpointEvery: Number.MAX_SAFE_INTEGER });
+async function open(path: string, rerank: Rerank = 'memory'): Promise<IdentityIndex> {
+  return openIdentityIndex({ path, checkpointEvery: Number.MAX_SAFE_INTEGER, rerank });
 }
 
 async function nearest(index: IdentityIndex, probe: UnitVector, exact: boolean): Promise<string | undefined> {
@@ -57,6 +58,17 @@ async function answer({ kind, path, probesFile }: ReopenTask): Promise<ReopenRep
   throw new Error('no probe was answered correctly');
 }
 
+async function hold({ path, probesFile, rerank }: ReopenTask): Promise<ReopenReply> {
+  const probes = readProbes(probesFile);
+  const index = await open(path, rerank);
+  const opened = processMemory();
+  for (const probe of probes) await index.search({ gallery, space, probe, k: 5, exact: false, ef });
+  const searched = processMemory();
+  const [stats] = await index.stats();
+  const graphBytesPerTemplate = (stats?.graph.bytes ?? Number.NaN) / index.getGallery(gallery).templateCount;
+  return { kind: 'held', opened, searched, searchCount: probes.length, graphBytesPerTemplate };
+}
+
 async function change({ path, changes, seed }: ReopenTask): Promise<ReopenReply> {
   const erasures = Math.floor(changes / 10);
   const { templates } = drawGallery({
@@ -79,6 +91,7 @@ async function change({ path, changes, seed }: ReopenTask): Promise<ReopenReply>
 
 async function work(task: ReopenTask): Promise<ReopenReply> {
   if (task.kind === 'change') return change(task);
+  if (task.kind === 'hold') return hold(task);
   if (task.kind !== 'stall') return answer(task);
   return { kind: 'stalled', stalls: await measureStalls(await open(task.path), readProbes(task.probesFile)) };
 }

@@ -1,6 +1,6 @@
 /**
  * Reopening: seconds until a directory answers again, from a valid checkpoint, with changes after it, and without a graph file; what a
- * template costs in memory and on the disk; and how long searches and writes are held up meanwhile.
+ * template costs in memory and on the disk, and what the whole process holds; and how long searches and writes are held up meanwhile.
  *
  * Every opening is a fresh process on the same directory, in turns, with the files in the page cache. An answer counts when it names the
  * identity that an exact search names. Processes are killed when they have reported, so that none of them saves anything.
@@ -17,13 +17,24 @@ import { drawGallery, modelDimensions, type ModelGallery } from './gallery-model
 import { percentile, runLoad, spread, spreadText } from './measure.js';
 import type { BenchOptions } from './options.js';
 import type { Progress } from './progress.js';
-import { gallery, space, type Answered, type ReopenReply, type ReopenTask } from './reopen-messages.js';
+import {
+  gallery,
+  reranks,
+  space,
+  type Answered,
+  type Held,
+  type ReopenReply,
+  type ReopenTask,
+  type Rerank,
+} from './reopen-messages.js';
 import { rounded, type Row, type Workload } from './report.js';
 
 const changesMax = 10_000;
-const probeCount = 100;
+const probeCount = 1000;
 /** At 200,000 templates. */
 const targets = { size: 200_000, checkpointS: 3, changedS: 6, stallMs: 100 } as const;
+/** Of the whole process as opened, with the vectors to compare by in memory. */
+const memoryTarget = { size: 1_000_000, megabytes: 700 } as const;
 
 export async function benchReopen(options: BenchOptions, progress: Progress): Promise<Workload> {
   const tables: Record<string, readonly Row[]> = {};
@@ -62,8 +73,8 @@ async function benchSize(
   progress('enrolling, building the graph, writing a checkpoint');
   await build(folder('checkpoint'), model);
   const changes = Math.min(changesMax, Math.ceil(size / 20));
-  const task = (kind: ReopenTask['kind'], name: string): Promise<ReopenReply> =>
-    runTask({ kind, path: folder(name), probesFile, changes, seed });
+  const task = (kind: ReopenTask['kind'], name: string, rerank: Rerank = 'memory'): Promise<ReopenReply> =>
+    runTask({ kind, path: folder(name), probesFile, changes, seed, rerank });
   progress(`${changes} changes after the checkpoint`);
   await cp(folder('checkpoint'), folder('changed'), { recursive: true });
   await task('change', 'changed');
@@ -86,11 +97,20 @@ async function benchSize(
     openingRow('no graph file (answers exactly, rebuilds)', opened.bare, null),
   ];
   tables[`size, ${size} templates`] = [await sizeRow(folder('checkpoint'), opened.checkpoint, size)];
+  const held: Held[] = [];
+  for (const rerank of reranks) {
+    const reply = await task('hold', 'checkpoint', rerank);
+    if (reply.kind !== 'held') throw unexpected(reply);
+    held.push(reply);
+  }
+  tables[`the whole process, ${size} templates`] = held.map((one, i) => heldRow(reranks[i] as Rerank, one));
   progress('searching and writing while a checkpoint is written and the graph is built anew');
   const stalled = await task('stall', 'checkpoint');
   if (stalled.kind !== 'stalled') throw unexpected(stalled);
   tables[`one search and one write at a time, ${size} templates`] = stalled.stalls.steady;
   tables[`a flood: 16 searches and 16 writes at a time, ${size} templates`] = stalled.stalls.flooded;
+  const [inMemory] = held;
+  if (size === memoryTarget.size && inMemory) notes.push(judgeMemory(inMemory));
   if (size === targets.size) notes.push(...judge(opened.checkpoint, opened.changed, stalled.stalls.steady));
 }
 
@@ -175,6 +195,29 @@ async function sizeRow(path: string, opened: readonly Answered[], size: number):
     storeBytesPerTemplate: rounded(store / size, 0),
     graphFileBytesPerTemplate: rounded(graph / size, 0),
   };
+}
+
+function heldRow(rerank: Rerank, { opened, searched, searchCount, graphBytesPerTemplate }: Held): Row {
+  return {
+    rerank,
+    graphBytesPerTemplate: rounded(graphBytesPerTemplate, 0),
+    openedMB: megabytes(opened.ownBytes + opened.mappedBytes),
+    openedOwnMB: megabytes(opened.ownBytes),
+    searches: searchCount,
+    searchedMB: megabytes(searched.ownBytes + searched.mappedBytes),
+    searchedOwnMB: megabytes(searched.ownBytes),
+  };
+}
+
+/** Decimal, as the target is. */
+function megabytes(bytes: number): number {
+  return rounded(bytes / 1e6, 0);
+}
+
+function judgeMemory({ opened }: Held): string {
+  const held = megabytes(opened.ownBytes + opened.mappedBytes);
+  const { megabytes: limit } = memoryTarget;
+  return `target: a process with a million templates within ${limit} MB: ${held <= limit ? 'met' : 'missed'} (${held} MB)`;
 }
 
 function judge(checkpoint: readonly Answered[], changed: readonly Answered[], stalls: readonly Row[]): string[] {

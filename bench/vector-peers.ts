@@ -33,14 +33,15 @@ export const vectorPeers: readonly VectorPeer[] = [
   { name: 'LanceDB', packages: ['@lancedb/lancedb', 'apache-arrow'], open: openLanceDb },
 ];
 
-/** Undefined where it is not installed. */
-export async function openVectorPeer(
-  { packages, open }: VectorPeer,
-  gallery: ModelGallery,
-  folder: string,
-): Promise<Peer | undefined> {
+/** How to open it; undefined where it is not installed. Loads its packages, so that a broken one is told before anything is built. */
+export function loadVectorPeer({
+  packages,
+  open,
+}: VectorPeer): ((gallery: ModelGallery, folder: string) => Promise<Peer>) | undefined {
   const require = peerRequire(...packages);
-  return require && open(require, gallery, folder);
+  if (!require) return undefined;
+  for (const name of packages) require(name);
+  return (gallery, folder) => open(require, gallery, folder);
 }
 
 // ── usearch ──────────────────────────────────────────────────────────────────────────────────────────────────────────

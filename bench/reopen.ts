@@ -14,6 +14,7 @@ import { HarmonidError } from '../src/errors.js';
 import { openIdentityIndex } from '../src/index/identity-index.js';
 import type { UnitVector } from '../src/vector.js';
 import { drawGallery, modelDimensions, type ModelGallery } from './gallery-model.js';
+import type { ProcessMemory } from './machine.js';
 import { percentile, runLoad, spread, spreadText } from './measure.js';
 import type { BenchOptions } from './options.js';
 import type { Progress } from './progress.js';
@@ -102,6 +103,7 @@ async function benchSize(
     const reply = await task('hold', 'checkpoint', rerank);
     if (reply.kind !== 'held') throw unexpected(reply);
     held.push(reply);
+    progress(`rerank ${rerank}: the process has ${heldMB(reply.opened)} MB as opened`);
   }
   tables[`the whole process, ${size} templates`] = held.map((one, i) => heldRow(reranks[i] as Rerank, one));
   progress('searching and writing while a checkpoint is written and the graph is built anew');
@@ -201,12 +203,16 @@ function heldRow(rerank: Rerank, { opened, searched, searchCount, graphBytesPerT
   return {
     rerank,
     graphBytesPerTemplate: rounded(graphBytesPerTemplate, 0),
-    openedMB: megabytes(opened.ownBytes + opened.mappedBytes),
+    openedMB: heldMB(opened),
     openedOwnMB: megabytes(opened.ownBytes),
     searches: searchCount,
-    searchedMB: megabytes(searched.ownBytes + searched.mappedBytes),
+    searchedMB: heldMB(searched),
     searchedOwnMB: megabytes(searched.ownBytes),
   };
+}
+
+function heldMB({ ownBytes, mappedBytes }: ProcessMemory): number {
+  return megabytes(ownBytes + mappedBytes);
 }
 
 /** Decimal, as the target is. */
@@ -215,7 +221,7 @@ function megabytes(bytes: number): number {
 }
 
 function judgeMemory({ opened }: Held): string {
-  const held = megabytes(opened.ownBytes + opened.mappedBytes);
+  const held = heldMB(opened);
   const { megabytes: limit } = memoryTarget;
   return `target: a process with a million templates within ${limit} MB: ${held <= limit ? 'met' : 'missed'} (${held} MB)`;
 }

@@ -91,6 +91,17 @@ describe('bench', () => {
     for (const name of ['residentBytesPerTemplate', 'storeBytesPerTemplate', 'graphFileBytesPerTemplate']) {
       assertFigure(size, name);
     }
+    const held = rowsOf(report, 'the whole process, 2600 templates');
+    assert.deepEqual(
+      held.map((row) => row['rerank']),
+      ['memory', 'store'],
+    );
+    for (const row of held) {
+      for (const name of ['openedMB', 'openedOwnMB', 'searchedMB', 'searchedOwnMB']) assertFigure(row, name);
+      assert.ok(Number(row['openedMB']) >= Number(row['openedOwnMB']));
+    }
+    const [inMemory, fromStore] = held.map((row) => Number(row['graphBytesPerTemplate']));
+    assert.ok(Number(inMemory) > Number(fromStore), `${inMemory} and ${fromStore} bytes a template`);
     const stalls = rowsOf(report, 'one search and one write at a time, 2600 templates');
     assert.deepEqual(
       stalls.map((row) => String(row['while']).replaceAll(/\d+ /g, '')),

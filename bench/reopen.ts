@@ -76,6 +76,13 @@ async function benchSize(
   const changes = Math.min(changesMax, Math.ceil(size / 20));
   const task = (kind: ReopenTask['kind'], name: string, rerank: Rerank = 'memory'): Promise<ReopenReply> =>
     runTask({ kind, path: folder(name), probesFile, changes, seed, rerank });
+  const held: Held[] = [];
+  for (const rerank of reranks) {
+    const reply = await task('hold', 'checkpoint', rerank);
+    if (reply.kind !== 'held') throw unexpected(reply);
+    held.push(reply);
+    progress(`rerank ${rerank}: the process has ${heldMB(reply.opened)} MB as opened`);
+  }
   progress(`${changes} changes after the checkpoint`);
   await cp(folder('checkpoint'), folder('changed'), { recursive: true });
   await task('change', 'changed');
@@ -98,13 +105,6 @@ async function benchSize(
     openingRow('no graph file (answers exactly, rebuilds)', opened.bare, null),
   ];
   tables[`size, ${size} templates`] = [await sizeRow(folder('checkpoint'), opened.checkpoint, size)];
-  const held: Held[] = [];
-  for (const rerank of reranks) {
-    const reply = await task('hold', 'checkpoint', rerank);
-    if (reply.kind !== 'held') throw unexpected(reply);
-    held.push(reply);
-    progress(`rerank ${rerank}: the process has ${heldMB(reply.opened)} MB as opened`);
-  }
   tables[`the whole process, ${size} templates`] = held.map((one, i) => heldRow(reranks[i] as Rerank, one));
   progress('searching and writing while a checkpoint is written and the graph is built anew');
   const stalled = await task('stall', 'checkpoint');

@@ -31,8 +31,13 @@ export interface GraphThreadListener {
   readonly onSharing?: ((sharing: NonNullable<GraphReply['sharing']>) => void) | undefined;
 }
 
+/** Of its objects that live shortly, MiB: V8 would let them grow to 48, which is more than all that it keeps, and opening a large graph does. */
+const youngGenerationMiBMax = 12;
+
 export function startGraphThread({ onDeath, onWarning, onSharing }: GraphThreadListener): GraphThread {
-  const worker = new Worker(new URL('./graph-worker.js', import.meta.url));
+  const worker = new Worker(new URL('./graph-worker.js', import.meta.url), {
+    resourceLimits: { maxYoungGenerationSizeMb: youngGenerationMiBMax },
+  });
   const outbox = new Outbox<GraphMessage>((messages, transfer) => worker.postMessage(messages, transfer));
   // Both ends are compiled together, and nobody else has this channel.
   const calls = new ThreadCalls(worker, (message) => outbox.put(message as GraphMessage));

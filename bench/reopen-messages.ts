@@ -1,4 +1,5 @@
 /** What the reopening bench and its processes say to each other: a task as the only command-line argument (JSON), and one reply. */
+import type { GraphRerank } from '../src/index/graph-messages.js';
 import type { ProcessMemory } from './machine.js';
 import type { Row } from './report.js';
 
@@ -15,11 +16,10 @@ export interface ReopenTask {
   readonly changes: number;
   readonly seed: number;
   /** Where the vectors are that the nearest are compared by, for `hold`. */
-  readonly rerank: Rerank;
+  readonly rerank: GraphRerank;
 }
 
-export const reranks = ['memory', 'store'] as const;
-export type Rerank = (typeof reranks)[number];
+export const reranks: readonly GraphRerank[] = ['memory', 'store'];
 
 export type ReopenReply =
   | ({ readonly kind: 'answered' } & Answered)

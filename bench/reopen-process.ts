@@ -5,12 +5,13 @@
  */
 import { readFileSync } from 'node:fs';
 import process, { memoryUsage } from 'node:process';
+import type { GraphRerank } from '../src/index/graph-messages.js';
 import { openIdentityIndex, type IdentityIndex } from '../src/index/identity-index.js';
 import { parseVector, type UnitVector } from '../src/vector.js';
 import { drawGallery, modelDimensions } from './gallery-model.js';
 import { processMemory } from './machine.js';
 import { runLoad } from './measure.js';
-import { gallery, space, type ReopenReply, type ReopenTask, type Rerank } from './reopen-messages.js';
+import { gallery, space, type ReopenReply, type ReopenTask } from './reopen-messages.js';
 import { measureStalls } from './stalls.js';
 
 const ef = 128;
@@ -26,7 +27,7 @@ function readProbes(file: string): readonly UnitVector[] {
   );
 }
 
-async function open(path: string, rerank: Rerank = 'memory'): Promise<IdentityIndex> {
+async function open(path: string, rerank: GraphRerank = 'memory'): Promise<IdentityIndex> {
   return openIdentityIndex({ path, checkpointEvery: Number.MAX_SAFE_INTEGER, rerank });
 }
 

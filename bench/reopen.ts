@@ -11,6 +11,7 @@ import { cp, mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HarmonidError } from '../src/errors.js';
+import type { GraphRerank } from '../src/index/graph-messages.js';
 import { openIdentityIndex } from '../src/index/identity-index.js';
 import type { UnitVector } from '../src/vector.js';
 import { drawGallery, modelDimensions, type ModelGallery } from './gallery-model.js';
@@ -26,7 +27,6 @@ import {
   type Held,
   type ReopenReply,
   type ReopenTask,
-  type Rerank,
 } from './reopen-messages.js';
 import { rounded, type Row, type Workload } from './report.js';
 
@@ -74,14 +74,16 @@ async function benchSize(
   progress('enrolling, building the graph, writing a checkpoint');
   await build(folder('checkpoint'), model);
   const changes = Math.min(changesMax, Math.ceil(size / 20));
-  const task = (kind: ReopenTask['kind'], name: string, rerank: Rerank = 'memory'): Promise<ReopenReply> =>
+  const task = (kind: ReopenTask['kind'], name: string, rerank: GraphRerank = 'memory'): Promise<ReopenReply> =>
     runTask({ kind, path: folder(name), probesFile, changes, seed, rerank });
   const held: Held[] = [];
   for (const rerank of reranks) {
     const reply = await task('hold', 'checkpoint', rerank);
     if (reply.kind !== 'held') throw unexpected(reply);
     held.push(reply);
-    progress(`rerank ${rerank}: the process has ${heldMB(reply.opened)} MB as opened`);
+    progress(
+      `rerank ${rerank}: the process has ${heldMB(reply.opened)} MB as opened, ${megabytes(reply.opened.ownBytes)} of them its own`,
+    );
   }
   progress(`${changes} changes after the checkpoint`);
   await cp(folder('checkpoint'), folder('changed'), { recursive: true });
@@ -105,7 +107,7 @@ async function benchSize(
     openingRow('no graph file (answers exactly, rebuilds)', opened.bare, null),
   ];
   tables[`size, ${size} templates`] = [await sizeRow(folder('checkpoint'), opened.checkpoint, size)];
-  tables[`the whole process, ${size} templates`] = held.map((one, i) => heldRow(reranks[i] as Rerank, one));
+  tables[`the whole process, ${size} templates`] = held.map((one, i) => heldRow(reranks[i] as GraphRerank, one));
   progress('searching and writing while a checkpoint is written and the graph is built anew');
   const stalled = await task('stall', 'checkpoint');
   if (stalled.kind !== 'stalled') throw unexpected(stalled);
@@ -199,7 +201,7 @@ async function sizeRow(path: string, opened: readonly Answered[], size: number):
   };
 }
 
-function heldRow(rerank: Rerank, { opened, searched, searchCount, graphBytesPerTemplate }: Held): Row {
+function heldRow(rerank: GraphRerank, { opened, searched, searchCount, graphBytesPerTemplate }: Held): Row {
   return {
     rerank,
     graphBytesPerTemplate: rounded(graphBytesPerTemplate, 0),

@@ -31,7 +31,7 @@ export interface GraphThreadListener {
   readonly onSharing?: ((sharing: NonNullable<GraphReply['sharing']>) => void) | undefined;
 }
 
-/** Of its objects that live shortly, MiB: V8 would let them grow to 48, which is more than all that it keeps, and opening a large graph does. */
+/** Of its objects that live shortly, MiB: V8 would let them grow to 48, which is more than all else in its heap, and opening a large graph makes them. */
 const youngGenerationMiBMax = 12;
 
 export function startGraphThread({ onDeath, onWarning, onSharing }: GraphThreadListener): GraphThread {

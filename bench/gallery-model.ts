@@ -58,31 +58,53 @@ export function drawGallery(sizes: {
   };
 }
 
-/** The `count` nearest templates and identities of a probe. */
+/** Probes that each template is read for at once: reading it takes longer than comparing it. */
+const probesTogether = 16;
+
+/** The `count` nearest templates and identities of each probe. */
 export function scanGallery(
-  { templates, templatesPerIdentity }: ModelGallery,
-  probe: UnitVector,
+  { templates, templatesPerIdentity, probes }: ModelGallery,
   count: number,
-): ExactAnswer {
-  const distances = Float64Array.from(templates, (template) => squaredDistance(template, probe));
-  // Nobody has more than templatesPerIdentity among the nearest, so this many hold `count` identities.
-  const nearest = smallest(distances, count * templatesPerIdentity);
-  const identities = [...new Set(nearest.map((position) => Math.floor(position / templatesPerIdentity)))];
-  return { templates: nearest.slice(0, count), identities: identities.slice(0, count) };
+): readonly ExactAnswer[] {
+  const answers: ExactAnswer[] = [];
+  for (let from = 0; from < probes.length; from += probesTogether) {
+    const together = probes
+      .slice(from, from + probesTogether)
+      // Nobody has more than templatesPerIdentity among the nearest, so this many hold `count` identities.
+      .map(({ vector }) => ({ vector, nearest: new Nearest(count * templatesPerIdentity) }));
+    for (const [position, template] of templates.entries())
+      for (const { vector, nearest } of together) nearest.offer(position, squaredDistance(template, vector));
+    for (const { positions } of together.map(({ nearest }) => nearest)) {
+      const identities = [...new Set(positions.map((position) => Math.floor(position / templatesPerIdentity)))];
+      answers.push({ templates: positions.slice(0, count), identities: identities.slice(0, count) });
+    }
+  }
+  return answers;
 }
 
-/** Positions of the `count` smallest values, ascending, by insertion into a short list. */
-function smallest(values: Float64Array, count: number): readonly number[] {
-  const positions: number[] = [];
-  const at = (position: number | undefined): number => (position === undefined ? Infinity : (values[position] ?? 0));
-  for (let candidate = 0; candidate < values.length; candidate++) {
-    if (positions.length === count && at(candidate) >= at(positions.at(-1))) continue;
-    let place = positions.length;
-    while (place > 0 && at(positions[place - 1]) > at(candidate)) place--;
-    positions.splice(place, 0, candidate);
-    if (positions.length > count) positions.pop();
+/** Positions of the `count` smallest distances, ascending, by insertion into a short list. */
+class Nearest {
+  readonly positions: number[] = [];
+  readonly #distances: number[] = [];
+  readonly #count: number;
+  #worst = Infinity;
+
+  constructor(count: number) {
+    this.#count = count;
   }
-  return positions;
+
+  offer(position: number, distance: number): void {
+    if (distance >= this.#worst) return;
+    let place = this.positions.length;
+    while (place > 0 && (this.#distances[place - 1] as number) > distance) place--;
+    this.positions.splice(place, 0, position);
+    this.#distances.splice(place, 0, distance);
+    if (this.positions.length > this.#count) {
+      this.positions.pop();
+      this.#distances.pop();
+    }
+    if (this.positions.length === this.#count) this.#worst = this.#distances.at(-1) as number;
+  }
 }
 
 /** centre + z · rootᵀ with z standard normal. */

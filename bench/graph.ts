@@ -1,5 +1,5 @@
 /**
- * Graphs by themselves, one thread each: our engine in WebAssembly, hnswlib in C++ compiled for this machine, and hnswlib-node, on the same vectors, M = 16, width of construction 200;
+ * Graphs by themselves, one thread each, on the same vectors: our engine in WebAssembly, as the product builds it, hnswlib in C++ compiled for this machine, and hnswlib-node, both with M = 16 and a width of construction of 200;
  * beside them the vector indexes of vector-peers.ts, where they are installed.
  *
  * Recall is that of templates against a scan of all vectors: recall@1 where one is asked for, recall@10 where ten are. Every peer is asked with several widths in turns, round by round; times at a recall are read off
@@ -54,7 +54,7 @@ async function benchSize(
   const others = vectorPeers.map((peer) => ({ ...peer, openPeer: loadVectorPeer(peer) }));
   progress(`drawing ${size} templates`);
   const gallery = drawGallery({ seed, templateCount: size, templatesPerIdentity, probeCount: calls });
-  const truth = gallery.probes.map(({ vector }) => scanGallery(gallery, vector, Math.max(...asked)).templates);
+  const truth = scanGallery(gallery, Math.max(...asked)).map(({ templates }) => templates);
   const folder = await mkdtemp(join(tmpdir(), 'harmonid-bench-'));
   const peers: Peer[] = [];
   try {

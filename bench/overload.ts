@@ -192,7 +192,7 @@ function kindByVector(model: ModelGallery): Kind {
     name: 'by vector',
     deadlineMs: 250,
     requests: model.probes.map(({ vector }) => encode({ gallery: vectorGallery, embedding: { space, vector } })),
-    expected: model.probes.map(({ vector }) => `person-${scanGallery(model, vector, 1).identities[0]}`),
+    expected: scanGallery(model, 1).map(({ identities }) => `person-${identities[0]}`),
     nextBulkItem: () => ({
       gallery: bulkVectors,
       identity: `bulk-${bulkCount}`,

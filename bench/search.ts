@@ -64,7 +64,7 @@ async function benchSize(
 ): Promise<{ build: readonly Row[]; rows: readonly Row[]; exactRankOne: number }> {
   progress(`drawing ${size} templates and scanning for ${calls} probes`);
   const model = drawGallery({ seed, templateCount: size, templatesPerIdentity, probeCount: calls });
-  const truth = model.probes.map(({ vector }) => scanGallery(model, vector, k));
+  const truth = scanGallery(model, k);
   const exactRankOne = share(model.probes, (probe, position) => truth[position]?.identities[0] === probe.identity);
 
   const path = await mkdtemp(join(tmpdir(), 'harmonid-bench-'));

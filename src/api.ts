@@ -21,6 +21,7 @@ import type {
   GalleryStats,
   Identity,
   PresentationPolicy,
+  SearchStats,
   Template,
 } from './index/records.js';
 
@@ -44,6 +45,7 @@ export type {
   Identity,
   PresentationPolicy,
   Receipt,
+  SearchStats,
   Template,
   TemplateOrigin,
 } from './index/records.js';
@@ -344,6 +346,8 @@ export interface Stats {
   readonly startedAt: Date;
   readonly embedder: { readonly info: EmbedderInfo; readonly stats: EmbedderStats } | null;
   readonly galleries: readonly GalleryStats[];
+  /** Null: a server that is older than this figure. */
+  readonly search: SearchStats | null;
   /** Resident set size of the process, bytes. */
   readonly residentBytes: number;
   readonly storeBytes: number;

@@ -584,6 +584,7 @@ class EmbeddedDatabase implements Database {
       lanes: this.#admission.stats(),
       embedder: this.#embedder && { info: this.#embedder.info, stats: this.#embedder.stats() },
       galleries: await this.#index.stats(),
+      search: this.#index.searchStats(),
       residentBytes: memoryUsage.rss(),
       storeBytes: this.#index.storeBytes(),
     };

@@ -184,6 +184,7 @@ export function parseStats(stats: admin.GetStatsResponse): Stats {
       : null,
     galleries: stats.galleries.map(parseGalleryStats),
     lanes: stats.lanes.map(parseLaneStats),
+    search: stats.search ?? null,
   };
 }
 

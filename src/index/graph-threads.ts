@@ -5,16 +5,22 @@
  */
 import { HarmonidError } from '../errors.js';
 import { startGraphThread, type GraphThread, type GraphThreadListener } from './graph-thread.js';
+import type { SearchStats } from './records.js';
 import { SearchThreads } from './search-threads.js';
+
+export interface GraphThreads extends GraphThread {
+  searchStats(): SearchStats;
+}
 
 export interface GraphThreadsOptions extends Pick<GraphThreadListener, 'onDeath' | 'onWarning'> {
   /** Threads that search beside that of the graphs, at most. */
   readonly searchThreads: number;
 }
 
-export function startGraphThreads({ searchThreads, onDeath, onWarning }: GraphThreadsOptions): GraphThread {
+export function startGraphThreads({ searchThreads, onDeath, onWarning }: GraphThreadsOptions): GraphThreads {
   /** Searches that wait for the graphs' own thread. */
   let load = 0;
+  let ownSearches = 0;
   let death: HarmonidError | null = null;
   const searchers = new SearchThreads({
     most: searchThreads,
@@ -53,6 +59,7 @@ export function startGraphThreads({ searchThreads, onDeath, onWarning }: GraphTh
       const answer = searchers.search(request, load);
       if (answer) return answer;
       load++;
+      ownSearches++;
       try {
         return await own.search(request);
       } finally {
@@ -72,6 +79,7 @@ export function startGraphThreads({ searchThreads, onDeath, onWarning }: GraphTh
       searchers.changing(graph);
       own.change(graph, change);
     },
+    searchStats: () => ({ ...searchers.stats, ownSearches }),
     async close() {
       await searchers.close();
       await own.close();

@@ -30,8 +30,7 @@ import { openEncryption } from './encryption.js';
 import { isOlder, readFormat, upgradeFormat } from './format-upgrade.js';
 import { freezeStore } from './frozen-store.js';
 import { Gallery, type GalleryOptions } from './gallery.js';
-import type { GraphThread } from './graph-thread.js';
-import { startGraphThreads } from './graph-threads.js';
+import { startGraphThreads, type GraphThreads } from './graph-threads.js';
 import { shredMemoryFiles } from './graph-sealing.js';
 import { lanesOf } from './lanes.js';
 import { HeldSnapshots } from './held-snapshots.js';
@@ -86,7 +85,7 @@ export async function openIdentityIndex(options: IdentityIndexOptions): Promise<
   let raw = opened;
   let encryption: Awaited<ReturnType<typeof openEncryption>> = null;
   let lock: DataLock | null = null;
-  let thread: GraphThread | null = null;
+  let thread: GraphThreads | null = null;
   const onWarning = options.onWarning ?? warnProcess;
   try {
     const format = readFormat(raw, path);
@@ -167,7 +166,7 @@ interface Parts {
   /** The same without the sealing: records as they lie in the file. */
   readonly raw: LmdbStore;
   readonly lock: DataLock | null;
-  readonly thread: GraphThread;
+  readonly thread: GraphThreads;
   readonly galleries: Map<string, Gallery>;
 }
 
@@ -453,6 +452,10 @@ function makeIndex(parts: Parts): IdentityIndex {
     async stats() {
       checkOpen();
       return Promise.all(Array.from(galleries.values(), (open) => open.stats()));
+    },
+    searchStats() {
+      checkOpen();
+      return thread.searchStats();
     },
     storeBytes() {
       checkOpen();

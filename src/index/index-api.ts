@@ -14,6 +14,7 @@ import type {
   Identity,
   PairSource,
   PresentationPolicy,
+  SearchStats,
   Template,
   TemplateOrigin,
 } from './records.js';
@@ -356,6 +357,8 @@ export interface IdentityIndex {
    */
   check(options?: CheckOptions): AsyncGenerator<Finding, CheckCounts, void>;
   stats(): Promise<readonly GalleryStats[]>;
+  /** Of all galleries together. */
+  searchStats(): SearchStats;
   storeBytes(): number;
   /** Writes the graph of a gallery (of all without a name), so that the next opening need not build it. @throws DISK_FULL */
   checkpoint(gallery?: string): Promise<void>;

@@ -141,6 +141,18 @@ export interface EraseAnswer {
   readonly proof: ErasureProof | null;
 }
 
+/** Which threads search the graphs: the one in which they live, and others beside it, which are started when searches wait for each other. */
+export interface SearchStats {
+  /** Threads beside it, now. */
+  readonly running: number;
+  /** Of them, at most. */
+  readonly runningMax: number;
+  /** Searches that were given to them since the opening. */
+  readonly searches: number;
+  /** Searches that were given to the graphs' own thread since the opening. */
+  readonly ownSearches: number;
+}
+
 export interface GalleryStats {
   readonly gallery: string;
   readonly identityCount: number;

@@ -9,6 +9,7 @@ import { Outbox } from '../threads/outbox.js';
 import { ThreadCalls, type ThreadReply } from '../threads/thread-calls.js';
 import { firstSearcher } from './engine-readers.js';
 import type { GraphCalls, SearchMessage } from './graph-messages.js';
+import type { SearchStats } from './records.js';
 import { hasAll, type SharedEngine } from './shared-engine.js';
 
 export interface SearchThreadsOptions {
@@ -41,10 +42,19 @@ export class SearchThreads {
   /** Changes that were posted since a graph was opened. */
   readonly #posted = new Map<string, number>();
   #isClosed = false;
+  #searches = 0;
 
   constructor(options: SearchThreadsOptions) {
     this.#options = options;
     this.#most = options.most;
+  }
+
+  get stats(): Omit<SearchStats, 'ownSearches'> {
+    return {
+      running: this.#threads.filter(({ isReady }) => isReady).length,
+      runningMax: this.#most,
+      searches: this.#searches,
+    };
   }
 
   opening(graph: string): void {
@@ -103,6 +113,7 @@ export class SearchThreads {
 
   async #call(thread: SearchThread, request: Search['request']): Promise<Search['answer']> {
     thread.load++;
+    this.#searches++;
     try {
       return (await thread.calls.call({ kind: 'search', request })) as Search['answer'];
     } finally {

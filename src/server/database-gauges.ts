@@ -2,7 +2,7 @@
  * What Prometheus is told of a database: read off it when it is asked for, and nothing kept.
  */
 import { Gauge, type Registry } from 'prom-client';
-import type { Calibration, Database, EmbedderStats, GalleryStats, LaneStats, Rollout } from '../api.js';
+import type { Calibration, Database, EmbedderStats, GalleryStats, LaneStats, Rollout, SearchStats } from '../api.js';
 import { isHarmonidError } from '../errors.js';
 import { rolloutStates } from '../migrate/rollout.js';
 
@@ -74,10 +74,19 @@ const embedderGauges = {
   inFlight: 'Images waiting or in work.',
 } as const satisfies Record<keyof EmbedderStats, string>;
 
+/** Of the threads that search graphs. */
+const searchGauges = {
+  running: 'Threads that search beside the graphs’ own now.',
+  runningMax: 'Threads that search beside the graphs’ own at most.',
+  searches: 'Searches that were given to threads beside the graphs’ own since the start.',
+  ownSearches: 'Searches that were given to the graphs’ own thread since the start.',
+} as const satisfies Record<keyof SearchStats, string>;
+
 export class DatabaseGauges {
   readonly #ofGalleries: ReadonlyMap<GaugeName, Gauge<'gallery'>>;
   readonly #ofCalibrations: ReadonlyMap<CalibrationGauge, Gauge<'gallery'>>;
   readonly #ofLanes: ReadonlyMap<LaneGauge, Gauge<'lane'>>;
+  readonly #ofSearch: ReadonlyMap<keyof SearchStats, Gauge>;
   readonly #store: Gauge;
   readonly #ofEmbedder: ReadonlyMap<keyof EmbedderStats, Gauge>;
   readonly #info: Gauge<'version' | 'pack' | 'space' | 'provider' | 'detector'>;
@@ -95,6 +104,10 @@ export class DatabaseGauges {
     const figures = Object.keys(laneGauges) as LaneGauge[];
     this.#ofLanes = new Map(
       figures.map((name) => [name, gauge(`lane_${snakeCase(name)}`, laneGauges[name], ['lane'])]),
+    );
+    const searching = Object.keys(searchGauges) as (keyof SearchStats)[];
+    this.#ofSearch = new Map(
+      searching.map((name) => [name, gauge(`search_threads_${snakeCase(name)}`, searchGauges[name], [])]),
     );
     this.#store = gauge('store_bytes', 'Size of the data file.', []);
     const counters = Object.keys(embedderGauges) as (keyof EmbedderStats)[];
@@ -120,7 +133,7 @@ export class DatabaseGauges {
   }
 
   async read(database: Database): Promise<void> {
-    const { galleries, storeBytes, embedder, version, lanes } = await database.stats();
+    const { galleries, storeBytes, embedder, version, lanes, search } = await database.stats();
     for (const { lane, ...figures } of lanes) {
       for (const [name, gauge] of this.#ofLanes) gauge.set({ lane }, figures[name]);
     }
@@ -144,6 +157,7 @@ export class DatabaseGauges {
       const rollout = await there(() => database.rollouts.get({ gallery }));
       if (rollout) this.#readRollout(gallery, rollout);
     }
+    if (search) for (const [name, gauge] of this.#ofSearch) gauge.set(search[name]);
     this.#store.set(storeBytes);
     this.#info.reset();
     const { pack = '', space = '', provider = '', detector = '' } = embedder?.info ?? {};

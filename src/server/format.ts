@@ -155,6 +155,7 @@ export function formatStats(stats: Stats): admin.GetStatsResponse {
       : undefined,
     galleries: stats.galleries.map(formatGalleryStats),
     lanes: [...stats.lanes],
+    search: stats.search ?? undefined,
   };
 }
 

@@ -187,6 +187,11 @@ describe('search threads', function () {
         isOver = true;
         await floods;
         assert.ok(flooded > 0);
+        const { running, runningMax, searches, ownSearches } = index.searchStats();
+        assert.ok(running >= 1 && running <= runningMax && runningMax === 3, `${running} of ${runningMax}`);
+        assert.ok(searches > 0 && ownSearches > 0, `${searches} beside ${ownSearches}`);
+        // Some are asked again, as somebody went meanwhile.
+        assert.ok(searches + ownSearches >= flooded + 150);
         await index.close();
       });
     });

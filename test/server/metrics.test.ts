@@ -61,6 +61,10 @@ describe('metrics', () => {
       };
       for (const [name, value] of Object.entries(expected)) assert.equal(samples.get(name), value, name);
       assert.ok((samples.get('harmonid_store_bytes') ?? 0) > 0);
+      const { search } = await database.stats();
+      assert.equal(samples.get('harmonid_search_threads_running_max'), search?.runningMax);
+      assert.equal(samples.get('harmonid_search_threads_searches'), 0);
+      assert.ok((samples.get('harmonid_search_threads_own_searches') ?? 0) >= 3);
       assert.ok((samples.get('process_resident_memory_bytes') ?? 0) > 1e6);
       assert.ok(samples.has('nodejs_eventloop_lag_p99_seconds'));
     });

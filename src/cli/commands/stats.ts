@@ -1,6 +1,6 @@
 /** `harmonid stats`: what is in the database, and how does it fare? */
 import { Command } from 'commander';
-import type { GalleryStats, Stats } from '../../api.js';
+import type { GalleryStats, SearchStats, Stats } from '../../api.js';
 import { withDatabase } from '../connection.js';
 import { exitCodes } from '../failure.js';
 import { describe, targetOptions, type TargetOptions } from '../options.js';
@@ -18,7 +18,7 @@ export function statsCommand(run: Run): Command {
   describe(
     command,
     ['harmonid stats', 'harmonid stats --server localhost:50051 --json'],
-    'With --json: {"version","startedAt","embedder":{"info","stats"}|null,"galleries":[…],"residentBytes","storeBytes"}.\nA data directory is opened without its model: "embedder" is null.',
+    'With --json: {"version","startedAt","embedder":{"info","stats"}|null,"galleries":[…],"search":{…},"residentBytes","storeBytes"}.\nA data directory is opened without its model: "embedder" is null.',
   );
   return command.action((options: TargetOptions) =>
     run(command, async (terminal) => {
@@ -32,6 +32,10 @@ export function statsCommand(run: Run): Command {
   );
 }
 
+function searchText({ running, runningMax, searches, ownSearches }: SearchStats): string {
+  return `${ownSearches + searches} in graphs, ${searches} of them by ${running} of ${runningMax} threads that help`;
+}
+
 function statsText(paint: Paint, stats: Stats): string {
   const about: [string, string][] = [
     ['version', stats.version],
@@ -39,6 +43,7 @@ function statsText(paint: Paint, stats: Stats): string {
     ['memory', bytesText(stats.residentBytes)],
     ['store', bytesText(stats.storeBytes)],
   ];
+  if (stats.search) about.push(['searches', searchText(stats.search)]);
   if (stats.embedder) {
     const { info, stats: counters } = stats.embedder;
     about.push(

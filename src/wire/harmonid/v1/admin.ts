@@ -404,6 +404,19 @@ export interface GetStatsResponse {
   storeBytes: number;
   /** What works and what waits: images, searches, writes. */
   lanes: LaneStats[];
+  search: SearchStats | undefined;
+}
+
+/** Which threads search the graphs: the one in which they live, and others beside it, which are started when searches wait for each other. */
+export interface SearchStats {
+  /** Threads beside it, now. */
+  running: number;
+  /** Of them, at most. */
+  runningMax: number;
+  /** Searches that were given to them since the start. */
+  searches: number;
+  /** Searches that were given to the graphs' own thread since the start. */
+  ownSearches: number;
 }
 
 /** Work of one kind. So many are worked on at a time; others wait, or are refused with OVERLOADED when they would be done too late. */
@@ -2938,6 +2951,7 @@ function createBaseGetStatsResponse(): GetStatsResponse {
     residentBytes: 0,
     storeBytes: 0,
     lanes: [],
+    search: undefined,
   };
 }
 
@@ -2963,6 +2977,9 @@ export const GetStatsResponse: MessageFns<GetStatsResponse> = {
     }
     for (const v of message.lanes) {
       LaneStats.encode(v!, writer.uint32(58).fork()).join();
+    }
+    if (message.search !== undefined) {
+      SearchStats.encode(message.search, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -3036,6 +3053,14 @@ export const GetStatsResponse: MessageFns<GetStatsResponse> = {
             message.lanes.push(LaneStats.decode(reader, reader.uint32()));
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.search = SearchStats.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3062,6 +3087,100 @@ export const GetStatsResponse: MessageFns<GetStatsResponse> = {
     message.residentBytes = object.residentBytes ?? 0;
     message.storeBytes = object.storeBytes ?? 0;
     message.lanes = object.lanes?.map((e) => LaneStats.fromPartial(e)) || [];
+    message.search = (object.search !== undefined && object.search !== null)
+      ? SearchStats.fromPartial(object.search)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseSearchStats(): SearchStats {
+  return { running: 0, runningMax: 0, searches: 0, ownSearches: 0 };
+}
+
+export const SearchStats: MessageFns<SearchStats> = {
+  encode(message: SearchStats, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.running !== 0) {
+      writer.uint32(8).uint32(message.running);
+    }
+    if (message.runningMax !== 0) {
+      writer.uint32(16).uint32(message.runningMax);
+    }
+    if (message.searches !== 0) {
+      writer.uint32(24).uint64(message.searches);
+    }
+    if (message.ownSearches !== 0) {
+      writer.uint32(32).uint64(message.ownSearches);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SearchStats {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSearchStats();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.running = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.runningMax = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.searches = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.ownSearches = longToNumber(reader.uint64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<SearchStats>): SearchStats {
+    return SearchStats.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SearchStats>): SearchStats {
+    const message = createBaseSearchStats();
+    message.running = object.running ?? 0;
+    message.runningMax = object.runningMax ?? 0;
+    message.searches = object.searches ?? 0;
+    message.ownSearches = object.ownSearches ?? 0;
     return message;
   },
 };

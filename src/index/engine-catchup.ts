@@ -7,6 +7,10 @@ import type { SourceTemplate, TemplateSource } from './template-source.js';
 
 /** Templates that are looked for, and the share of them that must be found. */
 const trialCount = 16;
+/** Up to so many are all looked for: then one who cannot be read is told of at opening. */
+const wholeTrialMax = 256;
+/** Candidates of each search. */
+const trialCandidates = 16;
 const trialShareMin = 0.5;
 /** Squared distance of a vector to itself, with what float32 sums in another order make of it. */
 const sameDistanceMax = 1e-6;
@@ -61,7 +65,7 @@ function addMissing(source: TemplateSource, writer: EngineWriter, templates: Ite
 
 /** Looks for some of the templates by their own vectors. @throws Error when it finds too few */
 export function tryOut(source: TemplateSource, writer: EngineWriter, reader: EngineReader): void {
-  const step = Math.max(1, Math.floor(writer.count / trialCount));
+  const step = writer.count <= wholeTrialMax ? 1 : Math.floor(writer.count / trialCount);
   let [place, tried, found] = [0, 0, 0];
   source.reading((read) => {
     for (const label of writer.labels()) {
@@ -69,7 +73,7 @@ export function tryOut(source: TemplateSource, writer: EngineWriter, reader: Eng
       const vector = read(writer.ownerOf(label) as number, label);
       if (!vector) continue;
       tried++;
-      const candidates = reader.search({ vector, wanted: trialCount, width: 2 * trialCount });
+      const candidates = reader.search({ vector, wanted: trialCandidates, width: 2 * trialCandidates });
       if (
         candidates.some((hit) => hit.label === label) ||
         liesAmong(candidates, vector, (hit) => read(hit.owner, hit.label))

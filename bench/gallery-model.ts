@@ -74,7 +74,9 @@ export function scanGallery(
       .map(({ vector }) => ({ vector, nearest: new Nearest(count * templatesPerIdentity) }));
     for (const [position, template] of templates.entries())
       for (const { vector, nearest } of together) nearest.offer(position, squaredDistance(template, vector));
-    for (const { positions } of together.map(({ nearest }) => nearest)) {
+    for (const {
+      nearest: { positions },
+    } of together) {
       const identities = [...new Set(positions.map((position) => Math.floor(position / templatesPerIdentity)))];
       answers.push({ templates: positions.slice(0, count), identities: identities.slice(0, count) });
     }

@@ -346,7 +346,7 @@ export interface Stats {
   readonly startedAt: Date;
   readonly embedder: { readonly info: EmbedderInfo; readonly stats: EmbedderStats } | null;
   readonly galleries: readonly GalleryStats[];
-  /** Null: a server that is older than this figure. */
+  /** Which threads search the graphs of all galleries. Null: of a server that is older than this figure. */
   readonly search: SearchStats | null;
   /** Resident set size of the process, bytes. */
   readonly residentBytes: number;

@@ -322,6 +322,11 @@ describe('commands on a data directory and on a server', function () {
     const { info } = there['embedder'] as { info: Json };
     for (const field of ['pack', 'space', 'provider', 'providerReason', 'threshold'])
       assert.ok(info[field] !== undefined, field);
+    const searched = there['search'] as Json;
+    assert.deepEqual(here['search'], { ...searched, ownSearches: 0 }, 'a directory that was just opened');
+    assert.ok(Number(searched['ownSearches']) > 0 && searched['searches'] === 0);
+    const { stdout } = await harmonid(['stats', '--server', serving?.address ?? '']);
+    assert.match(stdout, /^searches +[1-9]\d*, 0 of them by helping threads \(0 running, at most \d+\)$/m);
   });
 
   it('harmonid export: JSON Lines with vectors of norm 1, to stdout or to a file for its owner only', async () => {

@@ -33,7 +33,7 @@ export function statsCommand(run: Run): Command {
 }
 
 function searchText({ running, runningMax, searches, ownSearches }: SearchStats): string {
-  return `${ownSearches + searches} in graphs, ${searches} of them by ${running} of ${runningMax} threads that help`;
+  return `${ownSearches + searches}, ${searches} of them by helping threads (${running} running, at most ${runningMax})`;
 }
 
 function statsText(paint: Paint, stats: Stats): string {

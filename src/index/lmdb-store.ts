@@ -44,6 +44,8 @@ export interface LmdbStore extends Store {
   openSnapshotCount(): number;
   /** Whether another process reads the data file now. */
   hasForeignReaders(): boolean;
+  /** The oldest transaction that anybody reads now, in whatever thread; null when nobody reads. A read that begins later is of the newest one. */
+  oldestRead(): bigint | null;
 }
 
 /** The file of the environment; its `-lock` file lies beside it. */
@@ -133,6 +135,17 @@ function makeStore(
     put: (name, key, value) => tableWithin(name).putSync(asBuffer(key), asBuffer(value)),
     remove: (name, key) => void tableWithin(name).removeSync(asBuffer(key)),
   };
+  /** Whoever reads now, in any process. */
+  const readers = (): readonly { readonly process: number; readonly transaction: bigint }[] => {
+    table('meta');
+    root.readerCheck();
+    // A line a reader: process, thread, and the transaction that it reads, or a dash.
+    const lines = root.readerList().matchAll(/^\s*(\d+)\s+\S+\s+(\d+)\s*$/gm);
+    return Array.from(lines, ([, process, transaction = '0']) => ({
+      process: Number(process),
+      transaction: BigInt(transaction),
+    }));
+  };
   const refuseReadOnly = (): void => {
     if (readOnly) throw new HarmonidError('DATA_READ_ONLY', `the data directory ${path} was opened read-only`);
   };
@@ -156,13 +169,12 @@ function makeStore(
       refuseReadOnly();
       return commits.runNow(() => change(writer));
     },
-    hasForeignReaders() {
-      table('meta');
-      root.readerCheck();
-      // A line a reader: process, thread, and the transaction that it reads, or a dash.
-      const readers = root.readerList().matchAll(/^\s*(\d+)\s+\S+\s+(\d+)\s*$/gm);
-      return Array.from(readers).some(([, process]) => Number(process) !== ownPid);
-    },
+    hasForeignReaders: () => readers().some(({ process }) => process !== ownPid),
+    oldestRead: () =>
+      readers().reduce<bigint | null>(
+        (oldest, { transaction }) => (oldest === null || transaction < oldest ? transaction : oldest),
+        null,
+      ),
     bytes: () => statSync(file).size,
     async close() {
       closing ??= commits.ended().then(() => root.close());

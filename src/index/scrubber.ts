@@ -3,7 +3,8 @@
  *
  * LMDB writes pages anew and leaves the old ones as they were until it needs the room, so that the bytes of a removed record stay in the file.
  * Everything that no tree of either meta page uses is overwritten with zeros, inside a write transaction, when nobody can be handing out pages:
- * a page that was written since it was looked at is left alone. Snapshots that are open are waited for, as they still read what was.
+ * a page that was written since it was looked at is left alone. Snapshots that are open are waited for, as they still read what was, and so are the
+ * threads that search, each of which reads the store in snapshots of its own for some milliseconds.
  *
  * A mark in the store says which galleries have something to overwrite; it is set with the erasure and goes when nothing is left to do.
  */
@@ -25,6 +26,8 @@ const sync = promisify(fdatasync);
 
 /** How long an erasure waits for backups and exports that began before it. What they hold up is done when they have ended. */
 const snapshotPatienceMs = 1_000;
+/** How often it is looked whether threads still read what was. */
+const readersPollMs = 2;
 /** Bytes overwritten in one transaction: no other write waits for long. */
 const bytesPerTransaction = 1 << 20;
 /** Pages that are written while they are looked at are looked at again, so many times. */
@@ -43,6 +46,14 @@ export interface Scrubber {
   /** Searches every file of the directory that may hold people for any 32 bytes of the vectors, as they are stored and as graphs keep them: as codes and beside them. */
   search(vectors: readonly Uint8Array[]): Promise<Omit<ErasureProof, 'keyDestroyed'>>;
   close(): Promise<void>;
+}
+
+/** What nobody sees who begins to read now. */
+interface Dead {
+  readonly transaction: bigint;
+  /** Whoever reads an older one may still see it. */
+  readonly oldest: bigint;
+  readonly places: readonly DeadPlace[];
 }
 
 export interface ScrubberOptions {
@@ -90,7 +101,10 @@ export function openScrubber(store: LmdbStore, { path, encrypted, onWarning }: S
         if (!(await othersAreGone())) return false;
         // LMDB writes its two meta pages in turn: after this commit neither knows what was removed before.
         await commitMark(() => undefined);
-        if (await clearOnce(handle)) return true;
+        const found = await findDead(handle);
+        if (!found) continue;
+        if (!(await readersHavePassed(found.oldest))) return false;
+        if (await clearOnce(handle, found)) return true;
       }
       return false;
     } finally {
@@ -113,10 +127,7 @@ export function openScrubber(store: LmdbStore, { path, encrypted, onWarning }: S
     return released && !store.hasForeignReaders();
   }
 
-  async function clearOnce(handle: number): Promise<boolean> {
-    const found = await findDead(handle);
-    if (!found) return false;
-    const { transaction, places } = found;
+  async function clearOnce(handle: number, { transaction, places }: Dead): Promise<boolean> {
     const withoutHeader = places.filter(({ page }) => page === null);
     let left = 0;
     if (withoutHeader.length > 0) {
@@ -141,18 +152,28 @@ export function openScrubber(store: LmdbStore, { path, encrypted, onWarning }: S
    * What is dead to the newest snapshot and the one before, and so to every snapshot that is taken from now on. Null when one is open that was taken
    * before: to be asked in the same turn in which the snapshot is taken.
    */
-  async function findDead(
-    handle: number,
-  ): Promise<{ readonly transaction: bigint; readonly places: readonly DeadPlace[] } | null> {
+  async function findDead(handle: number): Promise<Dead | null> {
     if (store.openSnapshotCount() > 0) return null;
     const snapshot = store.snapshot();
     try {
       const metas = readMetas(handle);
       if ('damage' in metas) throw new Error(`the beginning of the data file is damaged: ${metas.damage}`);
       const snapshots = newestFirst(metas);
-      return { transaction: snapshots[0].transaction, places: await thread.scan({ kind: 'dead', file, snapshots }) };
+      const [{ transaction }, { transaction: oldest }] = snapshots;
+      return { transaction, oldest, places: await thread.scan({ kind: 'dead', file, snapshots }) };
     } finally {
       snapshot.release();
+    }
+  }
+
+  /** Whether nobody reads an older transaction any more; waits for it. Nobody begins to. */
+  async function readersHavePassed(transaction: bigint): Promise<boolean> {
+    const untilMs = performance.now() + snapshotPatienceMs;
+    for (;;) {
+      const oldest = store.oldestRead();
+      if (oldest === null || oldest >= transaction) return true;
+      if (performance.now() >= untilMs) return false;
+      await delay(readersPollMs, undefined, { ref: false });
     }
   }
 

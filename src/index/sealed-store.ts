@@ -37,6 +37,7 @@ export function sealStore(store: LmdbStore, keyring: Keys): LmdbStore {
     },
     openSnapshotCount: () => store.openSnapshotCount(),
     hasForeignReaders: () => store.hasForeignReaders(),
+    oldestRead: () => store.oldestRead(),
     snapshotsReleased: () => store.snapshotsReleased(),
     bytes: () => store.bytes(),
     close: () => store.close(),

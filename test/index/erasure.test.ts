@@ -7,8 +7,12 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { copyFileSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, it } from 'mocha';
 import { fineVectorBytes } from '../../src/engine/stored-vector.js';
+import { ranges } from '../../src/index/codec.js';
+import { openLmdbStore } from '../../src/index/lmdb-store.js';
+import type { StoreReader } from '../../src/index/store.js';
 import { openIdentityIndex, type IdentityIndex, type TemplateDraft } from '../../src/index/identity-index.js';
 import type { Receipt } from '../../src/index/records.js';
 import type { UnitVector } from '../../src/vector.js';
@@ -153,6 +157,37 @@ describe('erasure', () => {
       assert.equal(erased, false);
       assert.ok(rest.includes('p49') && rest.length === 49);
       assert.equal((await erasing).overwritten, true);
+      await index.close();
+    });
+  });
+
+  it('leaves what a thread still reads in a snapshot of its own, waits for it for a while, and comes back to it', async () => {
+    await inTemporaryFolder(async (path) => {
+      const faces = makeFaces(randomFrom(44), { dimensions });
+      const index = await open(path);
+      await index.createGallery(galleryDraft(gallery, dimensions, { duplicates: 'ignore' }));
+      const vectors = Array.from({ length: 50 }, (_, person) => faces.face(person));
+      for (const [person, vector] of vectors.entries())
+        await index.enroll(enrollDraft(gallery, `p${person}`, [vector]));
+      // As threads do that search: a handle of one's own on the same environment.
+      const reading = openLmdbStore({ path, readOnly: true });
+      const templatesOf = (reader: StoreReader): number =>
+        Array.from(reader.range('templates', ...ranges.all())).length;
+      const lasting = reading.snapshot();
+      assert.equal((await index.eraseIdentity(gallery, 'p7')).overwritten, false);
+      assert.deepEqual([templatesOf(lasting), templatesOf(reading)], [50, 49]);
+      assert.ok(filesWith(path, [vectors[7] as UnitVector], []).length > 0);
+      lasting.release();
+
+      const short = reading.snapshot();
+      let isErased = false;
+      const erasing = index.eraseIdentity(gallery, 'p8').finally(() => (isErased = true));
+      await sleep(200);
+      assert.deepEqual([isErased, templatesOf(short)], [false, 49]);
+      short.release();
+      assert.equal((await erasing).overwritten, true);
+      assert.deepEqual(filesWith(path, vectors.slice(7, 9), []), []);
+      await reading.close();
       await index.close();
     });
   });

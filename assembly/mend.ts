@@ -24,11 +24,13 @@ import { near, prepareCode } from './distance';
 import { choose, insertKey } from './build';
 import { clearMarks, keyOf, keys, list, nextNodes, otherQuery, visit } from './scratch';
 
-/** Mends the lists of the nodes from `first` to before `end`. Returns how many were changed. */
+/**
+ * Mends the lists of the nodes from `first` to before `end`, also those of removed ones: they are followed, and what they name is taken over, until they are gone themselves, which may be a pass later.
+ * Returns how many were changed.
+ */
 export function mend(first: u32, end: u32): u32 {
   let changed: u32 = 0;
   for (let node = first; node < end; node++) {
-    if (labelOf(node) == NONE) continue;
     for (let level: u32 = 0; level <= levelOf(node); level++) if (mendList(node, level)) changed++;
   }
   return changed;

@@ -65,6 +65,32 @@ const labelsOf = (hits: readonly EngineHit[]): number[] => hits.map(({ label }) 
 /** Of a squared distance by int16 vectors: see assembly/distance.ts. */
 const distanceError = 1e-4;
 
+/** Links to a place whose bytes were overwritten, or to a node that is not on their layer. */
+function wrongLinksOf(engine: EngineMemory): readonly string[] {
+  const { layout } = engine.code;
+  const { words, dimensions, next } = engine;
+  const bytes = new Uint8Array(words.buffer);
+  const blockOf = (table: number, node: number): number => words[table / 4 + (node >>> layout.SEGMENT_BITS)] as number;
+  const placeOf = (node: number): number => node & ((1 << layout.SEGMENT_BITS) - 1);
+  const levelOf = (node: number): number => bytes[engine.levelAt(node)] as number;
+  const isOverwritten = (node: number): boolean => {
+    const at = blockOf(layout.CODES, node) + placeOf(node) * dimensions;
+    return bytes.subarray(at, at + dimensions).every((value) => value === 0);
+  };
+  return Array.from({ length: next }, (_, node) => node).flatMap((node) =>
+    Array.from({ length: levelOf(node) + 1 }, (_, layer) => {
+      const most = layer === 0 ? layout.LINKS : layout.UPPER_LINKS;
+      const at =
+        layer === 0
+          ? blockOf(layout.LINK_LISTS, node) / 4 + placeOf(node) * (most + 1)
+          : (words[engine.wordOf(layout.UPPERS, node)] as number) / 4 + (layer - 1) * (most + 1);
+      return Array.from(words.subarray(at + 1, at + 1 + most))
+        .filter((link) => link !== 0xffffffff && (levelOf(link) < layer || isOverwritten(link)))
+        .map((link) => `node ${node}, layer ${layer}: ${link}, which is on layer ${levelOf(link)}`);
+    }).flat(),
+  );
+}
+
 describe('engine', function () {
   this.timeout(60_000);
 
@@ -266,6 +292,28 @@ describe('engine', function () {
       if (hit?.label === 100_000 + label) found++;
     }
     assert.ok(found >= 0.98 * gone.length, `${found} of ${gone.length} are found again`);
+  });
+
+  it('no list names a place that was given away, on any layer, when templates go while others are taken out', () => {
+    const count = 4000;
+    const { engine, writer } = filled(makeTemplates(count, 16, 15));
+    const more = makeTemplates(4 * count, 16, 16);
+    const random = makeRandom(17);
+    const live = Array.from({ length: count }, (_, label) => label);
+    for (const [i, vector] of more.entries()) {
+      const at = random.below(live.length);
+      writer.remove(live[at] as number);
+      const label = count + i;
+      writer.add(label, label >> 2, vector);
+      live[at] = label;
+      if (i % 20 > 0) continue;
+      writer.link();
+      // A pass takes as long as many templates come and go.
+      const { passCount } = writer;
+      writer.mend(0.01);
+      if (writer.passCount > passCount) assert.deepEqual(wrongLinksOf(engine), []);
+    }
+    assert.ok(writer.passCount > 5, `${writer.passCount} passes`);
   });
 
   it('finds as much after ten rounds in which a tenth was replaced as a fresh one does', () => {

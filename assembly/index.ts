@@ -25,6 +25,7 @@ export {
   OWNERS,
   QUANTISER,
   READERS_MAX,
+  recover,
   releaseList,
   REMOVED,
   RING,

@@ -8,6 +8,7 @@
  * Who may do what, when:
  * - A list of links begins with its version. It is odd while a writer changes the list; a reader copies the list with atomic loads between two equal, even versions, and
  *   follows nothing that it has not copied so. Writers (many while a gallery is loaded) take a list by making its version odd.
+ * - Nobody waits for ever: a list that stays taken for seconds is that of a thread that has died, and whoever waits for it ends with a trap. `recover` frees it.
  * - Code, fine vector, label and owner of a node are written before any list names it; releasing the list publishes them.
  * - A node's bytes are overwritten and its number is given to another only when no reader can hold it any more: each reader tells the epoch in which it began (`readers`),
  *   and the writer waits for those of older epochs.
@@ -28,6 +29,8 @@ export const UPPER_LINKS: u32 = 15;
 const TOP: usize = 64;
 /** Of whoever changes the top. */
 const TOP_LOCK: usize = 128;
+/** Looks at what another thread holds, before that one is taken to be dead: some seconds. Lists are held for microseconds. */
+const PATIENCE: u64 = 1 << 32;
 /** Numbers that have a segment. */
 export const CAPACITY: usize = 192;
 /** Dimensions as stored: a multiple of 16. */
@@ -171,7 +174,8 @@ export function setTop(node: u32, level: i32): void {
   atomic.store<i64>(TOP, ((<i64>level) << 32) | <i64>node);
 }
 export function lockTop(): void {
-  while (atomic.cmpxchg<u32>(TOP_LOCK, 0, 1) != 0) {}
+  for (let turn: u64 = 0; turn < PATIENCE; turn++) if (atomic.cmpxchg<u32>(TOP_LOCK, 0, 1) == 0) return;
+  unreachable();
 }
 export function unlockTop(): void {
   atomic.store<u32>(TOP_LOCK, 0);
@@ -211,22 +215,28 @@ export function isQuiet(epoch: u32): bool {
 /** Copies a list, untorn, to `to` (from its second word on), and gives the number of its links. */
 // @ts-ignore: decorator
 @inline export function copyList(list: usize, most: u32, to: usize): u32 {
-  for (;;) {
+  for (let turn: u64 = 0; ; turn++) {
+    if (turn == PATIENCE) unreachable();
     const version = atomic.load<u32>(list);
     if (version & 1) continue;
     // Atomic loads keep their order on every machine; on x86 they are plain ones.
     for (let i: u32 = 0; i <= most; i += 2) store<u64>(to + (i << 2), atomic.load<u64>(list + (i << 2)));
     if (atomic.load<u32>(list) == version) break;
   }
+  return countLinks(to, most);
+}
+// @ts-ignore: decorator
+@inline function countLinks(list: usize, most: u32): u32 {
   let count: u32 = 0;
-  while (count < most && load<u32>(to + ((count + 1) << 2)) != NONE) count++;
+  while (count < most && load<u32>(list + ((count + 1) << 2)) != NONE) count++;
   return count;
 }
 export function takeList(list: usize): void {
-  for (;;) {
+  for (let turn: u64 = 0; turn < PATIENCE; turn++) {
     const version = atomic.load<u32>(list);
     if (!(version & 1) && atomic.cmpxchg<u32>(list, version, version + 1) == version) return;
   }
+  unreachable();
 }
 export function releaseList(list: usize): void {
   atomic.store<u32>(list, load<u32>(list) + 1);
@@ -235,4 +245,22 @@ export function releaseList(list: usize): void {
 export function writeList(list: usize, most: u32, from: usize, count: u32): void {
   for (let i: u32 = 0; i < most; i++)
     atomic.store<u32>(list + ((i + 1) << 2), i < count ? load<u32>(from + (i << 2)) : NONE);
+}
+
+/**
+ * Frees what was held by threads that are dead: lists, the top, and the epochs of the readers from `first` to before `end`. Nobody links or mends meanwhile.
+ * Of a list that was half written the new links stay, and those of the old ones that come before an end.
+ */
+export function recover(first: u32, end: u32): void {
+  for (let reader = first; reader < end; reader++) endReading(reader);
+  unlockTop();
+  for (let node: u32 = 0; node < nextNode(); node++) {
+    for (let level: u32 = 0; level <= levelOf(node); level++) {
+      const list = listOf(node, level);
+      if ((load<u32>(list) & 1) == 0) continue;
+      const most = linksMax(level);
+      writeList(list, most, list + 4, countLinks(list, most));
+      releaseList(list);
+    }
+  }
 }

@@ -5,8 +5,6 @@ export const asked = [1, 10] as const;
 /** Candidates that graphs of coarser vectors compare once more by finer ones. */
 export const refined = 20;
 export const widths = [16, 24, 32, 48, 64, 96, 128, 192, 256] as const;
-/** M and the width of construction, of every peer that has them. */
-export const [links, construction] = [16, 200] as const;
 
 /** The probes once, with one width: microseconds a search and the labels that were found, k a probe. */
 export type Search = (
@@ -28,11 +26,4 @@ export interface Peer {
 /** Exactly k; -1 where nothing was found. */
 export function padded(labels: readonly number[], k: number): readonly number[] {
   return Array.from({ length: k }, (_, place) => labels[place] ?? -1);
-}
-
-export function flat(vectors: readonly Float32Array[]): Float32Array<ArrayBuffer> {
-  const dimensions = vectors[0]?.length ?? 0;
-  const all = new Float32Array(vectors.length * dimensions);
-  vectors.forEach((vector, i) => all.set(vector, i * dimensions));
-  return all;
 }

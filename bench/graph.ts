@@ -8,15 +8,13 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import hnswlib from 'hnswlib-node';
-import { EngineMemory } from '../src/engine/engine-memory.js';
 import { EngineReader } from '../src/engine/engine-reader.js';
 import { EngineWriter } from '../src/engine/engine-writer.js';
 import { linkInThreads } from '../src/engine/linking.js';
-import { learnQuantiser } from '../src/engine/quantiser.js';
+import { construction, flat, links, makeEngine, makeHnswlibNode } from './bare-graphs.js';
 import { openEngineThreads } from './engine-threads.js';
 import { drawGallery, modelDimensions, scanGallery, type ModelGallery } from './gallery-model.js';
-import { asked, construction, flat, links, padded, widths, type Peer } from './graph-peer.js';
+import { asked, padded, widths, type Peer } from './graph-peer.js';
 import { interleave, ratioSpread, spread, spreadText } from './measure.js';
 import { compileNativeHnswlib, startNativeHnswlib } from './native-hnswlib.js';
 import type { BenchOptions } from './options.js';
@@ -204,11 +202,7 @@ function recallOf(labels: readonly number[], truth: readonly (readonly number[])
 
 /** One graph, asked by one thread and by several. */
 function openEngine({ templates, probes }: ModelGallery): readonly Peer[] {
-  const engine = EngineMemory.create({
-    dimensions: modelDimensions,
-    quantiser: learnQuantiser(flat(templates), modelDimensions),
-    withFines: true,
-  });
+  const engine = makeEngine(templates);
   const startedMs = performance.now();
   const writer = new EngineWriter(engine);
   templates.forEach((vector, label) => writer.add(label, label, vector));
@@ -255,11 +249,7 @@ function openEngine({ templates, probes }: ModelGallery): readonly Peer[] {
 
 /** All cores. */
 async function buildTogether({ templates }: ModelGallery): Promise<NonNullable<Peer['built']>> {
-  const engine = EngineMemory.create({
-    dimensions: modelDimensions,
-    quantiser: learnQuantiser(flat(templates), modelDimensions),
-    withFines: true,
-  });
+  const engine = makeEngine(templates);
   const startedMs = performance.now();
   const writer = new EngineWriter(engine);
   templates.forEach((vector, label) => writer.add(label, label, vector));
@@ -280,8 +270,7 @@ async function openNative({ templates, probes }: ModelGallery, folder: string): 
 }
 
 function openHnswlibNode({ templates, probes }: ModelGallery): Peer {
-  const graph = new hnswlib.HierarchicalNSW('l2', modelDimensions);
-  graph.initIndex({ maxElements: templates.length, m: links, efConstruction: construction });
+  const graph = makeHnswlibNode(templates.length);
   const startedMs = performance.now();
   templates.forEach((vector, label) => graph.addPoint(Array.from(vector), label));
   return {

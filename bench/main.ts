@@ -1,6 +1,7 @@
 /** `npm run bench -- <bench>`: runs one workload beside its peers and prints the figures with the machine. */
 import process from 'node:process';
 import { HarmonidError, isHarmonidError } from '../src/errors.js';
+import { benchChurn } from './churn.js';
 import { benchEmbed } from './embed.js';
 import { benchEnroll } from './enroll.js';
 import { benchGraph } from './graph.js';
@@ -28,6 +29,7 @@ const workloads: Readonly<Record<Bench, (options: BenchOptions, progress: Progre
   map: benchMap,
   rollout: benchRollout,
   graph: benchGraph,
+  churn: benchChurn,
 };
 
 const progress: Progress = (message) => void process.stderr.write(`${message}\n`);

@@ -14,6 +14,7 @@ export const benches = [
   'map',
   'rollout',
   'graph',
+  'churn',
 ] as const;
 export type Bench = (typeof benches)[number];
 
@@ -26,7 +27,7 @@ export interface BenchOptions {
   readonly templatesPerIdentity: number;
   /** Searches, enrolments or calls a measurement; images are a tenth of it. */
   readonly calls: number;
-  /** Every peer is measured once a round. */
+  /** Every peer is measured once a round; of a churn, rounds in which people come and go. */
   readonly rounds: number;
   readonly seed: number;
   /** Where networks run. */
@@ -53,6 +54,8 @@ export const usage = `npm run bench -- <bench> [options]
   reopen            seconds until a closed or killed directory answers, beside a rebuild; memory, disk, longest stalls
   graph             our engine in WebAssembly beside hnswlib in C++ (compiled here) and hnswlib-node, one thread each, by recall;
                     usearch, sqlite-vec and LanceDB where they are installed; also \`search --peers\`
+  churn             recall of the graph alone after rounds in each of which a tenth of the people is replaced, beside a fresh one;
+                    hnswlib-node, which gives deleted places to others
   rollout           calls over gRPC while a gallery is moved to another space, back, and for good; how many fail
   map               vectors a second through fitted adapters beside bare matrix products, in the same batches
   peers install     installs into bench/peers face-api's WASM back end (for embed), usearch, sqlite-vec and LanceDB (for graph); optional
@@ -61,7 +64,7 @@ export const usage = `npm run bench -- <bench> [options]
                     vectors to map (map: default 100000)
   --templates N     templates an identity (default 2)
   --calls N         searches, enrolments or calls a measurement (default 500)
-  --rounds N        rounds in which all peers take their turn (default 3)
+  --rounds N        rounds in which all peers take their turn, or people come and go (default 3)
   --seed N          seed of gallery and probes (default 1)
   --provider NAME   where networks run: cpu (default), auto, webgpu, cuda, ...
   --workers N       threads of the embedder (embed; default: its own choice)

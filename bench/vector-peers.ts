@@ -6,8 +6,9 @@
  */
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
+import { construction, flat, links } from './bare-graphs.js';
 import { modelDimensions, type ModelGallery } from './gallery-model.js';
-import { asked, construction, flat, links, padded, refined, widths, type Peer, type Search } from './graph-peer.js';
+import { asked, padded, refined, widths, type Peer, type Search } from './graph-peer.js';
 import { peerRequire } from './peers.js';
 
 export interface VectorPeer {

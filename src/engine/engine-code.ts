@@ -1,7 +1,8 @@
 /**
  * The compiled engine (assembly/, WebAssembly with SIMD and threads), and what it lets a host do.
  *
- * An instance belongs to one thread and works on the memory that all threads of an engine share. Nothing in it throws; what it is given has been checked before.
+ * An instance belongs to one thread and works on the memory that all threads of an engine share. What it is given has been checked before, and nothing in it throws, but for a wait of
+ * some seconds for a thread that has died (WebAssembly.RuntimeError).
  */
 import { readFileSync } from 'node:fs';
 
@@ -39,6 +40,8 @@ export interface EngineCode {
   /** A writer takes a list, to change it, and releases it. */
   takeList(list: number): void;
   releaseList(list: number): void;
+  /** Frees what threads have held that are dead, the readers from `first` to before `end`. */
+  recover(first: number, end: number): void;
   beginEpoch(): number;
   isQuiet(epoch: number): number;
   comparedCount(): bigint;

@@ -158,6 +158,11 @@ export class EngineWriter {
     };
   }
 
+  /** When a call of its own has ended in the middle, or threads that linked have, readers from `firstReader` on: what they held is free again. They no longer run, and nobody else links. */
+  recover(firstReader = 0, readers = 0): void {
+    this.#engine.code.recover(firstReader, firstReader + readers);
+  }
+
   #firstWaiting(): number | undefined {
     const { layout } = this.#engine.code;
     const head = this.#word('RING_HEAD');

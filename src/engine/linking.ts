@@ -18,7 +18,7 @@ export interface LinkingOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** @throws CANCELLED with some of them linked, and all still said to wait; INTERNAL when a thread dies */
+/** @throws CANCELLED with some of them linked, and all still said to wait; INTERNAL, likewise, when threads cannot be started, or die: nothing stays held */
 export async function linkInThreads(
   engine: EngineMemory,
   writer: EngineWriter,
@@ -39,7 +39,10 @@ export async function linkInThreads(
       if (code !== 0) throw new HarmonidError('INTERNAL', `a linking thread ended with code ${String(code)}`);
     });
     const failed = (await Promise.allSettled(ends)).find((end) => end.status === 'rejected');
-    if (failed) throw new HarmonidError('INTERNAL', 'a linking thread has died', { cause: failed.reason });
+    if (failed) {
+      writer.recover(firstReader, threads);
+      throw new HarmonidError('INTERNAL', 'a linking thread has died', { cause: failed.reason });
+    }
   } finally {
     signal?.removeEventListener('abort', abort);
   }

@@ -85,6 +85,8 @@ export function openEngineGraph({
   const file = new EngineFile();
   let saving: Promise<unknown> | null = null;
   let linking: { readonly done: Promise<unknown>; readonly stop: AbortController } | null = null;
+  /** Whether threads that link have failed. */
+  let isAlone = false;
   let mendedAtMs = -Infinity;
   let mendTimer: NodeJS.Timeout | null = null;
   let isMending = false;
@@ -127,7 +129,7 @@ export function openEngineGraph({
 
   function workFor(durationMs: number): void {
     if (closed || saving || linking) return;
-    if (built && !next && waitingCount() >= linkedTogetherMin) {
+    if (built && !next && isForThreads(built)) {
       linkTogether(built);
       return;
     }
@@ -138,6 +140,7 @@ export function openEngineGraph({
     } catch (error) {
       // What is in the engine goes on being found; whoever waits for the graph is told.
       failure = error;
+      for (const one of [built, next?.built]) one?.writer.recover();
     }
     if (isSettled()) {
       for (const resolve of settled.splice(0)) resolve();
@@ -145,12 +148,18 @@ export function openEngineGraph({
     if (!isSettled() || isMending) schedule();
   }
 
+  function isForThreads({ writer }: BuiltEngine): boolean {
+    return !isAlone && writer.waitingCount >= linkedTogetherMin;
+  }
+
   function linkTogether({ engine, writer }: BuiltEngine): void {
     const stop = new AbortController();
     const threads = Math.max(1, Math.min(linkersMax, availableParallelism()));
     const done = linkInThreads(engine, writer, { threads, firstReader: firstLinker, signal: stop.signal })
       .catch((error: unknown) => {
-        if (!stop.signal.aborted) failure = error;
+        if (stop.signal.aborted) return;
+        isAlone = true;
+        onWarning?.('threads that link a graph could not be started, or have died; it is linked by one', { error });
       })
       .then(() => {
         linking = null;
@@ -173,7 +182,7 @@ export function openEngineGraph({
     const untilMs = performance.now() + durationMs;
     const { writer } = successor.built;
     if (successor.isFilled) {
-      if (writer.waitingCount >= linkedTogetherMin) linkTogether(successor.built);
+      if (isForThreads(successor.built)) linkTogether(successor.built);
       else if (writer.link(durationMs)) swap(successor.built);
       return;
     }

@@ -72,6 +72,22 @@ describe('bench', () => {
     }
   });
 
+  it('churn prints what is left of recall when people come and go, beside fresh graphs', async () => {
+    const report = await runBench('churn', '--size', '2000', '--templates', '4', '--rounds', '3', '--calls', '100');
+    const rows = rowsOf(report, 'after 3 rounds, 2000 templates');
+    assert.deepEqual(
+      rows.map((row) => row['graph']),
+      [...Array<string>(3).fill('engine'), ...Array<string>(3).fill('hnswlib-node')],
+    );
+    for (const row of rows) {
+      assert.ok(Number(row['recall@1']) > 0.9 && Number(row['recall@10']) > 0.8, JSON.stringify(row));
+      const points = 100 * (Number(row['recall@1']) - Number(row['fresh']));
+      assert.ok(Math.abs(points - Number(row['points'])) < 0.02, JSON.stringify(row));
+    }
+    for (const row of rowsOf(report, 'rounds, 2000 templates'))
+      assert.match(String(row['secondsOfRound']), /^\d+\.\d\d \(/);
+  });
+
   it('enroll prints durable enrolments a second', async () => {
     const report = await runBench('enroll', '--calls', '10', '--rounds', '1');
     const rows = [...rowsOf(report, 'by vector, durable'), ...rowsOf(report, 'by image (250x250 portraits), durable')];

@@ -94,27 +94,12 @@ describe('engine, many threads', function () {
   });
 
   it('a gallery that several threads have linked is found as well as one by one', async () => {
-    const vectors = Array.from({ length: 4000 }, (_, label) => stressVector(label >> 2, dimensions));
-    const random = makeRandom(2);
-    const near = vectors.map((vector) =>
-      parseVector(
-        vector.map((value) => value + 0.08 * random.normal()),
-        dimensions,
-        'the test',
-      ),
-    );
-    const all = new Float32Array(near.length * dimensions);
-    near.forEach((vector, i) => all.set(vector, i * dimensions));
-    const open = (): { engine: EngineMemory; writer: EngineWriter } => {
-      const engine = EngineMemory.create({ dimensions, quantiser: learnQuantiser(all, dimensions), withFines: true });
-      return { engine, writer: new EngineWriter(engine) };
-    };
+    const near = nearVectors(4000);
     const found = ({ memory }: EngineMemory): number => {
       const reader = new EngineReader(EngineMemory.open(memory), 9);
       return near.filter((vector, label) => reader.search({ vector, wanted: 8, width: 32 })[0]?.label === label).length;
     };
-    const [one, many] = [open(), open()];
-    for (const { writer } of [one, many]) near.forEach((vector, label) => writer.add(label, label >> 2, vector));
+    const [one, many] = [openWith(near), openWith(near)];
     one.writer.link();
     await linkInThreads(many.engine, many.writer, { threads: 3, firstReader: 1 });
     const [alone, together] = [found(one.engine), found(many.engine)];
@@ -130,4 +115,64 @@ describe('engine, many threads', function () {
     await assert.rejects(aborted, { code: 'CANCELLED' });
     assert.equal(many.writer.waitingCount, 1);
   });
+
+  it('what threads held that have died is free again, and those who waited for it are told', async () => {
+    const near = nearVectors(6000);
+    const { engine, writer } = openWith(near);
+    writer.add(6000, 1500, near[0] as UnitVector);
+    let killed = 0;
+    const kill = (worker: Worker): void => void setTimeout(() => void worker.terminate(), 150 + 7 * (killed++ % 8));
+    process.on('worker', kill);
+    try {
+      for (let round = 0; round < 5; round++)
+        await assert.rejects(linkInThreads(engine, writer, { threads: 2, firstReader: 1 }), { code: 'INTERNAL' });
+    } finally {
+      process.off('worker', kill);
+    }
+    assert.equal(killed, 10);
+    assert.equal(writer.waitingCount, 6001);
+    writer.link();
+    const reader = new EngineReader(EngineMemory.open(engine.memory), 9);
+    const found = near.filter((vector, label) => {
+      const hits = reader.search({ vector, wanted: 8, width: 32 });
+      return hits[0]?.label === label || (label === 0 && hits[1]?.label === label);
+    });
+    assert.ok(found.length > 0.97 * near.length, `${found.length} of ${near.length}`);
+
+    // As one leaves it who dies while it changes a list.
+    const other = EngineMemory.open(engine.memory);
+    const { layout } = other.code;
+    const list = other.words[layout.LINK_LISTS / 4] as number;
+    other.code.beginReading(7);
+    other.code.takeList(list);
+    const vector = near[0] as UnitVector;
+    assert.throws(() => reader.search({ vector, wanted: 8, width: 32 }), { name: 'RuntimeError' });
+    writer.recover(7, 1);
+    assert.ok(reader.search({ vector, wanted: 8, width: 32 }).some(({ label }) => label === 0));
+    writer.remove(0);
+    while (!writer.mend(10));
+    assert.equal(writer.removedCount, 0);
+  });
 });
+
+/** Four templates each of some people, in the order of their labels. */
+function nearVectors(count: number): readonly UnitVector[] {
+  const random = makeRandom(2);
+  return Array.from({ length: count }, (_, label) =>
+    parseVector(
+      stressVector(label >> 2, dimensions).map((value) => value + 0.08 * random.normal()),
+      dimensions,
+      'the test',
+    ),
+  );
+}
+
+/** With all of them added, and none linked. */
+function openWith(vectors: readonly UnitVector[]): { readonly engine: EngineMemory; readonly writer: EngineWriter } {
+  const all = new Float32Array(vectors.length * dimensions);
+  vectors.forEach((vector, i) => all.set(vector, i * dimensions));
+  const engine = EngineMemory.create({ dimensions, quantiser: learnQuantiser(all, dimensions), withFines: true });
+  const writer = new EngineWriter(engine);
+  vectors.forEach((vector, label) => writer.add(label, label >> 2, vector));
+  return { engine, writer };
+}

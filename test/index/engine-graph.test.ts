@@ -1,6 +1,7 @@
 /** The graph on our own engine beyond the contract of all graphs: what it does in the background, and that searches meanwhile are right. */
 import assert from 'node:assert/strict';
 import { setImmediate as turn } from 'node:timers/promises';
+import type { Worker } from 'node:worker_threads';
 import { describe, it } from 'mocha';
 import { HarmonidError } from '../../src/errors.js';
 import type { HostedGraph } from '../../src/index/hosted-graph.js';
@@ -181,6 +182,26 @@ describe('engine graph', function () {
     await graph.settle();
     assert.equal(graph.countsNow().indexedCount, stored.size);
     assert.ok(recall(graph, stored, makeProbes(8_000, 60, 5)) > 0.9);
+    await graph.close();
+  });
+
+  it('is linked by its own thread when those that would link it die', async () => {
+    const stored: Stored = new Map();
+    const warnings: string[] = [];
+    const graph = openOn(stored, { dimensions, exactMax: 1_000, onWarning: (message) => warnings.push(message) });
+    const kill = (worker: Worker): void => void setTimeout(() => void worker.terminate(), 200);
+    process.on('worker', kill);
+    try {
+      add(graph, stored, makeTemplates(15_000, 3, 5));
+      await graph.settle();
+    } finally {
+      process.off('worker', kill);
+    }
+    assert.deepEqual(warnings, ['threads that link a graph could not be started, or have died; it is linked by one']);
+    remove(graph, stored, [1, 2, 3]);
+    while (graph.countsNow().removedCount > 0) await turn();
+    assert.deepEqual([graph.countsNow().indexedCount, graph.countsNow().pendingCount], [stored.size, 0]);
+    assert.ok(recall(graph, stored, makeProbes(5_000, 60, 5)) > 0.9);
     await graph.close();
   });
 

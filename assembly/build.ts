@@ -22,10 +22,11 @@ import {
 import { descend, touchCodes, walk } from './walk';
 
 /**
- * @param from keys, nearest first @param offset of the query that they are near to @param to receives the chosen
+ * @param from keys; from the `kept`-th on nearest first @param kept so many of them are chosen whatever they are @param offset of the query that they are near to
+ * @param to receives the chosen
  * @returns how many were chosen
  */
-export function choose(from: usize, count: u32, offset: i32, most: u32, to: usize): u32 {
+export function choose(from: usize, kept: u32, count: u32, offset: i32, most: u32, to: usize): u32 {
   let chosen: u32 = 0;
   for (let i: u32 = 0; i < count && chosen < most; i++) {
     const key = load<i64>(from + (i << 3));
@@ -33,7 +34,7 @@ export function choose(from: usize, count: u32, offset: i32, most: u32, to: usiz
     const nearness = nearnessOf(key) + offset;
     const code = codeOf(node);
     let isApart = true;
-    for (let j: u32 = 0; j < chosen && isApart; j++)
+    for (let j: u32 = 0; i >= kept && j < chosen && isApart; j++)
       isApart = near(chosenQuery(j), code) + load<i32>(chosenOffset(j)) <= nearness;
     if (!isApart) continue;
     store<i32>(chosenOffset(chosen), prepareCode(code, chosenQuery(chosen)));
@@ -79,7 +80,7 @@ function connect(node: u32, other: u32, level: u32): void {
     const linked = i == count ? other : load<u32>(at + ((i + 1) << 2));
     insertKey(keys(), i, keyOf(near(otherQuery(), codeOf(linked)), linked));
   }
-  const chosen = choose(keys(), count + 1, offset, most, nextNodes());
+  const chosen = choose(keys(), 0, count + 1, offset, most, nextNodes());
   writeList(at, most, nextNodes(), chosen);
   releaseList(at);
 }
@@ -109,7 +110,7 @@ export function link(node: u32, width: u32, wanted: u32): void {
     if (count > 0) from = <u32>load<i64>(found());
     const most = linksMax(<u32>at);
     const own = listOf(node, <u32>at);
-    const chosen = choose(found(), liveOnly(count, node), offset, wanted < most ? wanted : most, list());
+    const chosen = choose(found(), 0, liveOnly(count, node), offset, wanted < most ? wanted : most, list());
     takeList(own);
     writeList(own, most, list(), chosen);
     releaseList(own);

@@ -36,12 +36,14 @@ export function mend(first: u32, end: u32): u32 {
   return changed;
 }
 
+/** A list stays as long as it was: fewer links would find less with every round, and chosen anew from all candidates they would be fewer. */
 function mendList(node: u32, level: u32): bool {
   const most = linksMax(level);
   const at = listOf(node, level);
+  let links: u32 = 0;
   let isHurt = false;
-  for (let i: u32 = 1; i <= most; i++) {
-    const linked = load<u32>(at + (i << 2));
+  for (; links < most; links++) {
+    const linked = load<u32>(at + ((links + 1) << 2));
     if (linked == NONE) break;
     if (labelOf(linked) == NONE) isHurt = true;
   }
@@ -50,30 +52,41 @@ function mendList(node: u32, level: u32): bool {
   const offset = prepareCode(codeOf(node), otherQuery());
   clearMarks();
   visit(node);
-  let count: u32 = 0;
-  for (let i: u32 = 1; i <= most; i++) {
+  // Who is still there is kept.
+  let kept: u32 = 0;
+  for (let i: u32 = 1; i <= links; i++) {
     const linked = load<u32>(at + (i << 2));
-    if (linked == NONE) break;
-    if (labelOf(linked) != NONE) {
-      count = offer(linked, count);
-      continue;
-    }
+    if (labelOf(linked) == NONE || !visit(linked)) continue;
+    store<i64>(keys() + (kept++ << 3), keyOf(near(otherQuery(), codeOf(linked)), linked));
+  }
+  // Behind them those to whom the others led, nearest first.
+  let count = kept;
+  for (let i: u32 = 1; i <= links; i++) {
+    const linked = load<u32>(at + (i << 2));
+    if (labelOf(linked) != NONE) continue;
     const behind = copyList(listOf(linked, level), most, list());
     for (let j: u32 = 1; j <= behind; j++) {
       const other = load<u32>(list() + (j << 2));
-      if (labelOf(other) != NONE) count = offer(other, count);
+      if (labelOf(other) == NONE || !visit(other)) continue;
+      insertKey(keys() + (kept << 3), count++ - kept, keyOf(near(otherQuery(), codeOf(other)), other));
     }
   }
-  const chosen = choose(keys(), count, offset, most, nextNodes());
-  writeList(at, most, nextNodes(), chosen);
+  const chosen = choose(keys(), kept, count, offset, links, nextNodes());
+  writeList(at, most, nextNodes(), fill(kept, count, chosen, links));
   releaseList(at);
   return true;
 }
 
-function offer(node: u32, count: u32): u32 {
-  if (!visit(node)) return count;
-  insertKey(keys(), count, keyOf(near(otherQuery(), codeOf(node)), node));
-  return count + 1;
+/** Where too few were apart from each other, the nearest of the others get the places that are left. Returns how many there are then. */
+function fill(kept: u32, count: u32, chosen: u32, links: u32): u32 {
+  let filled = chosen;
+  for (let i = kept; i < count && filled < links; i++) {
+    const other = load<u32>(keys() + (i << 3));
+    let isChosen = false;
+    for (let j = kept; j < chosen && !isChosen; j++) isChosen = load<u32>(nextNodes() + (j << 2)) == other;
+    if (!isChosen) store<u32>(nextNodes() + (filled++ << 2), other);
+  }
+  return filled;
 }
 
 /** The bytes of a node that nobody holds any more: nothing of its template stays. */

@@ -348,8 +348,8 @@ describe('engine', function () {
     });
     const recall = (one: EngineReader, k: number): number => {
       const shares = probes.map(({ vector, exclude, expected }) => {
-        const hits = labelsOf(one.search({ vector, wanted: 24, width: 48, exclude })).slice(0, k);
-        return expected.slice(0, k).filter((label) => hits.includes(label)).length / k;
+        const hits = new Set(labelsOf(one.search({ vector, wanted: 24, width: 48, exclude })).slice(0, k));
+        return expected.slice(0, k).filter((label) => hits.has(label)).length / k;
       });
       return shares.reduce((sum, share) => sum + share, 0) / shares.length;
     };

@@ -8,6 +8,7 @@ import { EngineReader } from '../../src/engine/engine-reader.js';
 import { EngineWriter } from '../../src/engine/engine-writer.js';
 import { linkInThreads } from '../../src/engine/linking.js';
 import { learnQuantiser } from '../../src/engine/quantiser.js';
+import { HarmonidError } from '../../src/errors.js';
 import { makeRandom } from '../../src/random.js';
 import { parseVector, type UnitVector } from '../../src/vector.js';
 import { stressVector, type StressData, type StressFindings } from './stress-data.js';
@@ -120,17 +121,21 @@ describe('engine, many threads', function () {
     const near = nearVectors(6000);
     const { engine, writer } = openWith(near);
     writer.add(6000, 1500, near[0] as UnitVector);
-    let killed = 0;
+    let [killed, failed] = [0, 0];
     const kill = (worker: Worker): void => void setTimeout(() => void worker.terminate(), 150 + 7 * (killed++ % 8));
     process.on('worker', kill);
     try {
-      for (let round = 0; round < 5; round++)
-        await assert.rejects(linkInThreads(engine, writer, { threads: 2, firstReader: 1 }), { code: 'INTERNAL' });
+      // On a machine that stands still for a while they may end before they are killed.
+      for (let round = 0; round < 5 && writer.waitingCount > 0; round++)
+        await linkInThreads(engine, writer, { threads: 2, firstReader: 1 }).catch((error: unknown) => {
+          assert.ok(error instanceof HarmonidError && error.code === 'INTERNAL', String(error));
+          assert.equal(writer.waitingCount, 6001);
+          failed++;
+        });
     } finally {
       process.off('worker', kill);
     }
-    assert.equal(killed, 10);
-    assert.equal(writer.waitingCount, 6001);
+    assert.ok(failed > 0, `none of ${killed} was killed while it linked`);
     writer.link();
     const reader = new EngineReader(EngineMemory.open(engine.memory), 9);
     const found = near.filter((vector, label) => {

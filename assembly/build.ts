@@ -3,7 +3,7 @@
  *
  * Neighbours are chosen so that none is nearer to another chosen one than to the node itself; of links that are dropped none is kept to fill a list.
  */
-import { codeOf, labelOf, levelOf, linksMax, listOf, lockTop, NONE, releaseList, setTop, takeList, top, unlockTop, writeList } from './memory';
+import { codeOf, labelOf, levelOf, linksMax, listOf, lockTop, NONE, releaseList, removedCount, setTop, takeList, top, unlockTop, writeList } from './memory';
 import { near, prepare, prepareCode, unfold } from './distance';
 import {
   chosenOffset,
@@ -53,7 +53,7 @@ export function insertKey(at: usize, count: u32, key: i64): void {
   store<i64>(at + (place << 3), key);
 }
 
-/** A link from `node` to `other`; where its list is full, the best of both. */
+/** A link from `node` to `other`; where its list is full, the best of both. Removed ones stay as long as there is room: those behind them are found through them until the list is mended. */
 function connect(node: u32, other: u32, level: u32): void {
   const most = linksMax(level);
   const at = listOf(node, level);
@@ -76,13 +76,27 @@ function connect(node: u32, other: u32, level: u32): void {
   }
   touchCodes(at + 4, count);
   const offset = prepareCode(codeOf(node), otherQuery());
+  // Labels lie elsewhere, and would be waited for.
+  const isWhole = removedCount() == 0;
+  let live: u32 = 0;
   for (let i: u32 = 0; i <= count; i++) {
     const linked = i == count ? other : load<u32>(at + ((i + 1) << 2));
-    insertKey(keys(), i, keyOf(near(otherQuery(), codeOf(linked)), linked));
+    if (isWhole || labelOf(linked) != NONE)
+      insertKey(keys(), live++, keyOf(near(otherQuery(), codeOf(linked)), linked));
   }
-  const chosen = choose(keys(), 0, count + 1, offset, most, nextNodes());
+  let chosen = choose(keys(), 0, live, offset, most, nextNodes());
+  if (live <= count) chosen = appendRemoved(at, count, chosen, most);
   writeList(at, most, nextNodes(), chosen);
   releaseList(at);
+}
+
+/** Behind the chosen ones, those of a list who are removed, as many as have room. Returns how many there are then. */
+function appendRemoved(at: usize, count: u32, chosen: u32, most: u32): u32 {
+  for (let i: u32 = 1; i <= count && chosen < most; i++) {
+    const linked = load<u32>(at + (i << 2));
+    if (labelOf(linked) == NONE) store<u32>(nextNodes() + (chosen++ << 2), linked);
+  }
+  return chosen;
 }
 
 /**

@@ -135,22 +135,28 @@ export class EngineWriter {
       if (performance.now() >= untilMs) return false;
       if (this.#labelOf(node) !== none) {
         this.#own.prepare();
-        this.#engine.code.link(node, linkingDefaults.width, linkingDefaults.links);
+        linkNode(this.#engine, node, node < this.#word('LINKED'));
       }
       this.#passOver();
     }
   }
 
-  /** What waits for being linked, for others to link it, and how to say that they have; what is added meanwhile goes on waiting. */
-  handOver(): { readonly nodes: readonly number[]; readonly linked: () => void } {
+  /** What waits for being linked, for others to link it, replacements first, and how to say that they have; what is added meanwhile goes on waiting. */
+  handOver(): {
+    readonly replacements: readonly number[];
+    readonly others: readonly number[];
+    readonly linked: () => void;
+  } {
     const { layout } = this.#engine.code;
-    const [tail, end] = [this.#word('RING_TAIL'), this.#engine.next];
-    const nodes: number[] = [];
-    for (let i = this.#word('RING_HEAD'); i < tail; i++)
-      nodes.push(this.#engine.words[layout.RING / 4 + (i % layout.RING_MAX)] as number);
-    for (let node = this.#word('LINKED'); node < end; node++) nodes.push(node);
+    const [head, tail] = [this.#word('RING_HEAD'), this.#word('RING_TAIL')];
+    const [first, end] = [this.#word('LINKED'), this.#engine.next];
+    const isLive = (node: number): boolean => this.#labelOf(node) !== none;
     return {
-      nodes: nodes.filter((node) => this.#labelOf(node) !== none),
+      replacements: Array.from(
+        { length: tail - head },
+        (_, i) => this.#engine.words[layout.RING / 4 + ((head + i) % layout.RING_MAX)] as number,
+      ).filter(isLive),
+      others: Array.from({ length: end - first }, (_, i) => first + i).filter(isLive),
       linked: () => {
         this.#setWord('RING_HEAD', tail);
         this.#setWord('LINKED', end);
@@ -274,6 +280,14 @@ export class EngineWriter {
     }
     code.setTop(best, highest);
   }
+}
+
+/**
+ * Takes a node that was placed into the graph; in any thread.
+ * @param isReplacement whether it has the number of one who went: then it gets all the links that a list has room for. In a gallery that grows, many come later and link to it, too; in one that stays as large, only as many as go.
+ */
+export function linkNode({ code }: EngineMemory, node: number, isReplacement: boolean): void {
+  code.link(node, linkingDefaults.width, isReplacement ? code.layout.LINKS : linkingDefaults.links);
 }
 
 /** By the label alone, so that the same templates make the same layers: geometric, a sixteenth of each layer on the next (Malkov & Yashunin, 1 / ln M). */

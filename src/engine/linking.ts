@@ -24,16 +24,24 @@ export async function linkInThreads(
   writer: EngineWriter,
   { threads, firstReader, signal }: LinkingOptions,
 ): Promise<void> {
-  const { nodes, linked } = writer.handOver();
-  const shared = new Uint32Array(new SharedArrayBuffer(4 * nodes.length));
-  shared.set(nodes);
+  const { replacements, others, linked } = writer.handOver();
+  const nodes = new Uint32Array(new SharedArrayBuffer(4 * (replacements.length + others.length)));
+  nodes.set(replacements);
+  nodes.set(others, replacements.length);
   const [taken, stop] = [0, 1].map(() => new Int32Array(new SharedArrayBuffer(4))) as [Int32Array, Int32Array];
   const abort = (): void => void Atomics.store(stop, 0, 1);
   signal?.addEventListener('abort', abort, { once: true });
   if (signal?.aborted) abort();
   try {
     const ends = Array.from({ length: threads }, async (_, i) => {
-      const workerData: LinkTask = { memory: engine.memory, reader: firstReader + i, nodes: shared, taken, stop };
+      const workerData: LinkTask = {
+        memory: engine.memory,
+        reader: firstReader + i,
+        nodes,
+        replacements: replacements.length,
+        taken,
+        stop,
+      };
       const worker = new Worker(new URL('./link-worker.js', import.meta.url), { workerData });
       const [code] = await once(worker, 'exit');
       if (code !== 0) throw new HarmonidError('INTERNAL', `a linking thread ended with code ${String(code)}`);

@@ -1,9 +1,11 @@
 /** The engine beside plain arithmetic: its numbers, its searches against a scan of all vectors, filters, and what is left of what was removed. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
+import { none } from '../../src/engine/engine-code.js';
 import { EngineMemory, storedDimensions, templatesMax } from '../../src/engine/engine-memory.js';
 import { EngineReader, type EngineHit } from '../../src/engine/engine-reader.js';
-import { EngineWriter } from '../../src/engine/engine-writer.js';
+import { EngineWriter, linkingDefaults } from '../../src/engine/engine-writer.js';
+import { linkInThreads } from '../../src/engine/linking.js';
 import { codeBytes, fineVectorBytes } from '../../src/engine/stored-vector.js';
 import { NodeTable } from '../../src/engine/node-table.js';
 import { learnQuantiser } from '../../src/engine/quantiser.js';
@@ -65,29 +67,48 @@ const labelsOf = (hits: readonly EngineHit[]): number[] => hits.map(({ label }) 
 /** Of a squared distance by int16 vectors: see assembly/distance.ts. */
 const distanceError = 1e-4;
 
+/** Where the tables of the layout have a node: the block of its segment, and its place in it. */
+const blockOf = ({ code, words }: EngineMemory, table: number, node: number): number =>
+  words[table / 4 + (node >>> code.layout.SEGMENT_BITS)] as number;
+const placeOf = ({ code }: EngineMemory, node: number): number => node & ((1 << code.layout.SEGMENT_BITS) - 1);
+const highestLayerOf = (engine: EngineMemory, node: number): number =>
+  new Uint8Array(engine.words.buffer)[engine.levelAt(node)] as number;
+
+/** By label. */
+const nodesOf = (engine: EngineMemory): ReadonlyMap<number, number> =>
+  new Map(
+    Array.from({ length: engine.next }, (_, node) => [
+      engine.words[engine.wordOf(engine.code.layout.LABELS, node)] as number,
+      node,
+    ]),
+  );
+
+/** Nodes that a node is linked to. */
+function linksOf(engine: EngineMemory, node: number, layer = 0): number[] {
+  const { layout } = engine.code;
+  const { words } = engine;
+  const most = layer === 0 ? layout.LINKS : layout.UPPER_LINKS;
+  const at =
+    layer === 0
+      ? blockOf(engine, layout.LINK_LISTS, node) / 4 + placeOf(engine, node) * (most + 1)
+      : (words[engine.wordOf(layout.UPPERS, node)] as number) / 4 + (layer - 1) * (most + 1);
+  return Array.from(words.subarray(at + 1, at + 1 + most)).filter((link) => link !== none);
+}
+
 /** Links to a place whose bytes were overwritten, or to a node that is not on their layer. */
 function wrongLinksOf(engine: EngineMemory): readonly string[] {
-  const { layout } = engine.code;
-  const { words, dimensions, next } = engine;
-  const bytes = new Uint8Array(words.buffer);
-  const blockOf = (table: number, node: number): number => words[table / 4 + (node >>> layout.SEGMENT_BITS)] as number;
-  const placeOf = (node: number): number => node & ((1 << layout.SEGMENT_BITS) - 1);
-  const levelOf = (node: number): number => bytes[engine.levelAt(node)] as number;
+  const { dimensions, next } = engine;
+  const bytes = new Uint8Array(engine.words.buffer);
   const isOverwritten = (node: number): boolean => {
-    const at = blockOf(layout.CODES, node) + placeOf(node) * dimensions;
+    const at = blockOf(engine, engine.code.layout.CODES, node) + placeOf(engine, node) * dimensions;
     return bytes.subarray(at, at + dimensions).every((value) => value === 0);
   };
   return Array.from({ length: next }, (_, node) => node).flatMap((node) =>
-    Array.from({ length: levelOf(node) + 1 }, (_, layer) => {
-      const most = layer === 0 ? layout.LINKS : layout.UPPER_LINKS;
-      const at =
-        layer === 0
-          ? blockOf(layout.LINK_LISTS, node) / 4 + placeOf(node) * (most + 1)
-          : (words[engine.wordOf(layout.UPPERS, node)] as number) / 4 + (layer - 1) * (most + 1);
-      return Array.from(words.subarray(at + 1, at + 1 + most))
-        .filter((link) => link !== 0xffffffff && (levelOf(link) < layer || isOverwritten(link)))
-        .map((link) => `node ${node}, layer ${layer}: ${link}, which is on layer ${levelOf(link)}`);
-    }).flat(),
+    Array.from({ length: highestLayerOf(engine, node) + 1 }, (_, layer) =>
+      linksOf(engine, node, layer)
+        .filter((link) => highestLayerOf(engine, link) < layer || isOverwritten(link))
+        .map((link) => `node ${node}, layer ${layer}: ${link}, which is on layer ${highestLayerOf(engine, link)}`),
+    ).flat(),
   );
 }
 
@@ -256,17 +277,10 @@ describe('engine', function () {
     for (const label of gone) writer.remove(label);
     while (!writer.mend(10));
     // Nodes have the numbers of the labels here: nothing was removed before.
-    const { layout } = engine.code;
-    const { words } = engine;
-    const list = (node: number): Uint32Array => {
-      const segment = words[layout.LINK_LISTS / 4 + (node >>> layout.SEGMENT_BITS)] as number;
-      const at = segment / 4 + (node & ((1 << layout.SEGMENT_BITS) - 1)) * (layout.LINKS + 1);
-      return words.subarray(at + 1, at + 1 + layout.LINKS);
-    };
     const isGone = new Set(gone);
     for (let node = 0; node < vectors.length; node++) {
-      const links = list(node);
-      if (isGone.has(node)) assert.ok(links.every((link) => link === 0xffffffff));
+      const links = linksOf(engine, node);
+      if (isGone.has(node)) assert.deepEqual(links, []);
       else
         assert.ok(
           links.every((link) => !isGone.has(link)),
@@ -278,7 +292,7 @@ describe('engine', function () {
       // What stood there: computed once more from the vector.
       const scratch = openEngine(vectors);
       scratch.writer.add(label, label >> 2, vectors[label] as UnitVector);
-      const at = scratch.engine.words[layout.CODES / 4] as number;
+      const at = scratch.engine.words[engine.code.layout.CODES / 4] as number;
       return Buffer.from(new Uint8Array(scratch.engine.memory.buffer).slice(at, at + 48));
     };
     assert.ok(memory.includes(codeOf(1)), 'the code of one who stays is there');
@@ -314,6 +328,52 @@ describe('engine', function () {
       if (writer.passCount > passCount) assert.deepEqual(wrongLinksOf(engine), []);
     }
     assert.ok(writer.passCount > 5, `${writer.passCount} passes`);
+  });
+
+  it('those who come are linked to as often while removed ones are still there', () => {
+    const count = 2000;
+    const vectors = makeTemplates(2 * count, 64, 21);
+    /** Of the links of those who came, the share that goes in both directions. */
+    const mutualShare = (isMendedBefore: boolean): number => {
+      const { engine, writer } = filled(vectors.slice(0, count));
+      for (let label = 0; label < count; label += 2) writer.remove(label);
+      if (isMendedBefore) while (!writer.mend(10));
+      const come = vectors.slice(count);
+      come.forEach((vector, i) => writer.add(count + i, (count + i) >> 2, vector));
+      writer.link();
+      const placed = nodesOf(engine);
+      const nodes = come.map((_, i) => placed.get(count + i) as number);
+      const both = nodes.flatMap((node) =>
+        linksOf(engine, node).map((link) => (linksOf(engine, link).includes(node) ? 1 : 0)),
+      );
+      return both.reduce((sum: number, one) => sum + one, 0) / both.length;
+    };
+    const [beside, without] = [mutualShare(false), mutualShare(true)];
+    assert.ok(beside >= without - 0.03, `${beside} of the links, ${without} where they were taken out before`);
+  });
+
+  it('whoever takes the place of one who went may have as many links of its own as a list has room for', async () => {
+    const count = 3000;
+    const vectors = makeTemplates(count + 60, 128, 22);
+    const { engine, writer } = filled(vectors.slice(0, count));
+    const come = vectors.slice(count);
+    const ownLinks = async (first: number, link: () => void | Promise<void>): Promise<readonly number[]> => {
+      const counts: number[] = [];
+      for (const [i, vector] of come.slice(0, 20).entries()) {
+        writer.add(first + i, first >> 2, vector);
+        await link();
+        counts.push(linksOf(engine, nodesOf(engine).get(first + i) as number).length);
+      }
+      return counts;
+    };
+    const inThread = (): Promise<void> => linkInThreads(engine, writer, { threads: 1, firstReader: 8 });
+    const [most, room] = [linkingDefaults.links, engine.code.layout.LINKS];
+    assert.equal(Math.max(...(await ownLinks(count, () => void writer.link()))), most);
+    assert.equal(Math.max(...(await ownLinks(count + 100, inThread))), most);
+    for (let label = 0; label < 40; label++) writer.remove(label);
+    while (!writer.mend(10));
+    for (const counts of [await ownLinks(count + 200, () => void writer.link()), await ownLinks(count + 300, inThread)])
+      assert.ok(Math.max(...counts) > most && Math.max(...counts) <= room, `${counts.join(', ')} links`);
   });
 
   it('finds as much after ten rounds in which a tenth was replaced as a fresh one does', () => {

@@ -135,28 +135,26 @@ export class EngineWriter {
       if (performance.now() >= untilMs) return false;
       if (this.#labelOf(node) !== none) {
         this.#own.prepare();
-        linkNode(this.#engine, node, node < this.#word('LINKED'));
+        linkNode(this.#engine, node, node < this.#word('LINKED') || this.#areOthersReplacements());
       }
       this.#passOver();
     }
   }
 
-  /** What waits for being linked, for others to link it, replacements first, and how to say that they have; what is added meanwhile goes on waiting. */
-  handOver(): {
-    readonly replacements: readonly number[];
-    readonly others: readonly number[];
-    readonly linked: () => void;
-  } {
+  /** What waits for being linked, for others to link it: so many replacements first, and how to say that they have been linked; what is added meanwhile goes on waiting. */
+  handOver(): { readonly nodes: readonly number[]; readonly replacements: number; readonly linked: () => void } {
     const { layout } = this.#engine.code;
     const [head, tail] = [this.#word('RING_HEAD'), this.#word('RING_TAIL')];
     const [first, end] = [this.#word('LINKED'), this.#engine.next];
     const isLive = (node: number): boolean => this.#labelOf(node) !== none;
+    const reused = Array.from(
+      { length: tail - head },
+      (_, i) => this.#engine.words[layout.RING / 4 + ((head + i) % layout.RING_MAX)] as number,
+    ).filter(isLive);
+    const others = Array.from({ length: end - first }, (_, i) => first + i).filter(isLive);
     return {
-      replacements: Array.from(
-        { length: tail - head },
-        (_, i) => this.#engine.words[layout.RING / 4 + ((head + i) % layout.RING_MAX)] as number,
-      ).filter(isLive),
-      others: Array.from({ length: end - first }, (_, i) => first + i).filter(isLive),
+      nodes: [...reused, ...others],
+      replacements: reused.length + (this.#areOthersReplacements() ? others.length : 0),
       linked: () => {
         this.#setWord('RING_HEAD', tail);
         this.#setWord('LINKED', end);
@@ -167,6 +165,11 @@ export class EngineWriter {
   /** When a call of its own has ended in the middle, or threads that linked have, readers from `firstReader` on: what they held is free again. They no longer run, and nobody else links. */
   recover(firstReader = 0, readers = 0): void {
     this.#engine.code.recover(firstReader, firstReader + readers);
+  }
+
+  /** Whether those who wait with new numbers are no more than those who went and have left theirs. */
+  #areOthersReplacements(): boolean {
+    return this.#engine.next - this.#word('LINKED') <= this.#free.length + this.removedCount;
   }
 
   #firstWaiting(): number | undefined {
@@ -284,7 +287,7 @@ export class EngineWriter {
 
 /**
  * Takes a node that was placed into the graph; in any thread.
- * @param isReplacement whether it has the number of one who went: then it gets all the links that a list has room for. In a gallery that grows, many come later and link to it, too; in one that stays as large, only as many as go.
+ * @param isReplacement whether it came for one who went: then it gets all the links that a list has room for. In a gallery that grows, many come later and link to it, too; in one that stays as large, only as many as go.
  */
 export function linkNode({ code }: EngineMemory, node: number, isReplacement: boolean): void {
   code.link(node, linkingDefaults.width, isReplacement ? code.layout.LINKS : linkingDefaults.links);

@@ -5,7 +5,7 @@ export interface LinkTask {
   readonly reader: number;
   /** Nodes that were placed, in the order in which they are linked. Shared. */
   readonly nodes: Uint32Array;
-  /** The first so many of them take the places of others who went. */
+  /** The first so many of them came for others who went. */
   readonly replacements: number;
   /** How many of `nodes` were taken by a thread. Shared; one word. */
   readonly taken: Int32Array;

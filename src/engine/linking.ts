@@ -24,10 +24,9 @@ export async function linkInThreads(
   writer: EngineWriter,
   { threads, firstReader, signal }: LinkingOptions,
 ): Promise<void> {
-  const { replacements, others, linked } = writer.handOver();
-  const nodes = new Uint32Array(new SharedArrayBuffer(4 * (replacements.length + others.length)));
-  nodes.set(replacements);
-  nodes.set(others, replacements.length);
+  const { nodes, replacements, linked } = writer.handOver();
+  const shared = new Uint32Array(new SharedArrayBuffer(4 * nodes.length));
+  shared.set(nodes);
   const [taken, stop] = [0, 1].map(() => new Int32Array(new SharedArrayBuffer(4))) as [Int32Array, Int32Array];
   const abort = (): void => void Atomics.store(stop, 0, 1);
   signal?.addEventListener('abort', abort, { once: true });
@@ -37,8 +36,8 @@ export async function linkInThreads(
       const workerData: LinkTask = {
         memory: engine.memory,
         reader: firstReader + i,
-        nodes,
-        replacements: replacements.length,
+        nodes: shared,
+        replacements,
         taken,
         stop,
       };

@@ -30,7 +30,6 @@ export {
   REMOVED,
   RING,
   RING_HEAD,
-  RING_MAX,
   RING_TAIL,
   SCRATCHES,
   SEGMENT_BITS,

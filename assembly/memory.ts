@@ -48,11 +48,11 @@ export const CODE_ERROR: usize = 220;
 export const FINE_ERROR: usize = 224;
 /** Numbers from there on were never given to anybody. */
 export const NEXT: usize = 228;
-/** Placed nodes that no list names yet: those from LINKED to NEXT, and of numbers that had been free before, a ring of them. Its ends count upwards. */
+/** Placed nodes that no list names yet: those from LINKED to NEXT, and of numbers that had been free before, a ring of them. Its ends count upwards; RING is the address of its block, which begins with how many places it has, a power of two. */
 export const LINKED: usize = 232;
 export const RING_HEAD: usize = 236;
 export const RING_TAIL: usize = 240;
-export const RING_MAX: u32 = 1024;
+export const RING: usize = 244;
 /** Epoch of the next reader; from 1. */
 export const EPOCH: usize = 256;
 /** A line of cache for each reader: the epoch in which it began, 0 while it rests. */
@@ -68,9 +68,8 @@ export const OWNERS: usize = LABELS + SEGMENTS_MAX * 4;
 export const UPPERS: usize = OWNERS + SEGMENTS_MAX * 4;
 /** u8: the highest layer that a node is in. */
 export const LEVELS: usize = UPPERS + SEGMENTS_MAX * 4;
-export const RING: usize = LEVELS + SEGMENTS_MAX * 4;
 /** For each reader's number, addresses of scratch and marks that its thread works with, and how many nodes these are for (u32): the next one with that number takes them over. */
-export const SCRATCHES: usize = RING + <usize>RING_MAX * 4;
+export const SCRATCHES: usize = LEVELS + SEGMENTS_MAX * 4;
 /** Address of the quantiser: centre and scale of each dimension, f32. */
 export const QUANTISER: usize = 204;
 

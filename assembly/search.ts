@@ -3,7 +3,7 @@
  *
  * An answer is 16 bytes: node, label, owner, and the squared distance (f32). The host says before and after that it reads.
  */
-import { codeOf, hasFines, labelOf, LINKED, nextNode, NONE, ownerOf, RING, RING_HEAD, RING_MAX, RING_TAIL } from './memory';
+import { codeOf, hasFines, labelOf, LINKED, nextNode, NONE, ownerOf, RING, RING_HEAD, RING_TAIL } from './memory';
 import { expectOwners } from './certain';
 import { codeDistance, fineDistance, near, nearnessAt, prepare } from './distance';
 import {
@@ -51,9 +51,16 @@ export function find(width: u32, owners: u32): u32 {
     clearMarks();
     clearHeaps();
   }
-  for (let i = head; i != tail; i++) offer(load<u32>(RING + ((i % RING_MAX) << 2)), width);
+  if (head != tail) offerRing(head, tail, width);
   for (let node = linked; node < end; node++) offer(node, width);
   return sortFound();
+}
+
+/** After the ends were read: the block has all that is between them. What the writer has not copied into a larger one, as it was linked, may be anything, and is compared once too often. */
+function offerRing(head: u32, tail: u32, width: u32): void {
+  const ring = atomic.load<u32>(RING);
+  const last = load<u32>(ring) - 1;
+  for (let i = head; i != tail; i++) offer(load<u32>(ring + 4 + ((i & last) << 2)), width);
 }
 
 function offer(node: u32, width: u32): void {

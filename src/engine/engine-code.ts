@@ -75,7 +75,6 @@ const layoutNames = [
   'REMOVED',
   'RING',
   'RING_HEAD',
-  'RING_MAX',
   'RING_TAIL',
   'SCRATCHES',
   'SEGMENT_BITS',

@@ -7,6 +7,7 @@
 import { none } from './engine-code.js';
 import { EngineMemory } from './engine-memory.js';
 import type { Quantiser } from './quantiser.js';
+import { WaitingRing } from './waiting-ring.js';
 
 /** What an engine is apart from its pages. */
 export interface EngineFacts {
@@ -64,15 +65,12 @@ export function factsOf(engine: EngineMemory, dimensions: number): EngineFacts {
   const { code, words, floats, next, withFines } = engine;
   const { layout } = code;
   const top = code.top();
-  const waiting: number[] = [];
-  for (let i = words[layout.RING_HEAD / 4] as number; i < (words[layout.RING_TAIL / 4] as number); i++)
-    waiting.push(words[layout.RING / 4 + (i % layout.RING_MAX)] as number);
   return {
     dimensions,
     withFines,
     next,
     linked: words[layout.LINKED / 4] as number,
-    waiting,
+    waiting: new WaitingRing(engine).nodes(),
     top: top < 0n ? null : { node: Number(top & 0xffffffffn), level: Number(top >> 32n) },
     codeError: floats[layout.CODE_ERROR / 4] as number,
     fineError: floats[layout.FINE_ERROR / 4] as number,
@@ -194,7 +192,7 @@ export class EngineAssembly {
     const { code, words, floats } = this.engine;
     const { layout } = code;
     if (this.#missing.size > 0) throw new Error(`${this.#missing.size} pages are missing`);
-    if (linked > next || waiting.length > layout.RING_MAX || waiting.some((node) => node >= next))
+    if (linked > next || waiting.length > next || waiting.some((node) => node >= next))
       throw new Error(`what waits to be linked is beyond ${next}`);
     const levels = new Uint8Array(words.buffer);
     for (let segment = 0; segment << layout.SEGMENT_BITS < next; segment++) this.#putUppers(segment, levels);
@@ -205,8 +203,11 @@ export class EngineAssembly {
     floats[layout.FINE_ERROR / 4] = fineError;
     words[layout.NEXT / 4] = next;
     words[layout.LINKED / 4] = linked;
-    waiting.forEach((node, i) => (words[layout.RING / 4 + i] = node));
-    words[layout.RING_TAIL / 4] = waiting.length;
+    const ring = new WaitingRing(this.engine);
+    for (const node of waiting) {
+      ring.makeRoom();
+      ring.push(node);
+    }
     return this.engine;
   }
 

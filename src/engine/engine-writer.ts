@@ -9,6 +9,7 @@ import { none } from './engine-code.js';
 import type { EngineMemory } from './engine-memory.js';
 import { EngineReader } from './engine-reader.js';
 import { NodeTable } from './node-table.js';
+import { WaitingRing } from './waiting-ring.js';
 
 /** Own links of a node on the bottom layer, and the width of the walk that finds them: larger is a better and slower graph. With these a walk by codes finds what hnswlib (M = 16, ef_construction = 200) finds with the same width, also among a million templates. */
 export const linkingDefaults = { links: 24, width: 256 } as const;
@@ -32,6 +33,7 @@ export class EngineWriter {
   readonly #engine: EngineMemory;
   readonly #own: EngineReader;
   readonly #nodes = new NodeTable();
+  readonly #ring: WaitingRing;
   /** Numbers without a template. */
   readonly #free: number[] = [];
   /** Removed since the pass began, or since ever where there is none. */
@@ -50,6 +52,7 @@ export class EngineWriter {
   constructor(engine: EngineMemory, reader = 0) {
     this.#engine = engine;
     this.#own = new EngineReader(engine, reader);
+    this.#ring = new WaitingRing(engine);
     for (let node = 0; node < engine.next; node++) {
       const label = this.#labelOf(node);
       if (label === none) {
@@ -74,7 +77,7 @@ export class EngineWriter {
   /** Templates that were added and are not linked yet, and some of those that went meanwhile. */
   get waitingCount(): number {
     const { next } = this.#engine;
-    return next - this.#word('LINKED') + (this.#word('RING_TAIL') - this.#word('RING_HEAD'));
+    return next - this.#linked + this.#ring.length;
   }
 
   has(label: number): boolean {
@@ -102,8 +105,8 @@ export class EngineWriter {
     assertInvariant(this.#nodes.get(label) === undefined, 'a label is added once');
     const { code } = this.#engine;
     const { next } = this.#engine;
-    const hasRoom = this.isReusing && this.#word('RING_TAIL') - this.#word('RING_HEAD') < code.layout.RING_MAX;
-    const node = (hasRoom ? this.#free.at(-1) : undefined) ?? next;
+    const node = (this.isReusing ? this.#free.at(-1) : undefined) ?? next;
+    if (node !== next) this.#ring.makeRoom();
     this.#engine.reserve(node + 1);
     this.#own.prepare();
     const level = levelOf(label);
@@ -119,9 +122,7 @@ export class EngineWriter {
       this.#setWord('NEXT', next + 1);
     } else {
       this.#free.pop();
-      const tail = this.#word('RING_TAIL');
-      words[code.layout.RING / 4 + (tail % code.layout.RING_MAX)] = node;
-      this.#setWord('RING_TAIL', tail + 1);
+      this.#ring.push(node);
     }
     this.#nodes.set(label, node);
   }
@@ -135,7 +136,7 @@ export class EngineWriter {
       if (performance.now() >= untilMs) return false;
       if (this.#labelOf(node) !== none) {
         this.#own.prepare();
-        linkNode(this.#engine, node, node < this.#word('LINKED') || this.#areOthersReplacements());
+        linkNode(this.#engine, node, node < this.#linked || this.#areOthersReplacements());
       }
       this.#passOver();
     }
@@ -143,20 +144,16 @@ export class EngineWriter {
 
   /** What waits for being linked, for others to link it: so many replacements first, and how to say that they have been linked; what is added meanwhile goes on waiting. */
   handOver(): { readonly nodes: readonly number[]; readonly replacements: number; readonly linked: () => void } {
-    const { layout } = this.#engine.code;
-    const [head, tail] = [this.#word('RING_HEAD'), this.#word('RING_TAIL')];
-    const [first, end] = [this.#word('LINKED'), this.#engine.next];
+    const { tail } = this.#ring;
+    const [first, end] = [this.#linked, this.#engine.next];
     const isLive = (node: number): boolean => this.#labelOf(node) !== none;
-    const reused = Array.from(
-      { length: tail - head },
-      (_, i) => this.#engine.words[layout.RING / 4 + ((head + i) % layout.RING_MAX)] as number,
-    ).filter(isLive);
+    const reused = this.#ring.nodes().filter(isLive);
     const others = Array.from({ length: end - first }, (_, i) => first + i).filter(isLive);
     return {
       nodes: [...reused, ...others],
       replacements: reused.length + (this.#areOthersReplacements() ? others.length : 0),
       linked: () => {
-        this.#setWord('RING_HEAD', tail);
+        this.#ring.passTo(tail);
         this.#setWord('LINKED', end);
       },
     };
@@ -169,37 +166,24 @@ export class EngineWriter {
 
   /** Whether those who wait with new numbers are no more than those who went and have left theirs. */
   #areOthersReplacements(): boolean {
-    return this.#engine.next - this.#word('LINKED') <= this.#free.length + this.removedCount;
+    return this.#engine.next - this.#linked <= this.#free.length + this.removedCount;
   }
 
   #firstWaiting(): number | undefined {
-    const { layout } = this.#engine.code;
-    const head = this.#word('RING_HEAD');
-    if (head !== this.#word('RING_TAIL')) return this.#engine.words[layout.RING / 4 + (head % layout.RING_MAX)];
-    const linked = this.#word('LINKED');
-    return linked < this.#engine.next ? linked : undefined;
+    return this.#ring.first ?? (this.#linked < this.#engine.next ? this.#linked : undefined);
   }
 
   #passOver(): void {
-    const head = this.#word('RING_HEAD');
-    if (head !== this.#word('RING_TAIL')) this.#setWord('RING_HEAD', head + 1);
-    else this.#setWord('LINKED', this.#word('LINKED') + 1);
+    if (this.#ring.length > 0) this.#ring.shift();
+    else this.#setWord('LINKED', this.#linked + 1);
   }
 
-  /** Numbers of the ring may be linked already: then another top is found. */
-  #isWaiting(node: number): boolean {
-    const { layout } = this.#engine.code;
-    if (node >= this.#word('LINKED')) return true;
-    for (let i = this.#word('RING_HEAD'); i < this.#word('RING_TAIL'); i++)
-      if (this.#engine.words[layout.RING / 4 + (i % layout.RING_MAX)] === node) return true;
-    return false;
+  /** Nodes with new numbers wait from there on. */
+  get #linked(): number {
+    return this.#engine.words[this.#engine.code.layout.LINKED / 4] as number;
   }
 
-  #word(name: 'LINKED' | 'RING_HEAD' | 'RING_TAIL'): number {
-    return this.#engine.words[this.#engine.code.layout[name] / 4] as number;
-  }
-
-  #setWord(name: 'LINKED' | 'NEXT' | 'RING_HEAD' | 'RING_TAIL', value: number): void {
+  #setWord(name: 'LINKED' | 'NEXT', value: number): void {
     Atomics.store(this.#engine.words, this.#engine.code.layout[name] / 4, value);
   }
 
@@ -275,10 +259,12 @@ export class EngineWriter {
     const { words, next } = this.#engine;
     if (this.#labelOf(Number(top & 0xffffffffn)) !== none) return;
     const levels = new Uint8Array(words.buffer);
+    // Some of them may be linked already: then another top is found.
+    const waiting = new Set(this.#ring.nodes());
     let [best, highest] = [none, -1];
     for (let node = 0; node < next; node++) {
       const level = levels[this.#engine.levelAt(node)] as number;
-      if (level <= highest || this.#labelOf(node) === none || this.#isWaiting(node)) continue;
+      if (level <= highest || this.#labelOf(node) === none || node >= this.#linked || waiting.has(node)) continue;
       [best, highest] = [node, level];
     }
     code.setTop(best, highest);

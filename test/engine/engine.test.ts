@@ -258,14 +258,13 @@ describe('engine', function () {
     assert.equal(writer.removedCount, 1);
     // Whoever searches meanwhile does not find it, and does not hold up anybody.
     assert.ok(!labelsOf(reader.search({ vector, wanted: 10, width: 50 })).includes(0));
-    const { bytes } = engine;
     // One who begins after it was unlinked cannot hold it.
     other.code.beginReading(6);
     other.code.endReading(5);
     while (!writer.mend(10));
     assert.equal(writer.removedCount, 0);
     writer.add(1000, 0, vector);
-    assert.equal(engine.bytes, bytes);
+    assert.equal(engine.next, vectors.length);
     other.code.endReading(6);
   });
 
@@ -374,6 +373,38 @@ describe('engine', function () {
     while (!writer.mend(10));
     for (const counts of [await ownLinks(count + 200, () => void writer.link()), await ownLinks(count + 300, inThread)])
       assert.ok(Math.max(...counts) > most && Math.max(...counts) <= room, `${counts.join(', ')} links`);
+  });
+
+  it('places of those who went are used again, however many come at once; meanwhile all who wait are found', () => {
+    const [count, replaced] = [4000, 3000];
+    const vectors = makeTemplates(count, 32, 23);
+    const { engine, writer, reader } = filled(vectors);
+    const live = Array.from({ length: count }, (_, label) => label);
+    let next = count;
+    for (let round = 0; round < 5; round++) {
+      for (const label of live.splice(0, replaced)) writer.remove(label);
+      while (!writer.mend(10));
+      const come = Array.from({ length: replaced }, () => next++);
+      const vectorOf = (label: number): UnitVector => vectors[label % count] as UnitVector;
+      come.forEach((label, i) => {
+        writer.add(label, label, vectorOf(label));
+        // Some are linked in between, so that the ring is not at its beginning when it grows.
+        if (i === 500) writer.link(5);
+      });
+      assert.ok(writer.waitingCount > 0, 'there is something to wait for');
+      for (const label of come.filter((_, i) => i % 50 === 0)) {
+        const [hit] = reader.search({ vector: vectorOf(label), wanted: 8, width: 64 });
+        assert.equal(hit?.label, label, 'one who waits is found');
+      }
+      writer.link();
+      live.push(...come);
+    }
+    assert.equal(engine.next, count);
+    const nodes = nodesOf(engine);
+    assert.deepEqual(
+      [...nodes.keys()].toSorted((one, other) => one - other),
+      live.toSorted((one, other) => one - other),
+    );
   });
 
   it('finds as much after ten rounds in which a tenth was replaced as a fresh one does', () => {

@@ -70,7 +70,8 @@ export function factsOf(engine: EngineMemory, dimensions: number): EngineFacts {
     withFines,
     next,
     linked: words[layout.LINKED / 4] as number,
-    waiting: new WaitingRing(engine).nodes(),
+    // One who went before he was linked, and whose number was given again, is in it twice.
+    waiting: [...new Set(new WaitingRing(engine).nodes())],
     top: top < 0n ? null : { node: Number(top & 0xffffffffn), level: Number(top >> 32n) },
     codeError: floats[layout.CODE_ERROR / 4] as number,
     fineError: floats[layout.FINE_ERROR / 4] as number,

@@ -53,6 +53,7 @@ export class EngineWriter {
     this.#engine = engine;
     this.#own = new EngineReader(engine, reader);
     this.#ring = new WaitingRing(engine);
+    this.#ring.makeRoom();
     for (let node = 0; node < engine.next; node++) {
       const label = this.#labelOf(node);
       if (label === none) {

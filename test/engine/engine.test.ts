@@ -258,12 +258,14 @@ describe('engine', function () {
     assert.equal(writer.removedCount, 1);
     // Whoever searches meanwhile does not find it, and does not hold up anybody.
     assert.ok(!labelsOf(reader.search({ vector, wanted: 10, width: 50 })).includes(0));
+    const { bytes } = engine;
     // One who begins after it was unlinked cannot hold it.
     other.code.beginReading(6);
     other.code.endReading(5);
     while (!writer.mend(10));
     assert.equal(writer.removedCount, 0);
     writer.add(1000, 0, vector);
+    assert.equal(engine.bytes, bytes);
     assert.equal(engine.next, vectors.length);
     other.code.endReading(6);
   });
